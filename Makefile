@@ -1,0 +1,62 @@
+# The environment is .venv in this folder; everything below uses it and nothing else.
+PYTHON ?= python3
+PYTEST_WORKERS ?= 2
+LINE_FLOOR ?= 98
+BRANCH_FLOOR ?= 95
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format lock replay histories clean
+
+help: ## Show these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: $(STAMP) ## Make .venv from the lock, if the lock or pyproject.toml changed
+
+# mkdir is skipped by venv when the folder exists, so an interrupted install is taken up where it was.
+$(STAMP): requirements-dev.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: no '$(PYTHON)' here; name one: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "make: Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1); name another: make setup PYTHON=python3.12" >&2; exit 1; }
+	@echo "Setting up .venv (a minute the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## Play the reference story on a real Temporal server, weeks in seconds
+	@$(BIN)/onboarding demo
+
+test: setup lint ## Lint, then every test with the coverage of workflows/
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-report=json
+	@$(BIN)/python -m tests.coverage_floor coverage.json --line $(LINE_FLOOR) --branch $(BRANCH_FLOOR)
+
+lint: setup ## Formatting, rules, types, import directions
+	@$(BIN)/ruff format --check --quiet . || { echo "make: 'make format' formats these files" >&2; $(BIN)/ruff format --check . ; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup ## Format, and fix what ruff can fix
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+lock: ## Pin the newest versions pyproject.toml allows, with hashes, for every platform
+	@test -x $(BIN)/uv || $(MAKE) --no-print-directory setup
+	@$(COMPILE) --upgrade --group build --output-file requirements.lock
+	@$(COMPILE) --upgrade --group build --group dev --output-file requirements-dev.lock
+
+replay: setup ## Replay the recorded histories against this code
+	@$(BIN)/python -m pytest tests/replay
+
+histories: setup ## Record the histories of this release; older releases are never touched
+	@$(BIN)/python -m tests.replay.record
+
+clean: ## Remove .venv, caches and reports (not the data of `onboarding up`)
+	@rm -rf .venv build dist *.egg-info .coverage .coverage.* coverage.json htmlcov \
+		.hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
