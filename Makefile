@@ -18,13 +18,13 @@ help: ## Show these targets
 
 setup: $(STAMP) ## Make .venv from the lock, if the lock or pyproject.toml changed
 
-# mkdir is skipped by venv when the folder exists, so an interrupted install is taken up where it was.
+# The stamp comes last: an interrupted set-up is taken up by the next one.
 $(STAMP): requirements-dev.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "make: no '$(PYTHON)' here; name one: make setup PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "make: Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1); name another: make setup PYTHON=python3.12" >&2; exit 1; }
 	@echo "Setting up .venv (a minute the first time)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
@@ -40,7 +40,7 @@ lint: setup ## Formatting, rules, types, import directions
 	@$(BIN)/ruff format --check --quiet . || { echo "make: 'make format' formats these files" >&2; $(BIN)/ruff format --check . ; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 format: setup ## Format, and fix what ruff can fix
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
