@@ -1,0 +1,38 @@
+"""The audit trail: one event for every command and every due deadline, accepted or refused."""
+
+from enum import StrEnum
+
+from pydantic import Field, JsonValue
+
+from workflows.messages import Actor, Stage
+from workflows.values import Contract, Instant
+
+
+class Verdict(StrEnum):
+    """What became of a command."""
+
+    ACCEPTED = "accepted"
+    NO_OP = "no_op"
+    REFUSED = "refused"
+
+
+class AuditEvent(Contract):
+    """``sequence`` numbers the events of an application from 1 without gaps.
+
+    ``command`` is a command of the contract, or the name of what the service did by itself
+    (``review_reminder``, ``expiry`` …; actor ``system``). ``details`` is the command's own payload, for
+    one that did not parse as much of it as could be kept.
+    """
+
+    sequence: int
+    at: Instant
+    command: str
+    verdict: Verdict
+    command_id: str | None = None
+    actor: Actor | None = None
+    occurred_at: Instant | None = None
+    from_stage: Stage
+    to_stage: Stage
+    error: str | None = None
+    message: str | None = None
+    details: dict[str, JsonValue] = Field(default_factory=dict)

@@ -1,0 +1,69 @@
+"""Deadlines: what the lifecycle asks the calendar for, and what it gets back.
+
+The calendar is read in an activity and its answer is kept in history, so that a calendar or time-zone
+update never breaks replay (design §5).
+"""
+
+from datetime import timedelta
+from enum import StrEnum
+
+from workflows.values import Contract, Day, Instant, TimeZone
+
+
+class ClockKind(StrEnum):
+    """What happens when the time is up."""
+
+    REVIEW = "review"
+    CONTACT = "contact"
+    REMINDER = "reminder"
+    EXPIRY = "expiry"
+    START_DATE = "start_date"
+    ACCESS_CHECK = "access_check"
+
+
+class PausedClock(Contract):
+    """A review clock stopped for a justification: the days it had counted, and when it was stopped."""
+
+    days_counted: tuple[Day, ...]
+    paused_at: Instant
+
+
+class ClockRequest(Contract):
+    """Please set this clock. Exactly one of the ways to count is given:
+
+    ``working_days`` after the event; ``resume`` (the whole working days that were left, at least one);
+    ``calendar_days`` after the event; ``on`` a date in ``time_zone`` (its start); ``after`` a duration.
+    """
+
+    kind: ClockKind
+    working_days: int | None = None
+    resume: PausedClock | None = None
+    calendar_days: int | None = None
+    on: Day | None = None
+    time_zone: TimeZone | None = None
+    after: timedelta | None = None
+
+
+class Clock(Contract):
+    """A clock that runs: when it is due and why then.
+
+    ``due_at`` is exclusive: the local midnight after the last day counted. ``remind_at`` is one working
+    day before. ``calendar`` names region and package version. ``provisional``: counted in a year whose
+    holidays are only predicted.
+    """
+
+    kind: ClockKind
+    due_at: Instant
+    remind_at: Instant | None = None
+    calendar: str | None = None
+    time_zone: TimeZone | None = None
+    days_counted: tuple[Day, ...] = ()
+    provisional: bool = False
+    passed: bool = False
+
+    @property
+    def next_at(self) -> Instant | None:
+        """When this clock next has something to say; ``None`` once its time is up."""
+        if self.passed:
+            return None
+        return self.remind_at or self.due_at

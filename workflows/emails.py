@@ -1,0 +1,17 @@
+"""What the e-mail activity is given and gives back."""
+
+from workflows.letters import AnyLetter
+from workflows.status import FailedEmail
+from workflows.values import Contract
+
+
+class EmailBatch(Contract):
+    """Letters of one application, to be sent in this order."""
+
+    letters: tuple[AnyLetter, ...]
+
+
+class EmailReceipt(Contract):
+    """All letters of the batch were sent or have failed for good; these failed."""
+
+    failed: tuple[FailedEmail, ...] = ()

@@ -1,0 +1,39 @@
+"""The periods an application is run by, and how often it looks again when access is late.
+
+The policy of an application is fixed when it starts and kept in its history, so that a changed default
+never touches a running application.
+"""
+
+from datetime import timedelta
+from typing import Annotated, Final
+
+from pydantic import Field, StringConstraints
+
+from workflows.values import Contract, TimeZone
+
+Days = Annotated[int, Field(ge=1, le=3650)]
+
+
+class Policy(Contract):
+    """Periods in working days of ``calendar`` (guide §2.2, §2.3) or, for ``partner_expiry_days``, calendar days.
+
+    ``calendar`` is a region of the package `holidays` ("CN", or with a subdivision "US-CA"); days begin
+    at midnight in ``time_zone``. ``require_credit_control`` makes credit control a condition of access.
+    """
+
+    review_working_days: Days = 3
+    contact_working_days: Days = 3
+    reminder_working_days: Days = 3
+    partner_expiry_days: Days = 90
+    calendar: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2,3}(-[A-Z0-9]{1,10})?$")] = "CN"
+    time_zone: TimeZone = "Asia/Shanghai"
+    require_credit_control: bool = False
+
+
+FIRST_ACCESS_RECHECK: Final = timedelta(minutes=1)
+LONGEST_ACCESS_RECHECK: Final = timedelta(hours=1)
+
+
+def access_recheck_after(attempts: int) -> timedelta:
+    """How long after the given number of failed attempts access is tried again: doubling, at most an hour."""
+    return min(FIRST_ACCESS_RECHECK * 2 ** min(attempts - 1, 10), LONGEST_ACCESS_RECHECK)

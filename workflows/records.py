@@ -1,0 +1,37 @@
+"""What one transition writes down, and what comes back."""
+
+from workflows.audit import AuditEvent
+from workflows.clocks import Clock, ClockRequest
+from workflows.state import Application
+from workflows.status import FailedEmail, Refusal
+from workflows.values import Contract, Instant
+
+
+class Record(Contract):
+    """The newest state of an application and the audit events not yet stored.
+
+    ``sequence`` is that of the newest event: a row is never overwritten by an older one.
+    """
+
+    application: Application
+    sequence: int
+    at: Instant
+    events: tuple[AuditEvent, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    pending_emails: int = 0
+    failed_emails: tuple[FailedEmail, ...] = ()
+
+
+class Transition(Contract):
+    """Set these clocks, then store the record with them (not, when the database is known to be down)."""
+
+    record: Record
+    requests: tuple[ClockRequest, ...] = ()
+    store: bool = True
+
+
+class Settled(Contract):
+    """The clocks as set; ``stored`` is false when the database did not take the record in time."""
+
+    clocks: tuple[Clock, ...] = ()
+    stored: bool = False

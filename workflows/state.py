@@ -1,0 +1,110 @@
+"""An application as the workflow remembers it. All of it survives continue-as-new."""
+
+from typing import Self
+
+from workflows.clocks import Clock, ClockKind, PausedClock
+from workflows.documents import ApplicationForm
+from workflows.messages import OnboardingInput, Person, Stage
+from workflows.policy import Policy
+from workflows.status import (
+    Amendment,
+    Closing,
+    Company,
+    IssuedSheet,
+    Justification,
+    Modification,
+    Rejection,
+    Signing,
+)
+from workflows.values import Contract, Day, Instant, TimeZone
+
+OUTCOMES = frozenset({Stage.ACTIVE, Stage.REJECTED, Stage.CANCELLED, Stage.EXPIRED})
+
+
+class Application(Contract):
+    """Everything the lifecycle decides on. It changes only by replacing it: ``application.but(stage=…)``."""
+
+    application_id: str
+    company_master_uid: str
+    contact_name: str
+    contact_email: str
+    locale: str = "en"
+    bd: Person
+    bd_lead: Person
+    policy: Policy
+    stage: Stage = Stage.DRAFTING
+    clocks: tuple[Clock, ...] = ()
+    overdue: bool = False
+    company: Company | None = None
+    company_confirmed: bool = False
+    form: ApplicationForm | None = None
+    form_revision: int = 0
+    approved_revision: int | None = None
+    justification: Justification | None = None
+    paused_review: PausedClock | None = None
+    sheet: IssuedSheet | None = None
+    modification: Modification | None = None
+    confirmed_revision: int | None = None
+    contacted_at: Instant | None = None
+    contact_note: str | None = None
+    signing: Signing = Signing()
+    amendments: tuple[Amendment, ...] = ()
+    access_missing: tuple[str, ...] = ()
+    access_attempts: int = 0
+    rejection: Rejection | None = None
+    closing: Closing | None = None
+
+    @classmethod
+    def joined(cls, application_id: str, joined: OnboardingInput, policy: Policy) -> Self:
+        """A new application right after JOIN NOW."""
+        return cls(
+            application_id=application_id,
+            company_master_uid=joined.company_master_uid,
+            contact_name=joined.contact_name,
+            contact_email=joined.contact_email,
+            locale=joined.locale,
+            bd=joined.bd,
+            bd_lead=joined.bd_lead,
+            policy=policy,
+        )
+
+    def but(self, **changes: object) -> Self:
+        """The same application with these fields changed."""
+        return self.model_copy(update=changes)
+
+    @property
+    def ended(self) -> bool:
+        """Whether an outcome is reached."""
+        return self.stage in OUTCOMES
+
+    @property
+    def company_name(self) -> str:
+        """How mails and summaries call the applicant."""
+        if self.form:
+            return self.form.legal_name
+        return self.company.legal_name if self.company else self.contact_name
+
+    @property
+    def recipient(self) -> Person:
+        """Who gets the partner's mails: the join's contact until a form is accepted, then the form's."""
+        if self.form:
+            return Person(name=self.form.contact.name, email=self.form.contact.email)
+        return Person(name=self.contact_name, email=self.contact_email)
+
+    @property
+    def start_date(self) -> Day | None:
+        """The contract start date in force: the last amendment's, else the sheet's."""
+        if self.amendments:
+            return self.amendments[-1].start_date
+        return self.sheet.content.basic.contract_start_date if self.sheet else None
+
+    @property
+    def start_zone(self) -> TimeZone | None:
+        """The contract's time zone in force."""
+        if self.amendments:
+            return self.amendments[-1].time_zone
+        return self.sheet.content.basic.time_zone if self.sheet else None
+
+    def clock(self, kind: ClockKind) -> Clock | None:
+        """The running (or passed) clock of a kind."""
+        return next((clock for clock in self.clocks if clock.kind is kind), None)

@@ -1,0 +1,217 @@
+"""What a caller reads back: the status of an application (query ``get_status``, update results)."""
+
+from typing import Any, Literal
+
+from pydantic import Field, JsonValue
+
+from workflows.clocks import ClockKind
+from workflows.documents import ApplicationForm, DecisionSheet
+from workflows.messages import Actor, Party, Person, Role, SignatureOrder, SigningPath, Stage, WaitingOn
+from workflows.values import Contract, Country, Day, Instant, TimeZone
+
+
+class Company(Contract):
+    """A verified enterprise as the account directory knows it: what ``confirm_company`` confirms."""
+
+    legal_name: str
+    registration_number: str
+    country: Country | None = None
+    verified: bool = False
+
+
+class Deadline(Contract):
+    """What is due next, and why then: the days counted, by which calendar."""
+
+    kind: ClockKind
+    due_at: Instant
+    calendar: str | None = None
+    days_counted: tuple[Day, ...] = ()
+    provisional: bool = False
+
+
+class Justification(Contract):
+    """BD's question about the qualification and the partner's answer."""
+
+    question: str
+    answer: str | None = None
+
+
+class SheetChange(Contract):
+    """One field that differs from the revision before; ``field`` is a path such as ``basic.term_months``."""
+
+    field: str
+    before: JsonValue = None
+    after: JsonValue = None
+
+
+class IssuedSheet(Contract):
+    """An immutable revision of the decision sheet."""
+
+    revision: int
+    hash: str
+    content: DecisionSheet
+    changes: tuple[SheetChange, ...] = ()
+
+
+class Modification(Contract):
+    """What the partner, or BD by ``reopen_terms``, wants changed in a revision of the sheet."""
+
+    sheet_revision: int
+    description: str
+    fields: tuple[str, ...] = ()
+    by: Role = Role.PARTNER
+
+
+class Signature(Contract):
+    """One party's signature on the confirmed terms."""
+
+    signer_name: str
+    signed_at: Instant
+    document_ref: str | None = None
+
+
+class Signing(Contract):
+    """How the contract is signed, and who has signed."""
+
+    path: SigningPath = SigningPath.ONLINE_ESIGN
+    order: SignatureOrder = SignatureOrder.ANY
+    partner: Signature | None = None
+    vendor: Signature | None = None
+
+    def by(self, party: Party) -> Signature | None:
+        """The signature of one party."""
+        return self.partner if party is Party.PARTNER else self.vendor
+
+    @property
+    def begun(self) -> bool:
+        """Whether anybody has signed."""
+        return bool(self.partner or self.vendor)
+
+    @property
+    def complete(self) -> bool:
+        """Whether both have signed."""
+        return bool(self.partner and self.vendor)
+
+
+class Amendment(Contract):
+    """A contract start date agreed on after signing; it stands beside the sheet, which stays as signed."""
+
+    start_date: Day
+    time_zone: TimeZone
+    reason: str
+    at: Instant
+    by: Actor | None = None
+
+
+class Access(Contract):
+    """The answer of the gate at the ACPN platform (guide §2.4, §2.5).
+
+    ``reason`` is one of ``granted``, ``not_signed``, ``before_start_date``, ``being_opened``, ``closed``;
+    ``message`` is the text of the error box.
+    """
+
+    granted: bool = False
+    reason: Literal["granted", "not_signed", "before_start_date", "being_opened", "closed"] = "not_signed"
+    message: str = ""
+    available_at: Instant | None = None
+    missing: tuple[str, ...] = ()
+
+
+class Refusal(Contract):
+    """A command that was refused; a signal's sender has no other way to learn of it."""
+
+    at: Instant
+    command: str
+    command_id: str | None = None
+    error: str
+    message: str
+
+
+class FailedEmail(Contract):
+    """A mail that can't be delivered, and what the receiving server said."""
+
+    key: str
+    template: str
+    to: str
+    reason: str
+    at: Instant
+
+
+class Rejection(Contract):
+    """Why BD rejected, and what would fix it."""
+
+    reason_code: str
+    explanation: str
+
+
+class Closing(Contract):
+    """Who ended an application without access, and why."""
+
+    by: Role
+    reason: str | None = None
+
+
+class Status(Contract):
+    """The whole status (design §3, "status"); unset values are ``null``."""
+
+    application_id: str
+    company_master_uid: str
+    stage: Stage
+    status_text: str
+    waiting_on: WaitingOn
+    allowed_commands: tuple[str, ...] = ()
+    due_at: Instant | None = None
+    overdue: bool = False
+    deadline: Deadline | None = None
+    form_revision: int = 0
+    contact_email: str | None = None
+    bd: Person | None = None
+    bd_lead: Person | None = None
+    company: Company | None = None
+    company_confirmed: bool = False
+    application: ApplicationForm | None = None
+    warnings: tuple[str, ...] = ()
+    justification: Justification | None = None
+    sheet: IssuedSheet | None = None
+    modification: str | None = None
+    modification_fields: tuple[str, ...] = ()
+    confirmed_revision: int | None = None
+    signing: Signing = Field(default_factory=Signing)
+    contacted_at: Instant | None = None
+    contract_start_at: Instant | None = None
+    amendments: tuple[Amendment, ...] = ()
+    access: Access = Field(default_factory=Access)
+    last_refusals: tuple[Refusal, ...] = ()
+    pending_emails: int = 0
+    failed_emails: tuple[FailedEmail, ...] = ()
+    rejection: Rejection | None = None
+    closing: Closing | None = None
+    outcome: Stage | None = None
+
+
+def field_changes(before: dict[str, Any], after: dict[str, Any]) -> tuple[SheetChange, ...]:
+    """The field-by-field difference between two revisions in JSON form, in the order of the sheet.
+
+    Lists of named things are compared by name (``discounts[ecs].percent``), other lists by position.
+    """
+    flat_before, flat_after = dict(_leaves(before, "")), dict(_leaves(after, ""))
+    fields = [*flat_before, *(field for field in flat_after if field not in flat_before)]
+    return tuple(
+        SheetChange(field=field, before=flat_before.get(field), after=flat_after.get(field))
+        for field in fields
+        if flat_before.get(field) != flat_after.get(field)
+    )
+
+
+def _leaves(value: Any, path: str) -> list[tuple[str, Any]]:
+    if isinstance(value, dict):
+        return [
+            leaf for name, part in value.items() for leaf in _leaves(part, f"{path}.{name}" if path else name)
+        ]
+    if isinstance(value, list) and any(isinstance(part, dict) for part in value):
+        return [
+            leaf
+            for index, part in enumerate(value)
+            for leaf in _leaves(part, f"{path}[{part.get('product_code', index + 1)}]")
+        ]
+    return [] if value == [] else [(path, value)]

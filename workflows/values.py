@@ -1,0 +1,172 @@
+"""The scalar types of the contract: what a UID, an amount, an instant or a header text may be.
+
+Every type refuses what would be lost or misread later: a JSON number for money (it arrives as a float),
+an instant without a zone, a text that would break out of an e-mail header.
+"""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    EmailStr,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_extra_types.country import CountryAlpha2
+from pydantic_extra_types.currency_code import ISO4217
+
+
+class Contract(BaseModel):
+    """Base of every model that crosses a boundary: frozen, and tolerant of fields it does not know.
+
+    The edges (CLI, API) validate with ``extra="forbid"`` instead (design §3, "Envelope").
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+def without_control_characters(text: str) -> str:
+    """Refuse control characters other than line breaks and tabs (they break logs, mails and terminals)."""
+    if any((ord(c) < 32 and c not in "\n\r\t") or 0x7F <= ord(c) <= 0x9F for c in text):
+        raise ValueError("must not contain control characters")
+    if any(0xD800 <= ord(c) <= 0xDFFF for c in text):
+        raise ValueError("must be valid Unicode (no lone surrogates)")
+    return text
+
+
+def safe_in_header(text: str) -> str:
+    """Refuse what an e-mail header could be split or re-decoded by (RFC 5322 §2.2, RFC 2047 §2).
+
+    ``=?`` starts an encoded word: once decoded it can carry a line break and so a header of its own.
+    """
+    without_control_characters(text)
+    if any(c in "\n\r\t\u2028\u2029" for c in text):
+        raise ValueError("must be a single line")
+    if "=?" in text:
+        raise ValueError("must not contain '=?'")
+    return text
+
+
+def _decimal_from_string(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return value
+    if not isinstance(value, str):
+        raise ValueError('must be a decimal in a JSON string, such as "12.50" (a JSON number loses digits)')
+    try:
+        return Decimal(value.strip())
+    except InvalidOperation:
+        raise ValueError('must be a decimal number in a string, such as "12.50"') from None
+
+
+def _sane_decimal(value: Decimal) -> Decimal:
+    if not value.is_finite():
+        raise ValueError("must be a finite number")
+    exponent = value.as_tuple().exponent
+    if value.adjusted() > 17 or (isinstance(exponent, int) and exponent < -10):
+        raise ValueError("must have at most 18 digits before and 10 after the point")
+    return value
+
+
+def normalised_decimal(value: Decimal) -> str:
+    """The one way a decimal is written: no exponent, no trailing zeros, ``0`` for every zero."""
+    if value == 0:
+        return "0"
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _percentage(value: Decimal) -> Decimal:
+    if not 0 <= value <= 100:
+        raise ValueError("must be between 0 and 100")
+    return value
+
+
+def _not_negative(value: Decimal) -> Decimal:
+    if value < 0:
+        raise ValueError("must not be negative")
+    return value
+
+
+def _in_utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)
+
+
+def instant_text(value: datetime) -> str:
+    """An instant as the contract writes it: ISO 8601 in UTC with ``Z``."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("must be an IANA time zone, such as Asia/Shanghai") from None
+    return value
+
+
+def _plain_date(value: Any) -> Any:
+    if isinstance(value, (datetime, int, float)) or (isinstance(value, str) and len(value) != 10):
+        raise ValueError("must be a date, such as 2026-03-31")
+    return value
+
+
+def _not_a_number(value: Any) -> Any:
+    if isinstance(value, (int, float)):
+        raise ValueError("must be an ISO 8601 instant with its zone, such as 2026-03-31T09:00:00Z")
+    return value
+
+
+_DECIMAL: Final = (
+    BeforeValidator(_decimal_from_string),
+    AfterValidator(_sane_decimal),
+    PlainSerializer(normalised_decimal, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "examples": ["12.50"]}),
+)
+
+Uid = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,32}$")]
+"""An account of the vendor's cloud: a digit string."""
+Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$")]
+"""A configured code (partner level, commission policy, product): configuration, not an enum."""
+HeaderText = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(safe_in_header),
+]
+"""One line of text that may end up in an e-mail header (names, titles)."""
+Text = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=4000),
+    AfterValidator(without_control_characters),
+]
+"""Free text of up to 4,000 characters, line breaks allowed."""
+Email = Annotated[EmailStr, StringConstraints(max_length=254), AfterValidator(safe_in_header)]
+"""An e-mail address (RFC 5321); a non-ASCII local part is possible (RFC 6531)."""
+CommandId = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(safe_in_header)]
+"""The caller's unique ID of one command; the Temporal update ID is the same."""
+Country = CountryAlpha2
+"""ISO 3166-1 alpha-2."""
+Currency = ISO4217
+"""ISO 4217."""
+TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_zone)]
+"""An IANA time zone."""
+Day = Annotated[date, BeforeValidator(_plain_date)]
+"""A calendar date, ISO 8601."""
+Instant = Annotated[
+    AwareDatetime,
+    BeforeValidator(_not_a_number),
+    AfterValidator(_in_utc),
+    PlainSerializer(instant_text, return_type=str, when_used="json"),
+]
+"""A point in time; read in any zone, kept and written in UTC with ``Z``."""
+Amount = Annotated[Decimal, *_DECIMAL, AfterValidator(_not_negative)]
+"""Money, not negative; a decimal in a JSON string."""
+Percentage = Annotated[Decimal, *_DECIMAL, AfterValidator(_percentage)]
+"""A percentage between 0 and 100; a decimal in a JSON string."""
