@@ -1,0 +1,49 @@
+"""How values become Temporal payloads: pydantic's JSON, and never a payload that a workflow cannot take in.
+
+Temporal decodes the arguments of ``run`` and of every handler before any code of ours, interceptors
+included, sees them. What does not decode is logged and dropped (a signal) or fails the workflow task
+again and again (start input, an update, a query). Handlers that take ``*args: Any`` are decoded without
+a type hint; for those this converter hands over the undecodable payload itself, so that it can be refused
+on record like every other bad message.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
+from temporalio.contrib.pydantic import PydanticPayloadConverter
+from temporalio.converter import DataConverter
+
+
+class LenientPayloadConverter(PydanticPayloadConverter):
+    """Temporal's pydantic converter, except that decoding without a type hint never fails.
+
+    A payload of unknown encoding, broken JSON, JSON nested too deeply and the like then comes back as a
+    `temporalio.common.RawValue` holding it. With type hints it is the pydantic converter, errors and all.
+    """
+
+    def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
+        """Decode each payload to its type hint or, where there are no hints, to a value or a `RawValue`.
+
+        Raises:
+            KeyError: a payload with a hint has an encoding no converter knows.
+            RuntimeError: a payload with a hint does not decode.
+            pydantic.ValidationError: a payload with a hint is not of its type.
+        """
+        if type_hints:
+            return super().from_payloads(payloads, type_hints)
+        return [self._decode_or_wrap(payload) for payload in payloads]
+
+    def _decode_or_wrap(self, payload: Payload) -> Any:
+        try:
+            [value] = super().from_payloads([payload])
+        except Exception:
+            # Each encoding fails in its own ways (KeyError, UnicodeDecodeError, protobuf's errors, ...);
+            # whatever it is, letting it out would wedge the workflow.
+            return RawValue(payload)
+        return value
+
+
+DATA_CONVERTER: Final = DataConverter(payload_converter_class=LenientPayloadConverter)
+"""For every client and replayer; `workflows.plugin.OnboardingPlugin` carries it there."""
