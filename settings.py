@@ -194,7 +194,7 @@ def load_temporal_settings() -> TemporalSettings:
     """
     try:
         options = ClientConfigProfile.load().to_client_connect_config()
-    # RuntimeError: a broken file, an unknown profile, a wrong variable; OSError: a certificate that can't be read.
+    # RuntimeError: a broken file, an unknown profile, a wrong variable; OSError: an unreadable certificate.
     except (RuntimeError, ValueError, OSError) as error:
         raise SettingsError(
             f"Temporal's settings can't be read ({error}); check TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE"

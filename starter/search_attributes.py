@@ -26,13 +26,13 @@ class SearchAttributesError(Exception):
 async def register_search_attributes(client: Client) -> None:
     """Register the search attributes with the client's namespace, and return when they can be used.
 
-    Safe to repeat, by several workers at once too. A caller who may not register is content if they are there.
+    Safe to repeat, by several workers at once too. Who may not register needs no right to if they are there.
 
     Raises:
         SearchAttributesError: one of the names is taken with another type, which the server itself ignores in
             silence; or one is missing and can't be registered.
     """
-    wanted = {key.name: IndexedValueType.ValueType(key._metadata_type_value) for key in SEARCH_ATTRIBUTES}
+    wanted = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in SEARCH_ATTRIBUTES}
     if not _missing(wanted, await _registered(client)):
         return
     try:
@@ -52,7 +52,7 @@ async def register_search_attributes(client: Client) -> None:
             ) from error
     try:
         async with asyncio.timeout(USABLE_WITHIN.total_seconds()):
-            while _missing(wanted, await _registered(client)):
+            while _missing(wanted, await _registered(client)):  # noqa: ASYNC110 - the server tells nobody
                 await asyncio.sleep(0.1)
     except TimeoutError:
         raise SearchAttributesError(
@@ -82,4 +82,4 @@ def _missing(
 
 
 def _type_name(kind: IndexedValueType.ValueType) -> str:
-    return IndexedValueType.Name(kind).removeprefix("INDEXED_VALUE_TYPE_").capitalize()
+    return IndexedValueType.Name(kind).removeprefix("INDEXED_VALUE_TYPE_").title().replace("_", "")
