@@ -1,4 +1,4 @@
-"""`starter.dev_server` on the real server: ready when it says so, gone when it should be, clear when it fails."""
+"""`starter.dev_server` on the real server: it is there when it says so, and gone when it should be."""
 
 import asyncio
 import os
