@@ -2,6 +2,7 @@
 
 import hashlib
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any, Self
 
 import rfc8785
@@ -122,7 +123,7 @@ class CommissionPolicy(SheetPart):
     @model_validator(mode="after")
     def _bands_do_not_overlap(self) -> Self:
         ordered = sorted(self.bands, key=lambda band: band.from_amount)
-        for lower, upper in zip(ordered, ordered[1:], strict=False):
+        for lower, upper in pairwise(ordered):
             if lower.to_amount is None or lower.to_amount > upper.from_amount:
                 raise ValueError(f"bands overlap at {upper.from_amount}")
         return self

@@ -28,7 +28,7 @@ class AccountQuery(Contract):
 
 
 class AccountFacts(Contract):
-    """The accounts found (unknown ones are absent). ``already_partner``: an earlier application ended in access."""
+    """The accounts found; unknown ones are absent. ``already_partner``: an earlier application got access."""
 
     accounts: tuple[Account, ...] = ()
     already_partner: bool = False
@@ -39,7 +39,7 @@ class AccountFacts(Contract):
 
 
 class AccessRequest(Contract):
-    """Open ACPN for these accounts if nothing is missing; asking again is harmless. ``at`` is workflow time."""
+    """Open ACPN for these accounts if nothing is missing; asking twice is harmless. ``at``: workflow time."""
 
     application_id: str
     company_master_uid: Uid

@@ -282,7 +282,8 @@ class CancelApplication(Command):
 AnyCommand = Annotated[
     ConfirmCompany | SubmitApplication | WithdrawApplication | RequestJustification | ProvideJustification
     | ApproveApplication | RejectApplication | IssueDecisionSheet | ConfirmTerms | ModifyTerms | RecordContact
-    | ChooseSigningPath | SignContract | ReopenTerms | AmendStartDate | ReassignBd | Decline | CancelApplication,
+    | ChooseSigningPath | SignContract | ReopenTerms | AmendStartDate | ReassignBd | Decline
+    | CancelApplication,
     Field(discriminator="kind"),
 ]  # fmt: skip
 """The tagged union ``submit_command`` takes."""

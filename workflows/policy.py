@@ -15,7 +15,7 @@ Days = Annotated[int, Field(ge=1, le=3650)]
 
 
 class Policy(Contract):
-    """Periods in working days of ``calendar`` (guide §2.2, §2.3) or, for ``partner_expiry_days``, calendar days.
+    """Periods in working days of ``calendar`` (guide §2.2, §2.3); ``partner_expiry_days`` in calendar days.
 
     ``calendar`` is a region of the package `holidays` ("CN", or with a subdivision "US-CA"); days begin
     at midnight in ``time_zone``. ``require_credit_control`` makes credit control a condition of access.
@@ -36,4 +36,5 @@ LONGEST_ACCESS_RECHECK: Final = timedelta(hours=1)
 
 def access_recheck_after(attempts: int) -> timedelta:
     """How long after the given number of failed attempts access is tried again: doubling, at most an hour."""
-    return min(FIRST_ACCESS_RECHECK * 2 ** min(attempts - 1, 10), LONGEST_ACCESS_RECHECK)
+    doubled: timedelta = FIRST_ACCESS_RECHECK * 2 ** min(attempts - 1, 10)
+    return min(doubled, LONGEST_ACCESS_RECHECK)

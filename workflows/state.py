@@ -48,6 +48,7 @@ class Application(Contract):
     contacted_at: Instant | None = None
     contact_note: str | None = None
     signing: Signing = Signing()
+    contract_start_at: Instant | None = None
     amendments: tuple[Amendment, ...] = ()
     access_missing: tuple[str, ...] = ()
     access_attempts: int = 0

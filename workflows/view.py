@@ -1,0 +1,149 @@
+"""How an application is shown: the status callers read, the gate's answer, and what ops see in the Web UI."""
+
+from workflows import decisions, rules
+from workflows.clocks import Clock, ClockKind
+from workflows.messages import Role, Stage
+from workflows.records import Record
+from workflows.state import Application
+from workflows.status import Access, Closing, Deadline, Status
+from workflows.values import instant_text
+
+_BY_WEIGHT = (
+    ClockKind.REVIEW,
+    ClockKind.CONTACT,
+    ClockKind.START_DATE,
+    ClockKind.EXPIRY,
+    ClockKind.REMINDER,
+    ClockKind.ACCESS_CHECK,
+)
+
+
+def describe(record: Record) -> Status:
+    """The whole status of the application in this record."""
+    application = record.application
+    clock = shown_clock(application)
+    modification = application.modification
+    return Status(
+        application_id=application.application_id,
+        company_master_uid=application.company_master_uid,
+        stage=application.stage,
+        status_text=decisions.status_text(application),
+        waiting_on=decisions.waiting_on(application),
+        allowed_commands=decisions.allowed_commands(application),
+        due_at=clock.due_at if clock else None,
+        overdue=application.overdue,
+        deadline=_deadline(clock) if clock else None,
+        form_revision=application.form_revision,
+        contact_email=application.recipient.email,
+        bd=application.bd,
+        bd_lead=application.bd_lead,
+        company=application.company,
+        company_confirmed=application.company_confirmed,
+        application=application.form,
+        warnings=rules.warnings(application),
+        justification=application.justification,
+        sheet=application.sheet,
+        modification=modification.description if modification else None,
+        modification_fields=modification.fields if modification else (),
+        confirmed_revision=application.confirmed_revision,
+        signing=application.signing,
+        contacted_at=application.contacted_at,
+        contract_start_at=application.contract_start_at,
+        amendments=application.amendments,
+        access=gate(application),
+        last_refusals=record.refusals,
+        pending_emails=record.pending_emails,
+        failed_emails=record.failed_emails,
+        rejection=application.rejection,
+        closing=application.closing,
+        outcome=application.stage if application.ended else None,
+    )
+
+
+def shown_clock(application: Application) -> Clock | None:
+    """The clock that answers "until when": a deadline or expiry before a mere reminder."""
+    return min(application.clocks, key=lambda clock: _BY_WEIGHT.index(clock.kind), default=None)
+
+
+def _deadline(clock: Clock) -> Deadline:
+    return Deadline(
+        kind=clock.kind,
+        due_at=clock.due_at,
+        calendar=clock.calendar,
+        days_counted=clock.days_counted,
+        provisional=clock.provisional,
+    )
+
+
+def gate(application: Application) -> Access:
+    """What a log-in to the ACPN platform gets, and the text of the error box (guide §2.4, §2.5)."""
+    match application.stage:
+        case Stage.ACTIVE:
+            return Access(granted=True, reason="granted", message="ACPN access granted.")
+        case Stage.ACTIVATING:
+            missing = application.access_missing
+            waits = f" Still missing: {'; '.join(missing)}." if missing else ""
+            return Access(
+                reason="being_opened",
+                message=f"Your contract is in effect; access is being opened.{waits}",
+                available_at=application.contract_start_at,
+                missing=missing,
+            )
+        case Stage.SIGNED:
+            return Access(
+                reason="before_start_date",
+                message=(
+                    f"Your contract starts on {application.start_date} ({application.start_zone}); "
+                    "access to the ACPN platform is opened then, and you will get an e-mail."
+                ),
+                available_at=application.contract_start_at,
+            )
+        case Stage.REJECTED | Stage.CANCELLED | Stage.EXPIRED:
+            return Access(
+                reason="closed", message=f"{decisions.status_text(application)}: there is no access."
+            )
+        case _:
+            return Access(
+                reason="not_signed",
+                message=f"The contract is not signed yet. Status: {decisions.status_text(application)}.",
+            )
+
+
+def summary(application: Application) -> str:
+    """One line for lists of runs; nothing personal, since codecs do not cover it."""
+    return f"Reseller onboarding of Company Master UID {application.company_master_uid}"
+
+
+def details(record: Record) -> str:
+    """Markdown for the Web UI: what a person must know at three in the morning."""
+    application = record.application
+    clock = shown_clock(application)
+    lines = [
+        f"**{application.stage}** – {decisions.status_text(application)}",
+        f"- Waiting on: **{decisions.waiting_on(application)}**"
+        + (" – **OVERDUE**" if application.overdue else ""),
+    ]
+    if clock:
+        days = f", days counted {', '.join(map(str, clock.days_counted))}" if clock.days_counted else ""
+        predicted = ", holidays only predicted" if clock.provisional else ""
+        lines.append(f"- Due: {clock.kind} at {instant_text(clock.due_at)}{days}{predicted}")
+    commands = decisions.allowed_commands(application)
+    if commands:
+        lines.append(f"- Possible now: {', '.join(f'`{name}`' for name in commands)}")
+    if application.access_missing:
+        lines.append(f"- **Access is held up**: {'; '.join(application.access_missing)}")
+    if application.closing:
+        lines.append(f"- Ended by {_ended_by(application.closing)}")
+    if record.pending_emails or record.failed_emails:
+        lines.append(f"- E-mails: {record.pending_emails} waiting, {len(record.failed_emails)} failed")
+    if record.refusals:
+        last = record.refusals[-1]
+        lines.append(
+            f"- Last refusal: `{last.command}` at {instant_text(last.at)}: **{last.error}** – {last.message}"
+        )
+    return "\n".join(lines)
+
+
+def _ended_by(closing: Closing) -> str:
+    who = "the service" if closing.by is Role.SYSTEM else str(closing.by)
+    return f"{who}: {closing.reason}" if closing.reason else who
