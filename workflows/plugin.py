@@ -27,16 +27,23 @@ LIBRARY_MODULES: Final = (
 """Libraries that workflow code reaches by import, its own or through an activity's module."""
 
 PURE_MODULES: Final = (
+    "workflows.audit",
     "workflows.clocks",
+    "workflows.decisions",
     "workflows.documents",
+    "workflows.effects",
+    "workflows.emails",
+    "workflows.facts",
     "workflows.letters",
     "workflows.lifecycle",
     "workflows.messages",
     "workflows.policy",
+    "workflows.records",
     "workflows.rules",
     "workflows.state",
     "workflows.status",
     "workflows.values",
+    "workflows.view",
 )
 """Our modules without I/O, clock or randomness: the same input gives the same answer, in a sandbox or not."""
 
