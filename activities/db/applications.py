@@ -1,0 +1,196 @@
+"""What is known of the applications: newest state, audit trail, revisions of the decision sheet."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from pydantic import ValidationError
+from sqlalchemy import select
+
+from activities.db.engine import Database
+from activities.db.tables import ApplicationRow, AuditEventRow, DecisionSheetRow
+from workflows.audit import AuditEvent, Verdict
+from workflows.documents import DecisionSheet, sheet_hash
+from workflows.messages import Stage, WaitingOn, workflow_id
+from workflows.records import Record
+from workflows.status import IssuedSheet, Status, field_changes
+from workflows.values import Contract, Instant
+
+_FIXED: Final = frozenset({"application_id", "created_at"})
+
+
+class StoredApplication(Contract):
+    """An application as last written; ``created_at`` and ``updated_at`` are workflow time."""
+
+    application_id: str
+    workflow_id: str
+    company_master_uid: str
+    company_name: str
+    stage: Stage
+    waiting_on: WaitingOn
+    due_at: Instant | None
+    overdue: bool
+    sequence: int
+    status: Status
+    created_at: Instant
+    updated_at: Instant
+
+
+class StoredSheet(Contract):
+    """A revision of the decision sheet and when it was issued (workflow time)."""
+
+    sheet: IssuedSheet
+    issued_at: Instant
+
+
+class ApplicationRecords:
+    """The records of all applications."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def write(self, record: Record, status: Status) -> None:
+        """Write state, events and sheets in one transaction; writing again changes nothing.
+
+        A record older than the one stored does not overwrite it; its events are still added.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: the database did not take it.
+        """
+        row = _application_values(record, status)
+        state = self._database.insert(ApplicationRow).values(row)
+        statements = [
+            state.on_conflict_do_update(
+                index_elements=["application_id"],
+                set_={name: state.excluded[name] for name in row.keys() - _FIXED},
+                where=state.excluded.sequence >= ApplicationRow.sequence,
+            )
+        ]
+        application_id = record.application.application_id
+        for table, rows in (
+            (AuditEventRow, [_event_values(application_id, audited) for audited in record.events]),
+            (DecisionSheetRow, _sheet_values(record)),
+        ):
+            if rows:
+                statements.append(self._database.insert(table).values(rows).on_conflict_do_nothing())
+        async with self._database.engine.begin() as connection:
+            for statement in statements:
+                await connection.execute(statement)
+
+    async def newest(self, company_master_uid: str) -> StoredApplication | None:
+        """The applicant's latest application."""
+        return next(iter(await self.applications_of(company_master_uid)), None)
+
+    async def applications_of(self, company_master_uid: str) -> tuple[StoredApplication, ...]:
+        """All applications of an applicant, the latest first."""
+        query = (
+            select(ApplicationRow)
+            .where(ApplicationRow.company_master_uid == company_master_uid)
+            .order_by(ApplicationRow.created_at.desc(), ApplicationRow.updated_at.desc())
+        )
+        async with self._database.session() as session:
+            rows = (await session.scalars(query)).all()
+        return tuple(StoredApplication.model_validate(row, from_attributes=True) for row in rows)
+
+    async def audit(self, application_id: str) -> tuple[AuditEvent, ...]:
+        """The audit trail in order; gaps mean that the database lags behind the workflow."""
+        query = (
+            select(AuditEventRow)
+            .where(AuditEventRow.application_id == application_id)
+            .order_by(AuditEventRow.sequence)
+        )
+        async with self._database.session() as session:
+            rows = (await session.scalars(query)).all()
+        return tuple(AuditEvent.model_validate(row, from_attributes=True) for row in rows)
+
+    async def sheets(self, application_id: str) -> tuple[StoredSheet, ...]:
+        """The revisions of the decision sheet in order, each with its differences from the one before."""
+        query = (
+            select(DecisionSheetRow)
+            .where(DecisionSheetRow.application_id == application_id)
+            .order_by(DecisionSheetRow.revision)
+        )
+        async with self._database.session() as session:
+            rows = (await session.scalars(query)).all()
+        return _with_changes(rows)
+
+
+def _application_values(record: Record, status: Status) -> dict[str, Any]:
+    application = record.application
+    return {
+        "application_id": application.application_id,
+        "workflow_id": workflow_id(application.company_master_uid),
+        "company_master_uid": application.company_master_uid,
+        "company_name": application.company_name,
+        "stage": status.stage,
+        "waiting_on": status.waiting_on,
+        "due_at": status.due_at,
+        "overdue": status.overdue,
+        "sequence": record.sequence,
+        "status": status.model_dump(mode="json"),
+        "created_at": record.at,
+        "updated_at": record.at,
+    }
+
+
+def _event_values(application_id: str, audited: AuditEvent) -> dict[str, Any]:
+    values = {name: getattr(audited, name) for name in AuditEvent.model_fields}
+    actor = audited.actor.model_dump(mode="json") if audited.actor else None
+    return values | {"application_id": application_id, "actor": actor}
+
+
+def _sheet_values(record: Record) -> list[dict[str, Any]]:
+    """The newest sheet, and those before it that were issued while nothing could be stored.
+
+    A record carries only the newest sheet, but the event of each one that is not stored yet; revisions go
+    up by one.
+    """
+    newest = record.application.sheet
+    if newest is None:
+        return []
+    issued_at, earlier = record.at, []
+    issued = [
+        audited
+        for audited in record.events
+        if audited.command == "issue_decision_sheet" and audited.verdict is Verdict.ACCEPTED
+    ]
+    if issued:
+        issued_at = issued[-1].at
+        first = newest.revision - len(issued) + 1
+        earlier = [(first + i, _issued_content(audited), audited.at) for i, audited in enumerate(issued[:-1])]
+    revisions = [*earlier, (newest.revision, newest.content, issued_at)]
+    return [
+        {
+            "application_id": record.application.application_id,
+            "revision": revision,
+            "hash": sheet_hash(content),
+            "content": content.model_dump(mode="json"),
+            "issued_at": at,
+        }
+        for revision, content, at in revisions
+        if content is not None
+    ]
+
+
+def _issued_content(audited: AuditEvent) -> DecisionSheet | None:
+    try:
+        return DecisionSheet.model_validate(audited.details.get("sheet"))
+    except ValidationError:
+        return None
+
+
+def _with_changes(rows: Sequence[DecisionSheetRow]) -> tuple[StoredSheet, ...]:
+    contents = {row.revision: row.content for row in rows}
+    return tuple(
+        StoredSheet(
+            sheet=IssuedSheet(
+                revision=row.revision,
+                hash=row.hash,
+                content=DecisionSheet.model_validate(row.content),
+                changes=field_changes(contents[row.revision - 1], row.content)
+                if row.revision - 1 in contents
+                else (),
+            ),
+            issued_at=row.issued_at,
+        )
+        for row in rows
+    )

@@ -1,0 +1,198 @@
+"""The database: engine, sessions and schema, the same for SQLite and PostgreSQL."""
+
+import asyncio
+import json
+import threading
+from pathlib import Path
+from typing import Any, Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import NullPool
+
+SETTING: Final = "ONBOARDING_DATABASE_URL"
+
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_ALEMBIC: Final = threading.Lock()
+"""Alembic's ``context`` and ``op`` are globals of the process: one migration at a time."""
+_MIGRATION_LOCK: Final = 0x4F6E626F61726431
+"""Key of the PostgreSQL advisory lock under which the schema changes (spells ``Onboard1``)."""
+_BUSY_TIMEOUT_MS: Final = 5_000
+_POSTGRESQL_OPTIONS: Final[dict[str, int]] = {
+    "connect_timeout": 2,  # seconds; libpq takes less for 2
+    "tcp_user_timeout": 10_000,  # milliseconds; a server that vanished does not keep a connection for minutes
+}
+_BEGIN: Final = "sqlite_begin"
+
+
+class SchemaMismatchError(Exception):
+    """The database has another schema revision than this code."""
+
+
+class Database:
+    """One database, named by an SQLAlchemy URL.
+
+    ``sqlite:///FILE`` is driven by aiosqlite, ``postgresql://…`` (or ``postgres://…``) by psycopg.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Connect lazily: nothing is opened before the first use.
+
+        Raises:
+            ValueError: not a URL of these two databases, or SQLite without a file.
+        """
+        self._url = _driven(url)
+        self._engine: Final = _async_engine(self._url)
+        self.session: Final[async_sessionmaker[AsyncSession]] = async_sessionmaker(
+            self._engine, expire_on_commit=False
+        )
+        """Makes sessions; ``async with database.session.begin() as session`` is one transaction."""
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The engine behind the sessions."""
+        return self._engine
+
+    @property
+    def name(self) -> str:
+        """The URL without its password, to be shown."""
+        return self._url.render_as_string(hide_password=True)
+
+    def insert(self, table: type[DeclarativeBase]) -> "postgresql.Insert | sqlite.Insert":
+        """An ``INSERT`` that knows ``ON CONFLICT`` in this database's dialect."""
+        if self._engine.dialect.name == "postgresql":
+            return postgresql.insert(table)
+        return sqlite.insert(table)
+
+    async def migrate(self) -> None:
+        """Bring the schema to the revision of this code; any number of processes may do so at once.
+
+        All steps are one transaction under a lock of the database, so that nobody ever sees half a schema.
+
+        Raises:
+            sqlalchemy.exc.OperationalError: the database can't be reached.
+            alembic.util.CommandError: the schema is of a newer release than this code.
+        """
+        await asyncio.to_thread(self._migrate)
+
+    async def revision(self) -> str | None:
+        """The schema revision the database has; ``None`` before the first migration."""
+        async with self._engine.connect() as connection:
+            return await connection.run_sync(_revision)
+
+    async def check(self) -> None:
+        """Make sure that the database can be reached and has the schema of this code.
+
+        Raises:
+            SchemaMismatchError: it has another one; `migrate` is the remedy for an older one.
+            sqlalchemy.exc.OperationalError: it can't be reached.
+        """
+        found, wanted = await self.revision(), ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+        if found != wanted:
+            raise SchemaMismatchError(f"schema revision of {self.name} is {found}, not {wanted}")
+
+    async def dispose(self) -> None:
+        """Close all connections; the object may be used again."""
+        await self._engine.dispose()
+
+    def _migrate(self) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        if self._url.get_backend_name() == "sqlite" and self._url.database:
+            Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
+        with _ALEMBIC:
+            engine = _sync_engine(self._url)
+            try:
+                with engine.connect() as connection:
+                    connection = connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+                    with connection.begin():
+                        if engine.dialect.name == "postgresql":
+                            connection.execute(
+                                text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK}
+                            )
+                        config.attributes["connection"] = connection
+                        command.upgrade(config, "head")
+            finally:
+                engine.dispose()
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _driven(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError(f"{SETTING} is not an SQLAlchemy URL, such as sqlite:///onboarding.db") from None
+    match parsed.drivername:
+        case "sqlite" | "sqlite+aiosqlite":
+            # An in-memory database is another one for each connection.
+            if parsed.database in (None, "", ":memory:"):
+                raise ValueError(f"{SETTING}: SQLite needs a file, such as sqlite:///onboarding.db")
+            return parsed.set(drivername="sqlite+aiosqlite")
+        case "postgresql" | "postgres" | "postgresql+psycopg":
+            return parsed.set(drivername="postgresql+psycopg")
+        case other:
+            raise ValueError(f"{SETTING} names {other!r}; it must begin with sqlite: or postgresql:")
+
+
+def _async_engine(url: URL) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=10,
+        max_overflow=10,
+        pool_timeout=5,
+        connect_args=_connect_args(url),
+        json_serializer=to_json,
+    )
+    _prepare(engine.sync_engine)
+    return engine
+
+
+def _sync_engine(url: URL) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        url = url.set(drivername="sqlite")
+    engine = create_engine(url, poolclass=NullPool, connect_args=_connect_args(url))
+    _prepare(engine)
+    return engine
+
+
+def _connect_args(url: URL) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
+        return {"timeout": _BUSY_TIMEOUT_MS / 1000}
+    return {name: value for name, value in _POSTGRESQL_OPTIONS.items() if name not in url.query}
+
+
+def _prepare(engine: Engine) -> None:
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        # The driver's own transactions begin late and leave DDL out; SQLAlchemy's events begin them instead.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for setting in (f"busy_timeout={_BUSY_TIMEOUT_MS}", "journal_mode=WAL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {setting}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+
+
+def to_json(value: object) -> str:
+    """JSON that both databases take: pure ASCII, and ``null`` for the numbers JSON does not have."""
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps(json.loads(json.dumps(value), parse_constant=lambda _name: None))

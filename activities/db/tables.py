@@ -1,0 +1,155 @@
+"""The tables (design §6). The schema itself is made by the migrations beside this file, never from here."""
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, DateTime, Dialect, MetaData, Text, TypeDecorator
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class UtcInstant(TypeDecorator[datetime]):
+    """An instant: aware and in UTC on both databases (SQLite itself keeps no zone)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store in UTC; a naive datetime is a bug and raises ``ValueError``."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value.isoformat()} has no time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Read in UTC, whatever the zone of the session."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class ForeignText(TypeDecorator[str]):
+    """Text that came from outside unchecked (what was refused is on record, too).
+
+    PostgreSQL takes no NUL and no lone surrogate; U+FFFD stands for them, on SQLite as well.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Replace what a database can't store."""
+        if value is None:
+            return None
+        return "".join("\ufffd" if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in value)
+
+
+class Base(DeclarativeBase):
+    """Base of all tables; constraints have names, so that migrations can change them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    # JSON, not JSONB: it keeps the order of fields, and escapes such as \u0000 that refused input may have.
+    type_annotation_map: ClassVar[dict[Any, Any]] = {dict[str, Any]: JSON, datetime: UtcInstant, str: Text}
+
+
+class ApplicationRow(Base):
+    """The newest known state of an application; the workflow is the truth, a row may lag."""
+
+    __tablename__ = "applications"
+
+    application_id: Mapped[str] = mapped_column(primary_key=True)
+    workflow_id: Mapped[str]
+    company_master_uid: Mapped[str] = mapped_column(index=True)
+    company_name: Mapped[str]
+    stage: Mapped[str]
+    waiting_on: Mapped[str]
+    due_at: Mapped[datetime | None]
+    overdue: Mapped[bool]
+    sequence: Mapped[int]
+    status: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class AuditEventRow(Base):
+    """One event of the audit trail, accepted or refused; never changed."""
+
+    __tablename__ = "audit_events"
+
+    application_id: Mapped[str] = mapped_column(primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    command: Mapped[str] = mapped_column(ForeignText)
+    verdict: Mapped[str]
+    command_id: Mapped[str | None] = mapped_column(ForeignText)
+    actor: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    occurred_at: Mapped[datetime | None]
+    from_stage: Mapped[str]
+    to_stage: Mapped[str]
+    error: Mapped[str | None]
+    message: Mapped[str | None] = mapped_column(ForeignText)
+    details: Mapped[dict[str, Any]]
+
+
+class DecisionSheetRow(Base):
+    """One immutable revision of a decision sheet. The differences follow from the revisions."""
+
+    __tablename__ = "decision_sheets"
+
+    application_id: Mapped[str] = mapped_column(primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    hash: Mapped[str]
+    content: Mapped[dict[str, Any]]
+    issued_at: Mapped[datetime]
+
+
+class EmailRow(Base):
+    """One e-mail in the ledger, from its first attempt; ``position`` orders those of an application."""
+
+    __tablename__ = "emails"
+
+    application_id: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[int]
+    template: Mapped[str]
+    locale: Mapped[str]
+    recipient: Mapped[str]
+    subject: Mapped[str]
+    message_id: Mapped[str]
+    state: Mapped[str]
+    attempts: Mapped[int]
+    reason: Mapped[str | None] = mapped_column(ForeignText)
+    queued_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    failed_at: Mapped[datetime | None]
+
+
+class AccessGrantRow(Base):
+    """ACPN access of one account, by one application."""
+
+    __tablename__ = "access_grants"
+
+    application_id: Mapped[str] = mapped_column(primary_key=True)
+    uid: Mapped[str] = mapped_column(primary_key=True)
+    company_master_uid: Mapped[str] = mapped_column(index=True)
+    granted_at: Mapped[datetime]
+
+
+class AccountRow(Base):
+    """An account of the embedded account directory; without ``legal_name`` no enterprise is known for it."""
+
+    __tablename__ = "accounts"
+
+    uid: Mapped[str] = mapped_column(primary_key=True)
+    legal_name: Mapped[str | None]
+    registration_number: Mapped[str | None]
+    country: Mapped[str | None]
+    verified: Mapped[bool]
+    business_type: Mapped[str | None]
+    partner_level: Mapped[str | None]
+    credit_control: Mapped[bool]
