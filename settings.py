@@ -6,27 +6,21 @@ Only entry points read settings; everything else gets what it needs through its 
 from dataclasses import dataclass
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
-from urllib.parse import SplitResult, unquote, urlsplit
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, HttpUrl, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL
 from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
 
+from activities.db.engine import Database
+from activities.smtp import SmtpAddress
 from workflows.values import Email, safe_in_header
 
 PREFIX: Final = "ONBOARDING_"
 OPTIONS: Final = {"data": "--data", "database_url": "--db", "smtp_url": "--smtp"}
 """Settings that `onboarding up` also takes as options."""
-_DRIVERS: Final = {
-    "sqlite": "sqlite+aiosqlite",
-    "postgres": "postgresql+psycopg",
-    "postgresql": "postgresql+psycopg",
-}
-_SMTP_PORTS: Final = {"smtp": 25, "smtps": 465}
 _HTTP_URL: Final = TypeAdapter(HttpUrl)
 _EMAIL: Final = TypeAdapter(Email)
 
@@ -35,23 +29,9 @@ class SettingsError(Exception):
     """A setting is wrong; the message names the variable and says what to do. It holds no password."""
 
 
-def _database_url(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        url = make_url(value)
-    except (ArgumentError, ValueError):
-        raise ValueError(
-            "is not an SQLAlchemy URL; write postgresql://user:password@host/database or sqlite:///file.db"
-        ) from None
-    driver = _DRIVERS.get(url.drivername, url.drivername)
-    if driver not in _DRIVERS.values():
-        raise ValueError(
-            f"names the database {url.drivername!r}; known are postgresql:// and sqlite:/// (with a file)"
-        )
-    if driver.startswith("sqlite") and url.database in (None, "", ":memory:"):
-        raise ValueError("must name a file, sqlite:///file.db: worker and command line share it")
-    return url.set(drivername=driver)
+def _database_url(value: SecretStr) -> SecretStr:
+    Database(value.get_secret_value())
+    return value
 
 
 def _link(value: str) -> str:
@@ -63,7 +43,7 @@ def _link(value: str) -> str:
 
 
 def _smtp_url(value: SecretStr) -> SecretStr:
-    SmtpServer.of(value)
+    SmtpAddress.from_url(value.get_secret_value())
     return value
 
 
@@ -80,48 +60,6 @@ def _sender(value: str) -> str:
 
 
 Link = Annotated[str, AfterValidator(_link)]
-DatabaseUrl = Annotated[URL, BeforeValidator(_database_url)]
-"""With an asynchronous driver. Its ``str`` and ``repr`` hide the password."""
-
-
-@dataclass(frozen=True)
-class SmtpServer:
-    """Where mails are handed over: ``smtp://`` (STARTTLS where offered) or ``smtps://`` (TLS at once)."""
-
-    host: str
-    port: int
-    implicit_tls: bool
-    username: str | None = None
-    password: SecretStr | None = None
-
-    @classmethod
-    def of(cls, url: SecretStr) -> Self:
-        """Read a URL such as ``smtps://user:password@mail.example.com`` (RFC 3986; default ports 25, 465).
-
-        Raises:
-            ValueError: it is none; the message does not repeat it.
-        """
-        try:
-            parts: SplitResult = urlsplit(url.get_secret_value())
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            raise ValueError("has a port or host that can't be read; write smtp://host:port") from None
-        if parts.scheme not in _SMTP_PORTS or not host:
-            raise ValueError("must be smtp://host:port or smtps://user:password@host")
-        if parts.path not in ("", "/") or parts.query or parts.fragment:
-            raise ValueError("has something after the host; special characters of a password are %-encoded")
-        if bool(parts.username) != bool(parts.password):
-            raise ValueError("must have both user and password, or neither")
-        return cls(
-            host=host,
-            port=port if port is not None else _SMTP_PORTS[parts.scheme],
-            implicit_tls=parts.scheme == "smtps",
-            username=unquote(parts.username) if parts.username else None,
-            password=SecretStr(unquote(parts.password)) if parts.password else None,
-        )
-
-    def __str__(self) -> str:
-        return f"{'smtps' if self.implicit_tls else 'smtp'}://{self.host}:{self.port}"
 
 
 class Settings(BaseSettings):
@@ -135,7 +73,7 @@ class Settings(BaseSettings):
     )
 
     data: Path = Path(".onboarding")
-    database_url: DatabaseUrl | None = Field(default=None)
+    database_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = None
     smtp_url: Annotated[SecretStr, AfterValidator(_smtp_url)] = SecretStr("smtp://127.0.0.1:1025")
     email_from: Annotated[str, AfterValidator(_sender)] = "Reseller Onboarding <onboarding@reseller.example>"
     portal_url: Link = "https://www.alibabacloud.com/"
@@ -145,16 +83,19 @@ class Settings(BaseSettings):
     acpn_api_url: Link | None = Field(default=None, repr=False)
 
     @property
-    def database(self) -> URL:
-        """The database: the one named, else SQLite in the data folder."""
+    def database(self) -> str:
+        """SQLAlchemy URL, password included: the one named, else SQLite in the data folder."""
         if self.database_url is not None:
-            return self.database_url
-        return URL.create("sqlite+aiosqlite", database=str(self.data / "onboarding.db"))
+            return self.database_url.get_secret_value()
+        return URL.create("sqlite", database=str(self.data / "onboarding.db")).render_as_string(
+            hide_password=False
+        )
 
     @property
-    def smtp(self) -> SmtpServer:
-        """The server of ``smtp_url``."""
-        return SmtpServer.of(self.smtp_url)
+    def smtp_server(self) -> str:
+        """``host:port`` of the mail server, to be shown."""
+        address = SmtpAddress.from_url(self.smtp_url.get_secret_value())
+        return f"{address.host}:{address.port}"
 
 
 @dataclass(frozen=True)
@@ -179,8 +120,9 @@ def load_settings(**options: Any) -> Settings:
         lines = []
         for problem in error.errors(include_url=False, include_input=False):
             field = str(problem["loc"][0])
-            named = OPTIONS[field] if field in given else f"{PREFIX}{field.upper()}"
-            lines.append(f"{named} {problem['msg'].removeprefix('Value error, ')}")
+            variable = f"{PREFIX}{field.upper()}"
+            said = problem["msg"].removeprefix("Value error, ").removeprefix(variable).lstrip(": ")
+            lines.append(f"{OPTIONS[field] if field in given else variable}: {said}")
         raise SettingsError("\n".join(dict.fromkeys(lines))) from None
     except SourceError as error:
         raise SettingsError(str(error)) from None

@@ -1,0 +1,58 @@
+"""What a caller is told when something is refused or can't be done: the type, the reason, the remedy."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from workflows.messages import ErrorType
+
+_REMEDIES: Final[Mapping[ErrorType, str]] = {
+    ErrorType.WRONG_STAGE: "Read the status: it names the stage and the commands allowed in it.",
+    ErrorType.STALE_REVISION: "Read the current form or decision sheet, then send it for that revision.",
+    ErrorType.FORBIDDEN: "Send it as somebody who may: partner, BD, BD lead or the vendor's signatory.",
+    ErrorType.INVALID: "Correct the fields named and send the command again, under a new command ID.",
+    ErrorType.COMPANY_NOT_CONFIRMED: "Confirm the company information first (confirm_company).",
+    ErrorType.ENTERPRISE_NOT_VERIFIED: "Go to Verify, complete it, then send the command again: {verify_url}",
+    ErrorType.UID_MISMATCH: (
+        "Company Master, Main and Associated UIDs must be verified for the same enterprise; Main and"
+        " Associated UIDs must have the same business type and partner level."
+    ),
+    ErrorType.SIGNATURE_ORDER: "Let the other party sign first, or have BD choose another order.",
+    ErrorType.UNAVAILABLE: "Try again, with the same command ID: a command is never carried out twice.",
+    ErrorType.ALREADY_PARTNER: "Nothing to do: log in to the ACPN platform.",
+    ErrorType.CLOSED: "The application has ended. After rejected, cancelled or expired, join again.",
+    ErrorType.NOT_FOUND: "Check the Company Master UID, or join first.",
+}
+
+
+class OnboardingError(Exception):
+    """Refused, or not possible now: ``type`` is for programs, ``message`` and ``remedy`` are for people."""
+
+    def __init__(self, error: ErrorType, message: str, *, verify_url: str = "") -> None:
+        super().__init__(message)
+        self.type: Final = error
+        self.message: Final = message
+        self.remedy: Final = _REMEDIES[error].format(verify_url=verify_url).removesuffix(": ")
+
+
+def field_problems(error: ValidationError, *, within: Iterable[str] = ()) -> list[str]:
+    """One line for each field that is wrong, ``sheet.basic.term_months: Input should be …``; never its value.
+
+    ``within`` is a path to leave out, such as the tag of a union.
+    """
+    left_out = set(within)
+    return [
+        f"{_path(problem['loc'], left_out) or 'input'}: {problem['msg'].removeprefix('Value error, ')}"
+        for problem in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+
+
+def _path(location: tuple[Any, ...], left_out: set[str]) -> str:
+    path = ""
+    for part in location:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif part not in left_out:
+            path += f".{part}" if path else part
+    return path
