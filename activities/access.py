@@ -1,0 +1,48 @@
+"""Opening the ACPN platform once the contract is in effect (guide §2.5)."""
+
+from collections.abc import Iterator, Mapping
+
+from temporalio import activity
+
+from activities.account_directory import AccountDirectory
+from activities.acpn_access import AcpnAccess
+from workflows.facts import AccessOutcome, AccessRequest, Account
+
+
+class AccessActivities:
+    """Checks what access still needs, and gives it."""
+
+    def __init__(self, directory: AccountDirectory, access: AcpnAccess) -> None:
+        self._directory = directory
+        self._access = access
+
+    @activity.defn
+    async def open_access(self, request: AccessRequest) -> AccessOutcome:
+        """Give every account of the request access, or none and say what is missing.
+
+        Enterprise verification has to be valid for the Company Master UID and every account; where the
+        policy requires it, credit control has to be on for the accounts that get access (design §2). Asking
+        again is harmless: what is granted stays granted.
+
+        An outage of either service raises, possibly after some of the grants; the next try gives the rest.
+        """
+        uids = tuple(dict.fromkeys((request.company_master_uid, *request.uids)))
+        accounts = {account.uid: account for account in await self._directory.find(uids)}
+        missing = tuple(_missing(request, uids, accounts))
+        if missing:
+            return AccessOutcome(granted=False, missing=missing)
+        for uid in dict.fromkeys(request.uids):
+            await self._access.grant(uid, request.application_id, request.company_master_uid, request.at)
+        return AccessOutcome(granted=True)
+
+
+def _missing(request: AccessRequest, uids: tuple[str, ...], accounts: Mapping[str, Account]) -> Iterator[str]:
+    for uid in uids:
+        account = accounts.get(uid)
+        if account is None:
+            yield f"account {uid} (not in the account directory)"
+            continue
+        if not account.verified:
+            yield f"enterprise verification of {uid}"
+        if request.require_credit_control and uid in request.uids and not account.credit_control:
+            yield f"credit control of {uid}"

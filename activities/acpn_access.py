@@ -1,0 +1,30 @@
+"""Access to the ACPN platform: who has it, and giving it."""
+
+from datetime import datetime
+from typing import Protocol
+
+from pydantic import Field
+
+from workflows.values import Contract, Instant, Uid
+
+
+class Grant(Contract):
+    """Access of one account, given by an application; ``granted_at`` is workflow time."""
+
+    uid: Uid
+    application_id: str = Field(min_length=1)
+    company_master_uid: Uid
+    granted_at: Instant
+
+
+class AcpnAccess(Protocol):
+    """Opens the platform. An outage raises the error of the transport (of SQLAlchemy or httpx)."""
+
+    async def grant(self, uid: str, application_id: str, company_master_uid: str, at: datetime) -> None:
+        """Give an account access; giving it again changes nothing."""
+
+    async def is_partner(self, company_master_uid: str) -> bool:
+        """Whether an application of this company ended in access."""
+
+    async def grants(self, company_master_uid: str) -> tuple[Grant, ...]:
+        """The company's accounts with access, the oldest grant first."""

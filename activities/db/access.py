@@ -1,0 +1,41 @@
+"""ACPN access kept in the database: stands in for the platform's own service."""
+
+from datetime import datetime
+
+from sqlalchemy import exists, select
+
+from activities.acpn_access import Grant
+from activities.db.engine import Database
+from activities.db.tables import AccessGrantRow
+
+
+class SqlAcpnAccess:
+    """An `AcpnAccess` in the database. Outages raise `sqlalchemy.exc.SQLAlchemyError`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def grant(self, uid: str, application_id: str, company_master_uid: str, at: datetime) -> None:
+        """Give an account access; giving it again changes nothing, the first instant stays."""
+        statement = self._database.insert(AccessGrantRow).values(
+            application_id=application_id, uid=uid, company_master_uid=company_master_uid, granted_at=at
+        )
+        async with self._database.session.begin() as session:
+            await session.execute(statement.on_conflict_do_nothing())
+
+    async def is_partner(self, company_master_uid: str) -> bool:
+        """Whether an application of this company ended in access."""
+        query = select(exists().where(AccessGrantRow.company_master_uid == company_master_uid))
+        async with self._database.session() as session:
+            return bool(await session.scalar(query))
+
+    async def grants(self, company_master_uid: str) -> tuple[Grant, ...]:
+        """The company's accounts with access, the oldest grant first."""
+        query = (
+            select(AccessGrantRow)
+            .where(AccessGrantRow.company_master_uid == company_master_uid)
+            .order_by(AccessGrantRow.granted_at, AccessGrantRow.uid)
+        )
+        async with self._database.session() as session:
+            rows = (await session.scalars(query)).all()
+        return tuple(Grant.model_validate(row, from_attributes=True) for row in rows)
