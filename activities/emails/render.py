@@ -1,0 +1,93 @@
+"""Letters as subject, text and HTML: one template for each letter and locale, rendered in two ways."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from pydantic import BaseModel, ConfigDict
+
+from activities.emails.filters import filters_for, printable
+from activities.emails.wording import WORDINGS, Wording
+from workflows.letters import AnyLetter
+
+_TEMPLATES: Final = Path(__file__).with_name("templates")
+
+
+class Links(BaseModel):
+    """Where the letters point to: the onboarding portal, the ACPN platform, enterprise verification."""
+
+    model_config = ConfigDict(frozen=True)
+
+    portal_url: str
+    acpn_url: str
+    verify_url: str
+
+
+class RenderedLetter(BaseModel):
+    """What the reader sees; ``text`` and ``html`` say the same."""
+
+    model_config = ConfigDict(frozen=True)
+
+    subject: str
+    text: str
+    html: str
+
+
+class Renderer:
+    """Renders every letter in every locale. A template that asks for what is not there raises."""
+
+    def __init__(self, links: Links) -> None:
+        self._links = links
+        self._text = {name: _environment("text", wording) for name, wording in WORDINGS.items()}
+        self._html = {name: _environment("html", wording) for name, wording in WORDINGS.items()}
+
+    def render(self, letter: AnyLetter) -> RenderedLetter:
+        """The letter in its locale, English where there is none.
+
+        Raises ``jinja2.TemplateError`` when a template is wrong: a bug that a new release cures.
+        """
+        locale = letter.locale if letter.locale in WORDINGS else "en"
+        context = {"letter": letter, "links": self._links}
+        subject, text = _render(self._text[locale], letter.template, context)
+        _, html = _render(self._html[locale], letter.template, context)
+        return RenderedLetter(subject=" ".join(subject.split()), text=_tidy(text), html=html)
+
+
+def _render(environment: Environment, template: str, context: Mapping[str, Any]) -> tuple[str, str]:
+    letter = environment.get_template(f"{template}.j2").make_module(dict(context))
+    subject = vars(letter)["subject"]
+    layout = environment.get_template("layout.j2")
+    return str(subject), layout.render(**context, subject=subject, body=letter)
+
+
+def _tidy(text: str) -> str:
+    """At most one empty line in a row, none at the ends, no spaces at line ends."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        if line.strip() or (lines and lines[-1]):
+            lines.append(line.rstrip())
+    return "\n".join(lines).strip("\n") + "\n"
+
+
+def _environment(form: str, wording: Wording) -> Environment:
+    environment = Environment(
+        loader=ChoiceLoader(
+            [FileSystemLoader(_TEMPLATES / form), FileSystemLoader(_TEMPLATES / wording.locale)]
+        ),
+        autoescape=form == "html",  # noqa: S701 - in plain text there is nothing to escape
+        undefined=StrictUndefined,
+        finalize=printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(filters_for(wording))
+    environment.globals["wording"] = wording
+    macros = environment.get_template("macros.j2").module
+    environment.globals.update(
+        {
+            name: getattr(macros, name)
+            for name in ("paragraph", "heading", "facts", "table", "quote", "button")
+        }
+    )
+    return environment

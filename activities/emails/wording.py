@@ -1,0 +1,226 @@
+"""The words a locale has for dates, stages, terms and fields."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from datetime import date
+from typing import Final
+
+_PATH: Final = re.compile(
+    r"(?P<section>\w+)(?:\.(?P<list>\w+))?(?:\[(?P<item>[^\]]+)\])?(?:\.(?P<leaf>\w+))?"
+)
+
+_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS: Final = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+
+_ENGLISH_NAMES: Final = {
+    "reseller": "Reseller",
+    "distributor": "Distributor",
+    "agency": "Agency",
+    "online_esign": "online e-signature",
+    "offline_paper": "on paper",
+    "framework_addendum": "addendum to the framework contract",
+    "any": "either party may sign first",
+    "partner_first": "the partner signs first",
+    "vendor_first": "Alibaba Cloud signs first",
+    "partner": "the partner",
+    "bd": "BD",
+    "bd_lead": "the BD lead",
+    "vendor": "Alibaba Cloud",
+    "esign": "the e-signature service",
+    "system": "the onboarding service",
+    "review": "review of the application",
+    "contact": "contact about signing the contract",
+    "reminder": "reminder",
+    "expiry": "expiry of the application",
+    "start_date": "contract start date",
+    "access_check": "opening of access",
+}
+
+_ENGLISH_FIELDS: Final = {
+    "basic": "Basic information",
+    "commitment": "Commitment",
+    "commission_policy": "Commission Policy Information",
+    "discounts": "Discount information",
+    "bands": "band",
+    "business_type": "business type",
+    "partner_level": "partner level",
+    "territories": "territories",
+    "currency": "currency",
+    "contract_start_date": "contract start date",
+    "time_zone": "time zone",
+    "term_months": "term (months)",
+    "credit_line": "credit line",
+    "amount": "amount",
+    "period_months": "period (months)",
+    "compensation": "compensation",
+    "code": "policy code",
+    "name": "policy name",
+    "from_amount": "from amount",
+    "to_amount": "to amount",
+    "rate_percent": "rate (%)",
+    "percent": "discount (%)",
+    "product_code": "product",
+    "valid_from": "valid from",
+    "valid_to": "valid to",
+}
+
+_CHINESE_NAMES: Final = {
+    "reseller": "转售商 (Reseller)",
+    "distributor": "分销商 (Distributor)",
+    "agency": "代理商 (Agency)",
+    "online_esign": "线上电子签署",
+    "offline_paper": "线下纸质签署",
+    "framework_addendum": "框架合同补充协议",
+    "any": "双方签署不分先后",
+    "partner_first": "由合作伙伴先签署",
+    "vendor_first": "由阿里云先签署",
+    "partner": "合作伙伴",
+    "bd": "BD",
+    "bd_lead": "BD 负责人",
+    "vendor": "阿里云",
+    "esign": "电子签署服务",
+    "system": "入驻系统",
+    "review": "审核申请",
+    "contact": "联系合作伙伴签署合同",
+    "reminder": "提醒",
+    "expiry": "申请失效",
+    "start_date": "合同生效日期",
+    "access_check": "开通权限",
+}
+
+_CHINESE_FIELDS: Final = {
+    "basic": "Basic information（基本信息）",
+    "commitment": "Commitment（承诺）",
+    "commission_policy": "Commission Policy Information（佣金政策信息）",
+    "discounts": "Discount information（折扣信息）",
+    "bands": "档位",
+    "business_type": "业务类型",
+    "partner_level": "合作伙伴级别",
+    "territories": "授权区域",
+    "currency": "币种",
+    "contract_start_date": "合同生效日期",
+    "time_zone": "时区",
+    "term_months": "合同期限（月）",
+    "credit_line": "信用额度",
+    "amount": "金额",
+    "period_months": "期限（月）",
+    "compensation": "补偿",
+    "code": "政策代码",
+    "name": "政策名称",
+    "from_amount": "起始金额",
+    "to_amount": "截止金额",
+    "rate_percent": "比例（%）",
+    "percent": "折扣（%）",
+    "product_code": "产品",
+    "valid_from": "生效日期",
+    "valid_to": "失效日期",
+}
+
+_CHINESE_STATUSES: Final = {
+    "Signing Process: Alibaba Cloud Reseller Partner": "签约流程：阿里云转售合作伙伴",
+    "Please be patient and wait for the approval": "请耐心等待审核",
+    "Please justify your qualification": "请说明贵公司的资质",
+    "Application withdrawn": "申请已撤回",
+    "Congratulations on passing the qualification": "恭喜通过资质审核",
+    "Please confirm the following business terms": "请确认以下商务条款",
+    "Your modification is being processed": "正在处理您的修改意见",
+    "Waiting for signing contract": "等待签署合同",
+    "You have successfully signed the contract": "您已成功签署合同",
+    "Your contract is in effect; access is being opened": "合同已生效，正在开通权限",
+    "ACPN access granted": "ACPN 权限已开通",
+    "Application rejected": "申请未通过",
+    "Application cancelled": "申请已取消",
+    "Application expired": "申请已失效",
+}
+
+
+class Wording(ABC):
+    """What differs between locales besides the letters' own sentences."""
+
+    locale: str
+    not_set: str
+    colon: str
+    _names: Mapping[str, str]
+    _fields: Mapping[str, str]
+
+    @abstractmethod
+    def day(self, value: date) -> str:
+        """A date with its day of the week."""
+
+    @abstractmethod
+    def end_of(self, value: date, zone: str) -> str:
+        """The end of a day, with the zone it ends in."""
+
+    @abstractmethod
+    def status(self, text: str) -> str:
+        """A status text exactly as the guide has it, with a translation beside it where one is needed."""
+
+    def name(self, value: str) -> str:
+        """What a value of an enumeration is called; a configured value is its own name."""
+        return self._names.get(value, value)
+
+    def field(self, path: str) -> str:
+        """What a field of the decision sheet is called; a path of another shape is its own name."""
+        match = _PATH.fullmatch(path)
+        if match is None or match["section"] not in self._fields:
+            return path
+        parts = [self._fields[match["section"]]]
+        if match["list"] and match["item"]:
+            parts.append(f"{self._label(match['list'])} {match['item']}")
+        elif match["list"]:
+            parts.append(self._label(match["list"]))
+        elif match["item"]:
+            parts.append(match["item"])
+        if match["leaf"]:
+            parts.append(self._label(match["leaf"]))
+        return " – ".join(parts)
+
+    def _label(self, name: str) -> str:
+        return self._fields.get(name, name)
+
+
+class English(Wording):
+    """British business English."""
+
+    locale = "en"
+    not_set = "not set"
+    colon = ": "
+    _names = _ENGLISH_NAMES
+    _fields = _ENGLISH_FIELDS
+
+    def day(self, value: date) -> str:
+        return f"{_WEEKDAYS[value.weekday()]}, {value.day} {_MONTHS[value.month - 1]} {value.year}"
+
+    def end_of(self, value: date, zone: str) -> str:
+        return f"the end of {self.day(value)} ({zone})"
+
+    def status(self, text: str) -> str:
+        return text
+
+
+class Chinese(Wording):
+    """Simplified Chinese; names that the portal shows in English stay beside their translation."""
+
+    locale = "zh"
+    not_set = "未填写"
+    colon = "："
+    _names = _CHINESE_NAMES
+    _fields = _CHINESE_FIELDS
+
+    def day(self, value: date) -> str:
+        return f"{value.year}年{value.month}月{value.day}日（星期{'一二三四五六日'[value.weekday()]}）"
+
+    def end_of(self, value: date, zone: str) -> str:
+        return f"{self.day(value)}结束（{zone}）"
+
+    def status(self, text: str) -> str:
+        translation = _CHINESE_STATUSES.get(text)
+        return f"{text}（{translation}）" if translation else text
+
+
+WORDINGS: Final[Mapping[str, Wording]] = {wording.locale: wording for wording in (English(), Chinese())}
+"""By locale of the application."""
