@@ -1,0 +1,149 @@
+"""Records of applications, on SQLite and PostgreSQL."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from activities.db.applications import ApplicationRecords
+from activities.db.engine import Database
+from tests.activities.examples import NOON, application, event, record, sheet, sheet_issued
+from workflows.audit import AuditEvent, Verdict
+from workflows.messages import Stage, WaitingOn
+from workflows.records import Record
+from workflows.view import describe
+
+pytest_plugins = ["tests.databases"]
+
+LATER = NOON + timedelta(hours=3)
+
+
+@pytest.fixture
+def records(database: Database) -> ApplicationRecords:
+    return ApplicationRecords(database)
+
+
+async def write(records: ApplicationRecords, written: Record) -> None:
+    await records.write(written, describe(written))
+
+
+async def test_writing_twice_is_writing_once(records: ApplicationRecords) -> None:
+    written = record(application().but(sheet=sheet(1)), event(1), sheet_issued(2, 1))
+    for _ in range(2):
+        await write(records, written)
+    [stored] = await records.applications_of("1001")
+    assert stored.status == describe(written)
+    assert stored.workflow_id == "reseller-onboarding-1001"
+    assert (stored.stage, stored.waiting_on) == (Stage.DRAFTING, WaitingOn.PARTNER)
+    assert (stored.company_name, stored.sequence) == ("Ada Byron", 2)
+    assert await records.audit("run-1") == written.events
+    assert [kept.sheet for kept in await records.sheets("run-1")] == [sheet(1)]
+
+
+async def test_the_first_write_dates_the_row_and_the_newest_fills_it(records: ApplicationRecords) -> None:
+    await write(records, record(application(), event(1)))
+    await write(records, record(application(stage=Stage.UNDER_REVIEW), event(2), at=LATER))
+    stored = await records.newest("1001")
+    assert stored is not None
+    assert (stored.created_at, stored.updated_at) == (NOON, LATER)
+    assert (stored.stage, stored.sequence) == (Stage.UNDER_REVIEW, 2)
+
+
+async def test_an_older_record_adds_its_events_but_never_overwrites(records: ApplicationRecords) -> None:
+    newer = record(application(stage=Stage.UNDER_REVIEW), event(2), at=LATER)
+    await write(records, newer)
+    await write(records, record(application(), event(1)))
+    stored = await records.newest("1001")
+    assert stored is not None
+    assert stored.status == describe(newer)
+    assert stored.updated_at == LATER
+    assert [audited.sequence for audited in await records.audit("run-1")] == [1, 2]
+
+
+async def test_a_record_of_the_same_sequence_replaces(records: ApplicationRecords) -> None:
+    written = record(application(), event(1))
+    await write(records, written)
+    mailed = written.model_copy(update={"pending_emails": 3})
+    await write(records, mailed)
+    stored = await records.newest("1001")
+    assert stored is not None
+    assert stored.status.pending_emails == 3
+
+
+async def test_writers_at_once_leave_the_newest_state_and_every_event(records: ApplicationRecords) -> None:
+    stages = [Stage.UNDER_REVIEW, Stage.WITHDRAWN, Stage.JUSTIFYING, Stage.QUALIFIED]
+    writes = [
+        record(application(stage=stages[i % 4]), event(i), at=NOON + timedelta(minutes=i))
+        for i in range(1, 13)
+    ]
+    await asyncio.gather(*(write(records, written) for written in reversed(writes)))
+    stored = await records.newest("1001")
+    assert stored is not None
+    assert stored.status == describe(writes[-1])
+    assert await records.audit("run-1") == tuple(audited for written in writes for audited in written.events)
+
+
+async def test_applications_of_one_applicant_are_told_apart(records: ApplicationRecords) -> None:
+    await write(records, record(application("run-1", stage=Stage.REJECTED), event(1), sequence=40))
+    await write(records, record(application("run-2"), event(1), at=LATER))
+    await write(records, record(application("run-3", uid="2002"), event(1), at=LATER))
+    assert [stored.application_id for stored in await records.applications_of("1001")] == ["run-2", "run-1"]
+    newest = await records.newest("1001")
+    assert newest is not None
+    assert newest.application_id == "run-2"
+    assert newest.stage is Stage.DRAFTING
+
+
+async def test_an_unknown_applicant_has_nothing(records: ApplicationRecords) -> None:
+    assert await records.newest("404") is None
+    assert await records.audit("404") == ()
+    assert await records.sheets("404") == ()
+
+
+async def test_a_refused_command_is_kept_whatever_it_carried(records: ApplicationRecords) -> None:
+    refused = AuditEvent(
+        sequence=1,
+        at=NOON,
+        command="sign\0contract",
+        verdict=Verdict.REFUSED,
+        from_stage=Stage.DRAFTING,
+        to_stage=Stage.DRAFTING,
+        error="invalid",
+        message="broken \0 text",
+        details={"payload": "\0 and 中文", "amount": float("inf"), "nested": [{"b": 1, "a": None}]},
+    )
+    await write(records, record(application(), refused))
+    [kept] = await records.audit("run-1")
+    assert kept.command == "sign\ufffdcontract"
+    assert kept.message == "broken \ufffd text"
+    assert kept.details == {"payload": "\0 and 中文", "amount": None, "nested": [{"b": 1, "a": None}]}
+    assert (kept.actor, kept.command_id, kept.occurred_at) == (None, None, None)
+
+
+async def test_a_revision_once_stored_stays_as_it_was_issued(records: ApplicationRecords) -> None:
+    await write(records, record(application().but(sheet=sheet(1)), sheet_issued(1, 1)))
+    await write(records, record(application().but(sheet=sheet(1)), event(2), at=LATER))
+    await write(records, record(application().but(sheet=sheet(2)), sheet_issued(3, 2, LATER), at=LATER))
+    kept = await records.sheets("run-1")
+    assert [(stored.sheet, stored.issued_at) for stored in kept] == [(sheet(1), NOON), (sheet(2), LATER)]
+
+
+async def test_revisions_issued_during_an_outage_are_caught_up_with(records: ApplicationRecords) -> None:
+    await write(records, record(application().but(sheet=sheet(1)), sheet_issued(1, 1)))
+    issued = [
+        sheet_issued(2, 2, NOON + timedelta(hours=1)),
+        event(3, command="modify_terms"),
+        event(4, command="issue_decision_sheet", verdict=Verdict.REFUSED),
+        sheet_issued(5, 3, NOON + timedelta(hours=2)),
+    ]
+    await write(records, record(application().but(sheet=sheet(3)), *issued, at=LATER))
+    kept = await records.sheets("run-1")
+    assert [stored.sheet for stored in kept] == [sheet(1), sheet(2), sheet(3)]
+    assert [stored.issued_at for stored in kept] == [NOON + timedelta(hours=hours) for hours in (0, 1, 2)]
+
+
+async def test_an_event_without_its_sheet_costs_no_other_revision(records: ApplicationRecords) -> None:
+    issued = [event(1, command="issue_decision_sheet"), sheet_issued(2, 2)]
+    await write(records, record(application().but(sheet=sheet(2)), *issued))
+    [kept] = await records.sheets("run-1")
+    assert (kept.sheet.revision, kept.sheet.hash) == (2, sheet(2).hash)

@@ -1,0 +1,135 @@
+"""Database URLs, and the schema: made by the migrations, from nothing, by anybody, at once."""
+
+import asyncio
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError, StatementError
+
+from activities.db.engine import Database, SchemaMismatchError, to_json
+from activities.db.tables import AccessGrantRow, Base
+
+pytest_plugins = ["tests.databases"]
+
+MIGRATE = """
+import asyncio, sys
+from activities.db.engine import Database
+async def main():
+    database = Database(sys.argv[1])
+    await database.migrate()
+    await database.check()
+    await database.dispose()
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://u:secret@h/d", "postgresql+asyncpg://u:secret@h/d", "secret", "", "sqlite://"]
+)
+def test_another_url_is_refused_by_the_name_of_its_setting(url: str) -> None:
+    with pytest.raises(ValueError, match="ONBOARDING_DATABASE_URL") as refusal:
+        Database(url)
+    assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_every_spelling_of_postgresql_is_driven_by_psycopg(scheme: str) -> None:
+    assert Database(f"{scheme}://u:secret@h/d").name == "postgresql+psycopg://u:***@h/d"
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "sqlite+aiosqlite"])
+def test_every_spelling_of_sqlite_is_driven_by_aiosqlite(scheme: str) -> None:
+    assert Database(f"{scheme}:///file.db").name == "sqlite+aiosqlite:///file.db"
+
+
+async def test_sqlite_can_be_read_while_it_is_written_and_waits_for_its_turn(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    async with database.engine.connect() as connection:
+        pragmas = {
+            name: await connection.scalar(text(f"PRAGMA {name}"))
+            for name in ("journal_mode", "busy_timeout", "foreign_keys")
+        }
+    await database.dispose()
+    assert pragmas == {"journal_mode": "wal", "busy_timeout": 5000, "foreign_keys": 1}
+
+
+async def test_migrations_make_the_schema_from_nothing_and_again_do_nothing(unmigrated_url: str) -> None:
+    database = Database(unmigrated_url)
+    for _ in range(2):
+        await database.migrate()
+        await database.check()
+        async with database.engine.connect() as connection:
+            assert await connection.run_sync(_differences) == []
+    await database.dispose()
+
+
+def _differences(connection: Connection) -> list[object]:
+    return list(compare_metadata(MigrationContext.configure(connection), Base.metadata))
+
+
+async def test_processes_may_migrate_at_once(unmigrated_url: str) -> None:
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", MIGRATE, unmigrated_url, stderr=asyncio.subprocess.PIPE
+        )
+        for _ in range(3)
+    ]
+    here = [Database(unmigrated_url) for _ in range(2)]
+    await asyncio.gather(*(database.migrate() for database in here))
+    errors = [(await process.communicate())[1].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], errors
+    for database in here:
+        await database.check()
+        await database.dispose()
+
+
+async def test_a_schema_of_another_release_is_noticed(database: Database) -> None:
+    async with database.engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaMismatchError, match="9999"):
+        await database.check()
+    with pytest.raises(CommandError, match="9999"):
+        await database.migrate()
+
+
+async def test_a_database_without_schema_is_noticed(unmigrated_postgresql_url: str) -> None:
+    database = Database(unmigrated_postgresql_url)
+    assert await database.revision() is None
+    with pytest.raises(SchemaMismatchError, match="None"):
+        await database.check()
+    await database.dispose()
+
+
+async def test_a_database_that_is_not_there_can_not_be_checked(unmigrated_sqlite_url: str) -> None:
+    database = Database(unmigrated_sqlite_url)
+    with pytest.raises(OperationalError):
+        await database.check()
+    await database.dispose()
+
+
+async def test_instants_come_back_in_utc_from_whatever_zone(database: Database) -> None:
+    instant = datetime(2026, 3, 31, 8, 30, 15, 123456, tzinfo=timezone(timedelta(hours=8)))
+    row = {"application_id": "a", "uid": "1", "company_master_uid": "1", "granted_at": instant}
+    async with database.session.begin() as session:
+        session.add(AccessGrantRow(**row))
+    async with database.session() as session:
+        read = await session.get_one(AccessGrantRow, ("a", "1"))
+    assert read.granted_at == instant
+    assert read.granted_at.tzinfo is UTC
+
+
+async def test_an_instant_without_a_zone_is_refused(database: Database) -> None:
+    naive = datetime(2026, 3, 31, tzinfo=UTC).replace(tzinfo=None)
+    row = {"application_id": "a", "uid": "1", "company_master_uid": "1", "granted_at": naive}
+    with pytest.raises(StatementError, match="no time zone"):
+        async with database.session.begin() as session:
+            session.add(AccessGrantRow(**row))
+
+
+def test_numbers_json_does_not_have_become_null() -> None:
+    assert to_json({"a": [float("nan"), float("-inf"), 1.5]}) == '{"a": [null, null, 1.5]}'
