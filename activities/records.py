@@ -10,6 +10,7 @@ from temporalio import activity
 from activities.db.applications import ApplicationRecords
 from activities.working_days import WorkingCalendar, start_of_day
 from workflows.clocks import Clock, ClockKind, ClockRequest
+from workflows.decisions import with_clocks
 from workflows.policy import Policy
 from workflows.records import Record, Settled, Transition
 from workflows.view import describe
@@ -38,9 +39,9 @@ class RecordActivities:
         record = transition.record
         clocks = set_clocks(transition.requests, record.at, record.application.policy)
         if not transition.store:
-            return Settled(clocks=clocks)
+            return Settled(clocks=clocks, policy=record.application.policy)
         stored = await self._stored_in_time(_with_clocks(record, clocks))
-        return Settled(clocks=clocks, stored=stored)
+        return Settled(clocks=clocks, stored=stored, policy=record.application.policy)
 
     @activity.defn
     async def store(self, record: Record) -> None:
@@ -124,9 +125,5 @@ def _working_days(
 
 
 def _with_clocks(record: Record, clocks: tuple[Clock, ...]) -> Record:
-    if not clocks:
-        return record
-    replaced = {clock.kind for clock in clocks}
-    kept = (clock for clock in record.application.clocks if clock.kind not in replaced)
-    application = record.application.but(clocks=(*kept, *clocks))
+    application = with_clocks(record.application, clocks)
     return record.model_copy(update={"application": application})

@@ -24,6 +24,7 @@ from workflows.messages import (
     SubmitApplication,
     WaitingOn,
 )
+from workflows.records import Settled
 from workflows.rules import RefusedError
 from workflows.state import Application
 from workflows.values import Instant
@@ -184,7 +185,7 @@ def time_is_up(application: Application, clock: Clock, now: Instant) -> Decision
     """A clock of the application is due (or its reminder is)."""
     moment = moment_of(application, clock, now)
     spent = {"remind_at": None, "passed": not moment.early}
-    told = _with_clocks(application, (clock.model_copy(update=spent),))
+    told = with_clocks(application, (clock.model_copy(update=spent),))
     if moment.to:
         return _enter(_closed_by_time(told, moment), moment.to, moment.letters)
     return _stay(
@@ -221,13 +222,17 @@ def access_answered(application: Application, outcome: AccessOutcome) -> Decisio
     return _stay(waiting, told, (access_clock,), ())
 
 
-def clocks_set(application: Application, clocks: tuple[Clock, ...]) -> Application:
-    """The application with the clocks the calendar has set."""
-    start = next((clock.due_at for clock in clocks if clock.kind is ClockKind.START_DATE), None)
-    return _with_clocks(application, clocks).but(contract_start_at=start or application.contract_start_at)
+def settled(application: Application, answer: Settled) -> Application:
+    """The application with the clocks the calendar has set, under the policy they were counted by."""
+    start = next((clock.due_at for clock in answer.clocks if clock.kind is ClockKind.START_DATE), None)
+    return with_clocks(application, answer.clocks).but(
+        contract_start_at=start or application.contract_start_at,
+        policy=answer.policy or application.policy,
+    )
 
 
-def _with_clocks(application: Application, clocks: tuple[Clock, ...]) -> Application:
+def with_clocks(application: Application, clocks: tuple[Clock, ...]) -> Application:
+    """The application with these clocks in the place of those of the same kind."""
     replaced = {clock.kind for clock in clocks}
     kept = tuple(clock for clock in application.clocks if clock.kind not in replaced)
     return application.but(clocks=(*kept, *clocks))

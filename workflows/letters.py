@@ -5,7 +5,7 @@ was true then. `activities/emails/` renders it.
 """
 
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, cast
 
 from pydantic import Field
 
@@ -311,7 +311,7 @@ def compose(
     now: Instant,
     status_text: str,
     warnings: tuple[str, ...] = (),
-) -> Letter:
+) -> AnyLetter:
     """Write a letter about the application as it stands; ``sequence`` numbers the transition it belongs to.
 
     A letter that asks for a fact the application does not have is a bug and raises ``ValidationError``.
@@ -337,4 +337,4 @@ def compose(
         "bd": application.bd,
     }
     own = {name: getattr(facts, name) for name in letter.model_fields if name not in common}
-    return letter.model_validate(common | own)
+    return cast("AnyLetter", letter.model_validate(common | own))

@@ -7,6 +7,7 @@ peculiar to one command stands in `rules.py` (may it?) and `effects.py` (what ch
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import cleandoc
 from typing import Any, Final
 
 from workflows import effects, letters, rules
@@ -154,6 +155,11 @@ class Step:
     def name(self) -> str:
         """The command's name: signal name and tag ``kind``."""
         return str(self.command.model_fields["kind"].default)
+
+    @property
+    def description(self) -> str:
+        """Who says what with the command, as the Web UI shows it."""
+        return cleandoc(self.command.__doc__ or "")
 
 
 # fmt: off

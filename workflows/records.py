@@ -2,6 +2,7 @@
 
 from workflows.audit import AuditEvent
 from workflows.clocks import Clock, ClockRequest
+from workflows.policy import Policy
 from workflows.state import Application
 from workflows.status import FailedEmail, Refusal
 from workflows.values import Contract, Instant
@@ -31,7 +32,12 @@ class Transition(Contract):
 
 
 class Settled(Contract):
-    """The clocks as set; ``stored`` is false when the database did not take the record in time."""
+    """The clocks as set; ``stored`` is false when the database did not take the record in time.
+
+    ``policy`` is what they were counted by. It comes back so that history keeps it: an application started
+    without a policy of its own must not change with the code's defaults.
+    """
 
     clocks: tuple[Clock, ...] = ()
     stored: bool = False
+    policy: Policy | None = None

@@ -70,12 +70,17 @@ def form_is_acceptable(application: Application, command: SubmitApplication, fac
     _same_business(covered, form)
 
 
+def already_partner(application: Application) -> RefusedError:
+    """An earlier application of the same company ended in access."""
+    return RefusedError(
+        ErrorType.ALREADY_PARTNER,
+        f"Company Master UID {application.company_master_uid} already has access to the ACPN platform.",
+    )
+
+
 def _not_a_partner(application: Application, facts: AccountFacts) -> None:
     if facts.already_partner:
-        raise RefusedError(
-            ErrorType.ALREADY_PARTNER,
-            f"Company Master UID {application.company_master_uid} already has access to the ACPN platform.",
-        )
+        raise already_partner(application)
 
 
 def _verified(uid: str, facts: AccountFacts) -> Account:

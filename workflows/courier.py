@@ -1,0 +1,69 @@
+"""Brings letters to the mail server and records to the database, in order, while the process goes on."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, CancelledError
+
+from workflows import calls
+from workflows.desk import Desk
+
+BATCH_OF_LETTERS: Final = 20
+
+
+class Courier:
+    """Two errands in the background: the mails, and catching up with a database that was down.
+
+    It sets out when ``quiet`` says that a transition is complete, so that what belongs together leaves
+    together, and calls ``returned`` when something has been delivered.
+    """
+
+    def __init__(self, desk: Desk, quiet: Callable[[], bool], returned: Callable[[], None]) -> None:
+        self._desk = desk
+        self._quiet = quiet
+        self._returned = returned
+        self._stopping = False
+        self._under_way: set[workflow.ActivityHandle[Any]] = set()
+        self._errands = [asyncio.create_task(self._mail()), asyncio.create_task(self._catch_up())]
+
+    async def stop(self) -> None:
+        """Call both errands back; what they have not delivered stays on the desk."""
+        self._stopping = True
+        for handle in self._under_way:
+            handle.cancel()
+        await workflow.wait(self._errands)
+        for errand in self._errands:
+            errand.result()
+
+    async def _mail(self) -> None:
+        while await self._something(lambda: bool(self._desk.outbox)):
+            letters = tuple(self._desk.outbox[:BATCH_OF_LETTERS])
+            receipt = await self._until_stopped(calls.send(letters))
+            if receipt is not None:
+                self._desk.delivered(letters, receipt)
+                self._returned()
+
+    async def _catch_up(self) -> None:
+        while await self._something(lambda: bool(self._desk.unstored)):
+            record = self._desk.record(workflow.now())
+            handle = calls.store(record)
+            await self._until_stopped(handle)
+            if handle.done() and not handle.cancelled() and handle.exception() is None:
+                self._desk.stored(record)
+
+    async def _something(self, to_do: Callable[[], bool]) -> bool:
+        await workflow.wait_condition(lambda: self._stopping or (self._quiet() and to_do()))
+        return not self._stopping
+
+    async def _until_stopped(self, handle: workflow.ActivityHandle[Any]) -> Any:
+        self._under_way.add(handle)
+        try:
+            return await handle
+        except ActivityError as error:
+            if not isinstance(error.cause, CancelledError):
+                raise
+            return None
+        finally:
+            self._under_way.discard(handle)

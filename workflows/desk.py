@@ -1,0 +1,187 @@
+"""What one run of an onboarding remembers, and what it hands to the next one by continue-as-new."""
+
+from typing import Any, Final, Self
+
+from pydantic import JsonValue
+
+from workflows import intake
+from workflows.audit import AuditEvent, Verdict
+from workflows.emails import EmailReceipt
+from workflows.letters import AnyLetter
+from workflows.messages import Actor, Command, ErrorType, Stage
+from workflows.records import Record
+from workflows.rules import RefusedError
+from workflows.state import Application
+from workflows.status import FailedEmail, Refusal
+from workflows.values import Contract, Instant
+
+KEPT_REFUSALS: Final = 20
+KEPT_ANSWERS: Final = 2_000
+KEPT_FAILED_EMAILS: Final = 50
+MAX_MESSAGE_CHARACTERS: Final = 1_000
+
+
+class Answer(Contract):
+    """How a command was answered; the same ID gets the same answer again."""
+
+    command_id: str
+    fingerprint: str
+    error: ErrorType | None = None
+    message: str | None = None
+
+    @property
+    def refusal(self) -> RefusedError | None:
+        """The refusal it was, if it was one."""
+        return RefusedError(self.error, self.message or "") if self.error else None
+
+
+class Memory(Contract):
+    """A run's memory as it crosses continue-as-new."""
+
+    application: Application
+    sequence: int = 0
+    answers: tuple[Answer, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    outbox: tuple[AnyLetter, ...] = ()
+    failed_emails: tuple[FailedEmail, ...] = ()
+    unstored: tuple[AuditEvent, ...] = ()
+
+
+class Desk:
+    """The working memory of a run: the application, and what is still to be mailed and stored."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.application = memory.application
+        self.sequence = memory.sequence
+        self.refusals = list(memory.refusals)
+        self.outbox: list[AnyLetter] = list(memory.outbox)
+        self.failed_emails = list(memory.failed_emails)
+        self.unstored = list(memory.unstored)
+        self._answers = {answer.command_id: answer for answer in memory.answers}
+
+    @classmethod
+    def of(cls, application: Application) -> Self:
+        """The desk of a new application."""
+        return cls(Memory(application=application))
+
+    def memory(self) -> Memory:
+        """Everything the next run has to know."""
+        return Memory.model_construct(
+            application=self.application,
+            sequence=self.sequence,
+            answers=tuple(self._answers.values()),
+            refusals=tuple(self.refusals),
+            outbox=tuple(self.outbox),
+            failed_emails=tuple(self.failed_emails),
+            unstored=tuple(self.unstored),
+        )
+
+    def record(self, at: Instant, becomes: Application | None = None, letters: int = 0) -> Record:
+        """The newest state, for the database and for whoever asks.
+
+        ``becomes``: the application a transition makes of it, with so many more ``letters`` to send.
+        """
+        return Record.model_construct(
+            application=becomes or self.application,
+            sequence=self.sequence,
+            at=at,
+            events=tuple(self.unstored),
+            refusals=tuple(self.refusals),
+            pending_emails=len(self.outbox) + letters,
+            failed_emails=tuple(self.failed_emails),
+        )
+
+    def answered_before(self, command: Command) -> Answer | None:
+        """The answer this command ID had; raises `RefusedError` when it came with another payload."""
+        answer = self._answers.get(command.command_id)
+        if answer and answer.fingerprint != intake.fingerprint(command):
+            raise RefusedError(
+                ErrorType.INVALID,
+                f"command_id: '{command.command_id}' was used for another command already; "
+                "give every command an ID of its own.",
+            )
+        return answer
+
+    def remember(self, command: Command, refusal: RefusedError | None = None) -> None:
+        """Keep the answer to this command ID, the latest `KEPT_ANSWERS` of them.
+
+        ``unavailable`` is not kept: the caller is told to send the same command again.
+        """
+        if refusal and refusal.error is ErrorType.UNAVAILABLE:
+            return
+        answer = Answer(
+            command_id=command.command_id,
+            fingerprint=intake.fingerprint(command),
+            error=refusal.error if refusal else None,
+            message=refusal.message[:MAX_MESSAGE_CHARACTERS] if refusal else None,
+        )
+        self._answers.setdefault(command.command_id, answer)
+        while len(self._answers) > KEPT_ANSWERS:
+            del self._answers[next(iter(self._answers))]
+
+    def note(
+        self,
+        at: Instant,
+        name: str,
+        verdict: Verdict,
+        to: Stage,
+        *,
+        command: Command | None = None,
+        actor: Actor | None = None,
+        arguments: tuple[Any, ...] = (),
+        refusal: RefusedError | None = None,
+    ) -> None:
+        """Add an event to the audit trail; a refusal is shown in the status, too.
+
+        ``arguments`` are those of a message that did not become a ``command``.
+        """
+        self.sequence += 1
+        command_id = command.command_id if command else intake.claimed_id(arguments)
+        message = refusal.message[:MAX_MESSAGE_CHARACTERS] if refusal else None
+        self.unstored.append(
+            AuditEvent(
+                sequence=self.sequence,
+                at=at,
+                command=name,
+                verdict=verdict,
+                command_id=command_id,
+                actor=command.actor if command else actor,
+                occurred_at=command.occurred_at if command else None,
+                from_stage=self.application.stage,
+                to_stage=to,
+                error=refusal.error if refusal else None,
+                message=message,
+                details=_payload(command) if command else _kept(arguments),
+            )
+        )
+        if refusal:
+            self.refusals.append(
+                Refusal(
+                    at=at,
+                    command=name,
+                    command_id=command_id,
+                    error=refusal.error,
+                    message=message or "",
+                )
+            )
+            del self.refusals[:-KEPT_REFUSALS]
+
+    def stored(self, record: Record) -> None:
+        """The database has this record now."""
+        newest = record.events[-1].sequence if record.events else 0
+        self.unstored = [event for event in self.unstored if event.sequence > newest]
+
+    def delivered(self, letters: tuple[AnyLetter, ...], receipt: EmailReceipt) -> None:
+        """These letters have left, or have failed for good."""
+        gone = {letter.key for letter in letters}
+        self.outbox = [letter for letter in self.outbox if letter.key not in gone]
+        self.failed_emails.extend(receipt.failed)
+        del self.failed_emails[:-KEPT_FAILED_EMAILS]
+
+
+def _payload(command: Command) -> dict[str, JsonValue]:
+    return command.model_dump(mode="json", exclude={"kind", "command_id", "actor", "occurred_at"})
+
+
+def _kept(arguments: tuple[Any, ...]) -> dict[str, JsonValue]:
+    return intake.kept_payload(arguments) if arguments else {}

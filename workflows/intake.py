@@ -1,0 +1,122 @@
+"""From what came in to a command of the contract: the one place where messages are validated.
+
+Temporal decodes arguments without our types (see `data_converter.py`), so anything at all may arrive
+here: no argument, several, a payload nobody can decode. Each leads to a command or to a `RefusedError`.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import JsonValue, ValidationError
+
+from workflows.lifecycle import STEPS
+from workflows.messages import COMMAND_ADAPTER, UPDATE_NAME, Command, ErrorType, OnboardingInput
+from workflows.rules import RefusedError
+
+MAX_KEPT_CHARACTERS: Final = 4_000
+MAX_NAME_CHARACTERS: Final = 100
+_KINDS: Final = frozenset(step.name for step in STEPS)
+
+
+def parse_command(kind: str | None, arguments: tuple[Any, ...]) -> Command:
+    """The command in a signal of the name ``kind``, or in an update (``None``: the tag tells).
+
+    Raises `RefusedError` (``invalid``) with the paths of the fields that are wrong.
+    """
+    if kind is not None and kind not in _KINDS:
+        raise _invalid(
+            f"there is no command '{printable(kind)}'; the commands are {', '.join(sorted(_KINDS))}"
+        )
+    payload = _only_object(arguments)
+    tag = payload.get("kind", kind)
+    if kind is not None and tag != kind:
+        raise _invalid(f"kind: must be '{kind}' as the signal's name, or absent")
+    try:
+        return COMMAND_ADAPTER.validate_json(_json({**payload, "kind": tag}))
+    except ValidationError as error:
+        raise _invalid(field_errors(error)) from None
+
+
+def parse_start(arguments: tuple[Any, ...]) -> OnboardingInput:
+    """The start input. Raises `RefusedError` (``invalid``) with the paths of the fields that are wrong."""
+    try:
+        return OnboardingInput.model_validate_json(_json(_only_object(arguments)))
+    except ValidationError as error:
+        raise _invalid(field_errors(error)) from None
+
+
+def field_errors(error: ValidationError) -> str:
+    """What is wrong, field by field, without repeating what was sent (it may be personal, or huge)."""
+    shown = [
+        f"{_path(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
+        for problem in error.errors(include_url=False, include_input=False, include_context=False)[:20]
+    ]
+    return "; ".join(shown)
+
+
+def kept_payload(arguments: tuple[Any, ...]) -> dict[str, JsonValue]:
+    """As much of a message that did not parse as the audit trail can hold, in plain ASCII."""
+    shown = [_undecoded(argument) for argument in arguments]
+    return {"arguments": json.dumps(shown, ensure_ascii=True, default=repr)[:MAX_KEPT_CHARACTERS]}
+
+
+def claimed_name(name: str | None, arguments: tuple[Any, ...]) -> str:
+    """What a broken message seems to be: the signal's name, or an update's tag."""
+    payload = arguments[0] if len(arguments) == 1 else None
+    tag = payload.get("kind") if isinstance(payload, Mapping) else None
+    return printable(name or (tag if isinstance(tag, str) else UPDATE_NAME))
+
+
+def claimed_id(arguments: tuple[Any, ...]) -> str | None:
+    """The command ID a broken message seems to have."""
+    payload = arguments[0] if len(arguments) == 1 else None
+    claimed = payload.get("command_id") if isinstance(payload, Mapping) else None
+    return printable(claimed) if isinstance(claimed, str) else None
+
+
+def fingerprint(command: Command) -> str:
+    """Tells a repeated command from another one under the same ID; the time it was sent does not count.
+
+    Unset fields do not count either, so that a field added to a model later changes no old fingerprint.
+    """
+    meant = command.model_dump(mode="json", exclude={"occurred_at"}, exclude_defaults=True)
+    canonical = json.dumps({**meant, "kind": command.kind}, sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+
+
+def printable(name: str) -> str:
+    """A name from outside, safe to show in a terminal, a log or a page."""
+    return name[:MAX_NAME_CHARACTERS].encode("ascii", "backslashreplace").decode().replace("\n", "\\n")
+
+
+def _only_object(arguments: tuple[Any, ...]) -> dict[str, Any]:
+    if len(arguments) != 1:
+        raise _invalid(f"expected one argument, a JSON object, but got {len(arguments)}")
+    if not isinstance(arguments[0], dict):
+        raise _invalid("expected one JSON object; what came could not be decoded as one")
+    return arguments[0]
+
+
+def _json(payload: dict[str, Any]) -> bytes:
+    """JSON again, since the models read dates and instants as JSON writes them.
+
+    Lone surrogates can't be written as UTF-8; they become escapes that pydantic refuses.
+    """
+    return json.dumps(payload, ensure_ascii=True).encode("ascii")
+
+
+def _undecoded(argument: Any) -> Any:
+    payload = getattr(argument, "payload", None)
+    return bytes(payload.data[:MAX_KEPT_CHARACTERS]).decode("utf-8", "replace") if payload else argument
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    # The tag of the union is not a field of the caller's.
+    parts = location[1:] if location and location[0] in _KINDS else location
+    return ".".join(str(part) for part in parts) or "payload"
+
+
+def _invalid(message: str) -> RefusedError:
+    return RefusedError(ErrorType.INVALID, message)
