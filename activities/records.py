@@ -22,8 +22,9 @@ STORE_WITHIN: Final = timedelta(milliseconds=800)
 class RecordActivities:
     """Clocks and records of the applications."""
 
-    def __init__(self, records: ApplicationRecords) -> None:
+    def __init__(self, records: ApplicationRecords, store_within: timedelta = STORE_WITHIN) -> None:
         self._records = records
+        self._store_within = store_within
         self._abandoned: set[asyncio.Task[None]] = set()
 
     @activity.defn
@@ -59,11 +60,11 @@ class RecordActivities:
         self._abandoned.add(write)
         write.add_done_callback(self._finished)
         try:
-            await asyncio.wait({write}, timeout=STORE_WITHIN.total_seconds())
+            await asyncio.wait({write}, timeout=self._store_within.total_seconds())
         finally:
             write.cancel()
         if not write.done():
-            activity.logger.warning("The database did not answer within %s", STORE_WITHIN)
+            activity.logger.warning("The database did not answer within %s", self._store_within)
             return False
         failure = write.exception()
         if failure is None:

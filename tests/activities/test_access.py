@@ -1,0 +1,185 @@
+"""ACPN access, in SQL and over HTTP, and the activity that opens it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+
+import httpx
+import pytest
+import pytest_asyncio
+from pydantic import ValidationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.access import AccessActivities
+from activities.access_http import HttpAcpnAccess
+from activities.account_directory import AccountDirectory
+from activities.acpn_access import AcpnAccess, Grant
+from activities.db.access import SqlAcpnAccess
+from activities.db.accounts import SqlAccountDirectory
+from activities.db.engine import Database
+from tests.activities.examples import NOON
+from tests.activities.services import VendorServices, vendor_services
+from workflows.facts import AccessOutcome, AccessRequest, Account
+from workflows.status import Company
+
+pytest_plugins = ["tests.databases"]
+
+LATER = NOON + timedelta(days=1)
+REQUEST = AccessRequest(
+    application_id="run-1",
+    company_master_uid="1001",
+    uids=("1002", "1003"),
+    require_credit_control=False,
+    at=NOON,
+)
+
+
+def account(uid: str, *, verified: bool = True, credit_control: bool = False) -> Account:
+    company = Company(legal_name="Acme", registration_number="91-1", verified=verified)
+    return Account(uid=uid, enterprise=company, credit_control=credit_control)
+
+
+def grant(uid: str, application_id: str = "run-1") -> Grant:
+    return Grant(uid=uid, application_id=application_id, company_master_uid="1001", granted_at=NOON)
+
+
+@pytest.fixture
+def access(database: Database) -> SqlAcpnAccess:
+    return SqlAcpnAccess(database)
+
+
+@pytest.fixture
+def directory(database: Database) -> SqlAccountDirectory:
+    return SqlAccountDirectory(database)
+
+
+@pytest.fixture
+def services() -> Iterator[VendorServices]:
+    with vendor_services() as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def http_access(services: VendorServices) -> AsyncIterator[HttpAcpnAccess]:
+    async with httpx.AsyncClient(base_url=services.url) as client:
+        yield HttpAcpnAccess(client)
+
+
+async def open_access(
+    directory: AccountDirectory, access: AcpnAccess, request: AccessRequest = REQUEST
+) -> AccessOutcome:
+    outcome: AccessOutcome = await ActivityEnvironment().run(
+        AccessActivities(directory, access).open_access, request
+    )
+    return outcome
+
+
+async def test_a_grant_given_again_stays_as_first_given(access: SqlAcpnAccess) -> None:
+    assert not await access.is_partner("1001")
+    await asyncio.gather(*(access.grant("1002", "run-1", "1001", NOON) for _ in range(4)))
+    await access.grant("1002", "run-1", "1001", LATER)
+    assert await access.is_partner("1001")
+    assert not await access.is_partner("1002")
+    assert await access.grants("1001") == (grant("1002"),)
+    assert await access.grants("1002") == ()
+
+
+async def test_over_http_a_grant_is_put_where_it_belongs(
+    services: VendorServices, http_access: HttpAcpnAccess
+) -> None:
+    for _ in range(2):
+        await http_access.grant("1002", "run-1", "1001", NOON)
+    assert services.puts == [("/grants/1002", grant("1002").model_dump(mode="json"))] * 2
+    assert services.puts[0][1]["granted_at"] == "2025-03-14T04:00:00Z"
+
+
+async def test_over_http_the_platform_says_who_is_partner(
+    services: VendorServices, http_access: HttpAcpnAccess
+) -> None:
+    assert not await http_access.is_partner("1001")
+    assert await http_access.grants("1001") == ()
+    later = grant("1000").model_copy(update={"granted_at": LATER})
+    services.answers |= {
+        "/partners/1001": {"partner": True},
+        "/partners/1002": {"partner": False},
+        "/partners/1001/grants": [
+            given.model_dump(mode="json") for given in (later, grant("1003"), grant("1002"))
+        ],
+    }
+    assert await http_access.is_partner("1001")
+    assert not await http_access.is_partner("1002")
+    assert await http_access.grants("1001") == (grant("1002"), grant("1003"), later)
+
+
+async def test_over_http_an_answer_that_is_none_is_not_guessed_at(
+    services: VendorServices, http_access: HttpAcpnAccess
+) -> None:
+    services.answers |= {"/partners/1001": {"partner": "yes"}, "/partners/1001/grants": [{"uid": "1001"}]}
+    with pytest.raises(ValidationError):
+        await http_access.is_partner("1001")
+    with pytest.raises(ValidationError):
+        await http_access.grants("1001")
+
+
+async def test_over_http_an_error_is_an_outage(services: VendorServices, http_access: HttpAcpnAccess) -> None:
+    services.status = 500
+    with pytest.raises(httpx.HTTPStatusError):
+        await http_access.grant("1002", "run-1", "1001", NOON)
+    with pytest.raises(httpx.HTTPStatusError):
+        await http_access.is_partner("1001")
+    with pytest.raises(httpx.HTTPStatusError):
+        await http_access.grants("1001")
+
+
+async def test_access_is_opened_for_the_accounts_named_and_no_other(
+    directory: SqlAccountDirectory, access: SqlAcpnAccess
+) -> None:
+    for uid in ("1001", "1002", "1003"):
+        await directory.put(account(uid))
+    for at in (NOON, LATER):
+        outcome = await open_access(directory, access, REQUEST.model_copy(update={"at": at}))
+        assert outcome == AccessOutcome(granted=True)
+    assert await access.grants("1001") == (grant("1002"), grant("1003"))
+
+
+async def test_nothing_is_opened_until_nothing_is_missing(
+    directory: SqlAccountDirectory, access: SqlAcpnAccess
+) -> None:
+    await directory.put(account("1001", verified=False))
+    await directory.put(Account(uid="1002"))
+    assert await open_access(directory, access) == AccessOutcome(
+        granted=False,
+        missing=(
+            "enterprise verification of 1001",
+            "enterprise verification of 1002",
+            "account 1003 (not in the account directory)",
+        ),
+    )
+    assert await access.grants("1001") == ()
+
+
+async def test_credit_control_counts_only_where_it_is_required(
+    directory: SqlAccountDirectory, access: SqlAcpnAccess
+) -> None:
+    await directory.put(account("1001"))
+    await directory.put(account("1002", credit_control=True))
+    await directory.put(account("1003"))
+    required = REQUEST.model_copy(update={"require_credit_control": True})
+    assert await open_access(directory, access, required) == AccessOutcome(
+        granted=False, missing=("credit control of 1003",)
+    )
+    assert not await access.is_partner("1001")
+    assert await open_access(directory, access) == AccessOutcome(granted=True)
+
+
+async def test_an_outage_is_raised_and_the_next_try_gives_the_rest(
+    services: VendorServices, http_access: HttpAcpnAccess, directory: SqlAccountDirectory
+) -> None:
+    for uid in ("1001", "1002", "1003"):
+        await directory.put(account(uid))
+    services.status = 503
+    with pytest.raises(httpx.HTTPStatusError):
+        await open_access(directory, http_access)
+    services.status = 200
+    assert await open_access(directory, http_access) == AccessOutcome(granted=True)
+    assert [path for path, _ in services.puts] == ["/grants/1002", "/grants/1002", "/grants/1003"]

@@ -1,0 +1,172 @@
+"""The account directory, in SQL and over HTTP, and the look-up activity."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+import pytest_asyncio
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.testing import ActivityEnvironment
+
+from activities.access_http import HttpAcpnAccess
+from activities.account_directory import AccountDirectory
+from activities.account_directory_http import HttpAccountDirectory
+from activities.accounts import AccountActivities
+from activities.acpn_access import AcpnAccess
+from activities.db.access import SqlAcpnAccess
+from activities.db.accounts import SqlAccountDirectory
+from activities.db.engine import Database
+from tests.activities.examples import NOON
+from tests.activities.services import VendorServices, vendor_services
+from workflows.documents import BusinessType
+from workflows.facts import Account, AccountFacts, AccountQuery
+from workflows.status import Company
+
+pytest_plugins = ["tests.databases"]
+
+ACME = Company.model_validate(
+    {"legal_name": "Acme 有限公司", "registration_number": "91-1", "country": "CN", "verified": True}
+)
+MASTER = Account(uid="1001", enterprise=ACME)
+MAIN = Account(
+    uid="1002",
+    enterprise=ACME,
+    business_type=BusinessType.RESELLER,
+    partner_level="gold",
+    credit_control=True,
+)
+BLANK = Account(uid="1003")
+ACCOUNTS = (MASTER, MAIN, BLANK)
+
+
+@pytest.fixture
+def services() -> Iterator[VendorServices]:
+    with vendor_services() as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def client(services: VendorServices) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=services.url) as client:
+        yield client
+
+
+@pytest_asyncio.fixture
+async def sql_directory(database: Database) -> AccountDirectory:
+    directory = SqlAccountDirectory(database)
+    for account in ACCOUNTS:
+        await directory.put(account)
+    return directory
+
+
+@pytest.fixture
+def http_directory(services: VendorServices, client: httpx.AsyncClient) -> AccountDirectory:
+    services.answers |= {f"/accounts/{account.uid}": account.model_dump(mode="json") for account in ACCOUNTS}
+    return HttpAccountDirectory(client)
+
+
+async def finds_what_was_asked_for(directory: AccountDirectory) -> None:
+    assert await directory.find(("1003", "404", "1001", "1002", "1001")) == (BLANK, MASTER, MAIN)
+    assert await directory.find(()) == ()
+
+
+async def test_the_sql_directory_finds_what_was_asked_for(sql_directory: AccountDirectory) -> None:
+    await finds_what_was_asked_for(sql_directory)
+
+
+async def test_the_http_directory_finds_what_was_asked_for(http_directory: AccountDirectory) -> None:
+    await finds_what_was_asked_for(http_directory)
+
+
+async def test_putting_an_account_again_replaces_it(database: Database) -> None:
+    directory = SqlAccountDirectory(database)
+    for account in (MAIN, MAIN, Account(uid="1002")):
+        await directory.put(account)
+        assert await directory.find(("1002",)) == (account,)
+
+
+async def test_an_error_of_the_service_is_an_outage(
+    services: VendorServices, http_directory: AccountDirectory
+) -> None:
+    services.status = 503
+    with pytest.raises(httpx.HTTPStatusError):
+        await http_directory.find(("1001",))
+
+
+async def test_a_service_that_is_gone_is_an_outage() -> None:
+    with vendor_services() as server:
+        url = server.url
+    async with httpx.AsyncClient(base_url=url) as client:
+        with pytest.raises(httpx.ConnectError):
+            await HttpAccountDirectory(client).find(("1001",))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [],
+        "1001",
+        {},
+        {"uid": 1001},
+        {"uid": "1001", "credit_control": "yes"},
+        {"uid": "1001", "enterprise": {}},
+    ],
+)
+async def test_an_answer_that_is_no_account_is_not_guessed_at(
+    services: VendorServices, http_directory: AccountDirectory, answer: object
+) -> None:
+    services.answers["/accounts/1001"] = answer
+    with pytest.raises(ValidationError):
+        await http_directory.find(("1001",))
+
+
+async def test_an_answer_for_another_account_is_refused(
+    services: VendorServices, http_directory: AccountDirectory
+) -> None:
+    services.answers["/accounts/1001"] = MAIN.model_dump(mode="json")
+    with pytest.raises(ValueError, match="1002 when asked for 1001"):
+        await http_directory.find(("1001",))
+
+
+async def test_fields_the_service_adds_are_ignored(
+    services: VendorServices, http_directory: AccountDirectory
+) -> None:
+    services.answers["/accounts/1001"] |= {"since": "2020-01-01"}
+    assert await http_directory.find(("1001",)) == (MASTER,)
+
+
+async def look_up(directory: AccountDirectory, access: AcpnAccess, query: AccountQuery) -> AccountFacts:
+    facts: AccountFacts = await ActivityEnvironment().run(
+        AccountActivities(directory, access).look_up_accounts, query
+    )
+    return facts
+
+
+async def test_a_look_up_answers_for_the_company_and_the_accounts_named(
+    sql_directory: AccountDirectory, database: Database
+) -> None:
+    access = SqlAcpnAccess(database)
+    query = AccountQuery(company_master_uid="1001", uids=("1002", "1001", "404"))
+    assert await look_up(sql_directory, access, query) == AccountFacts(accounts=(MASTER, MAIN))
+    await access.grant("1002", "run-1", "1001", NOON)
+    facts = await look_up(sql_directory, access, AccountQuery(company_master_uid="1001"))
+    assert facts == AccountFacts(accounts=(MASTER,), already_partner=True)
+
+
+async def test_a_look_up_over_http_answers_the_same(
+    services: VendorServices, client: httpx.AsyncClient, http_directory: AccountDirectory
+) -> None:
+    services.answers["/partners/1001"] = {"partner": True}
+    query = AccountQuery(company_master_uid="1001", uids=("1002",))
+    facts = await look_up(http_directory, HttpAcpnAccess(client), query)
+    assert facts == AccountFacts(accounts=(MASTER, MAIN), already_partner=True)
+
+
+async def test_a_look_up_fails_with_the_database_gone(unmigrated_sqlite_url: str) -> None:
+    database = Database(unmigrated_sqlite_url)
+    with pytest.raises(SQLAlchemyError):
+        await look_up(
+            SqlAccountDirectory(database), SqlAcpnAccess(database), AccountQuery(company_master_uid="1001")
+        )
+    await database.dispose()
