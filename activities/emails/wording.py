@@ -215,7 +215,7 @@ class Chinese(Wording):
         return f"{value.year}年{value.month}月{value.day}日（星期{'一二三四五六日'[value.weekday()]}）"
 
     def end_of(self, value: date, zone: str) -> str:
-        return f"{self.day(value)}结束（{zone}）"
+        return f"{self.day(value)}24:00（{zone}）"
 
     def status(self, text: str) -> str:
         translation = _CHINESE_STATUSES.get(text)
