@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -62,10 +62,17 @@ class OperatorCancel:
     """Temporal's own Cancel of this run."""
 
 
-OnboardingClass = TypeVar("OnboardingClass", bound=type["ResellerOnboarding"])
+class Receiver(Protocol):
+    """What a generated signal handler needs of its workflow."""
+
+    def receive(self, name: str | None, arguments: tuple[Any, ...]) -> Message:
+        """Put a command in the inbox."""
 
 
-def takes_every_command(onboarding: OnboardingClass) -> OnboardingClass:
+ReceiverClass = TypeVar("ReceiverClass", bound=type[Receiver])
+
+
+def takes_every_command(onboarding: ReceiverClass) -> ReceiverClass:
     """Give the workflow a signal of its own for every command in the table."""
     for step in STEPS:
         setattr(onboarding, step.name, _signal_of(step.name, step.description))
@@ -74,10 +81,10 @@ def takes_every_command(onboarding: OnboardingClass) -> OnboardingClass:
 
 def _signal_of(name: str, description: str) -> Callable[..., None]:
     @workflow.signal(name=name, description=description)
-    def receive(self: "ResellerOnboarding", *arguments: Any) -> None:
+    def handle(self: Receiver, *arguments: Any) -> None:
         self.receive(name, arguments)
 
-    return receive
+    return handle
 
 
 @workflow.defn(name=WORKFLOW_TYPE)
