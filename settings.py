@@ -4,7 +4,6 @@ Only entry points read settings; everything else gets what it needs through its 
 """
 
 from dataclasses import dataclass
-from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -15,14 +14,13 @@ from sqlalchemy import URL
 from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
 
 from activities.db.engine import Database
+from activities.emails.message import MessageFactory
 from activities.smtp import SmtpAddress
-from workflows.values import Email, safe_in_header
 
 PREFIX: Final = "ONBOARDING_"
 OPTIONS: Final = {"data": "--data", "database_url": "--db", "smtp_url": "--smtp"}
 """Settings that `onboarding up` also takes as options."""
 _HTTP_URL: Final = TypeAdapter(HttpUrl)
-_EMAIL: Final = TypeAdapter(Email)
 
 
 class SettingsError(Exception):
@@ -48,14 +46,7 @@ def _smtp_url(value: SecretStr) -> SecretStr:
 
 
 def _sender(value: str) -> str:
-    safe_in_header(value)
-    _, address = parseaddr(value)
-    try:
-        _EMAIL.validate_python(address)
-    except ValidationError:
-        raise ValueError(
-            "must be an e-mail address, alone or as in 'Reseller Onboarding <onboarding@example.com>'"
-        ) from None
+    MessageFactory(value)
     return value
 
 

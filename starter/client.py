@@ -22,7 +22,6 @@ from temporalio.service import RPCError, RPCStatusCode
 from settings import Settings, TemporalSettings
 from starter.commands import Commands
 from starter.errors import OnboardingError
-from starter.search_attributes import DUE_AT, OVERDUE, STAGE, WAITING_ON
 from workflows.messages import (
     QUERY_NAME,
     TASK_QUEUE,
@@ -37,6 +36,7 @@ from workflows.messages import (
 )
 from workflows.plugin import OnboardingPlugin
 from workflows.policy import Policy
+from workflows.search_attributes import DUE_AT, OVERDUE, STAGE, WAITING_ON
 from workflows.state import OUTCOMES
 from workflows.status import Status
 from workflows.values import Contract, Instant

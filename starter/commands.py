@@ -5,12 +5,10 @@ from datetime import date, datetime
 from typing import Any
 from uuid import uuid4
 
-from pydantic import ValidationError
-
-from starter.errors import OnboardingError, field_problems
+from starter.errors import OnboardingError
 from workflows import messages
 from workflows.documents import ApplicationForm, DecisionSheet
-from workflows.messages import Actor, Command, ErrorType, Party, Person, SignatureOrder, SigningPath
+from workflows.messages import Actor, Command, Party, Person, SignatureOrder, SigningPath
 from workflows.status import Status
 
 
@@ -33,10 +31,7 @@ class Commands(ABC):
         self, uid: str, kind: type[Command], actor: Actor, command_id: str | None, **fields: Any
     ) -> Status:
         envelope = {"actor": actor, "command_id": command_id or str(uuid4())}
-        try:
-            command = kind.model_validate({**envelope, **fields}, extra="forbid")
-        except ValidationError as error:
-            raise OnboardingError(ErrorType.INVALID, "; ".join(field_problems(error))) from None
+        command = OnboardingError.unless_valid(kind, {**envelope, **fields})
         return await self.send(uid, command)
 
     async def confirm_company(self, uid: str, actor: Actor, *, command_id: str | None = None) -> Status:

@@ -1,11 +1,14 @@
 """What a caller is told when something is refused or can't be done: the type, the reason, the remedy."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from workflows.intake import field_errors
 from workflows.messages import ErrorType
+
+Model = TypeVar("Model", bound=BaseModel)
 
 _REMEDIES: Final[Mapping[ErrorType, str]] = {
     ErrorType.WRONG_STAGE: "Read the status: it names the stage and the commands allowed in it.",
@@ -35,24 +38,14 @@ class OnboardingError(Exception):
         self.message: Final = message
         self.remedy: Final = _REMEDIES[error].format(verify_url=verify_url).removesuffix(": ")
 
+    @classmethod
+    def unless_valid(cls, model: type[Model], fields: object) -> Model:
+        """The model with these fields, none of them unknown.
 
-def field_problems(error: ValidationError, *, within: Iterable[str] = ()) -> list[str]:
-    """One line for each field that is wrong, ``sheet.basic.term_months: Input should be …``; never its value.
-
-    ``within`` is a path to leave out, such as the tag of a union.
-    """
-    left_out = set(within)
-    return [
-        f"{_path(problem['loc'], left_out) or 'input'}: {problem['msg'].removeprefix('Value error, ')}"
-        for problem in error.errors(include_url=False, include_input=False, include_context=False)
-    ]
-
-
-def _path(location: tuple[Any, ...], left_out: set[str]) -> str:
-    path = ""
-    for part in location:
-        if isinstance(part, int):
-            path += f"[{part}]"
-        elif part not in left_out:
-            path += f".{part}" if path else part
-    return path
+        Raises:
+            OnboardingError: ``invalid``, with the path of each field that is wrong, never its value.
+        """
+        try:
+            return model.model_validate(fields, extra="forbid")
+        except ValidationError as error:
+            raise cls(ErrorType.INVALID, field_errors(error)) from None

@@ -1,20 +1,15 @@
-"""The search attributes an application is found by, and their registration with a namespace."""
+"""Registers the search attributes an application is found by with a namespace."""
 
 import asyncio
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
-from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
-STAGE: Final = SearchAttributeKey.for_keyword("OnboardingStage")
-WAITING_ON: Final = SearchAttributeKey.for_keyword("OnboardingWaitingOn")
-DUE_AT: Final = SearchAttributeKey.for_datetime("OnboardingDueAt")
-OVERDUE: Final = SearchAttributeKey.for_bool("OnboardingOverdue")
-SEARCH_ATTRIBUTES: Final[tuple[SearchAttributeKey[Any], ...]] = (STAGE, WAITING_ON, DUE_AT, OVERDUE)
+from workflows.search_attributes import ALL
 
 USABLE_WITHIN: Final = timedelta(seconds=30)
 
@@ -32,7 +27,7 @@ async def register_search_attributes(client: Client) -> None:
         SearchAttributesError: one of the names is taken with another type, which the server itself ignores in
             silence; or one is missing and can't be registered.
     """
-    wanted = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in SEARCH_ATTRIBUTES}
+    wanted = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in ALL}
     if not _missing(wanted, await _registered(client)):
         return
     try:
