@@ -1,0 +1,246 @@
+"""Entry point of the worker, and the one place where it is put together: ``python worker.py``."""
+
+import asyncio
+import logging
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Any, Final
+
+import httpx
+from alembic.util import CommandError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import Worker
+
+from activities.access import AccessActivities
+from activities.access_http import HttpAcpnAccess
+from activities.account_directory import AccountDirectory
+from activities.account_directory_http import HttpAccountDirectory
+from activities.accounts import AccountActivities
+from activities.acpn_access import AcpnAccess
+from activities.db.access import SqlAcpnAccess
+from activities.db.accounts import SqlAccountDirectory
+from activities.db.applications import ApplicationRecords
+from activities.db.email_ledger import EmailLedger
+from activities.db.engine import Database
+from activities.email import EmailActivities
+from activities.emails.message import MessageFactory
+from activities.emails.render import Links, Renderer
+from activities.records import RecordActivities
+from activities.smtp import SmtpTransport
+from settings import Settings, SettingsError, TemporalSettings, load_settings, load_temporal_settings
+from starter.search_attributes import SearchAttributesError, register_search_attributes
+from workflows.delivery import OutstandingDelivery
+from workflows.messages import TASK_QUEUE
+from workflows.onboarding import ResellerOnboarding
+from workflows.plugin import OnboardingPlugin
+
+GRACE: Final = timedelta(seconds=20)
+"""What activities in flight get to finish in when the worker is told to stop."""
+HTTP_TIMEOUT: Final = timedelta(seconds=5)
+_FIRST_PAUSE: Final = timedelta(seconds=1)
+_LONGEST_PAUSE: Final = timedelta(seconds=15)
+_PASSING: Final = frozenset(
+    # NOT_FOUND: a server that has just been set up does not have its namespace yet.
+    {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.NOT_FOUND}
+)
+
+log: Final = logging.getLogger("onboarding.worker")
+
+
+class StartupError(Exception):
+    """The worker can't start, and waiting would not help; the message says what to do."""
+
+
+def build_worker(
+    client: Client,
+    settings: Settings,
+    database: Database,
+    directory: AccountDirectory,
+    access: AcpnAccess,
+    *,
+    task_queue: str = TASK_QUEUE,
+) -> Worker:
+    """The worker with everything it needs; the client must carry the `OnboardingPlugin`."""
+    records = RecordActivities(ApplicationRecords(database))
+    accounts = AccountActivities(directory, access)
+    links = Links(portal_url=settings.portal_url, acpn_url=settings.acpn_url, verify_url=settings.verify_url)
+    emails = EmailActivities(
+        EmailLedger(database),
+        SmtpTransport(settings.smtp_url.get_secret_value()),
+        Renderer(links),
+        MessageFactory(settings.email_from),
+    )
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=[ResellerOnboarding, OutstandingDelivery],
+        activities=[
+            records.settle,
+            records.store,
+            accounts.look_up_accounts,
+            AccessActivities(directory, access).open_access,
+            emails.send_emails,
+        ],
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+@asynccontextmanager
+async def running_worker(
+    client: Client, settings: Settings, *, task_queue: str = TASK_QUEUE
+) -> AsyncIterator[Worker]:
+    """Make database and namespace ready, then work until the block is left; what is in flight gets its grace.
+
+    Raises:
+        StartupError: the database has the schema of a newer release.
+        SearchAttributesError: the namespace can't be used as it is.
+    """
+    async with AsyncExitStack() as stack:
+        database = Database(settings.database)
+        stack.push_async_callback(database.dispose)
+        await _ready(database)
+        await register_search_attributes(client)
+        directory: AccountDirectory = SqlAccountDirectory(database)
+        access: AcpnAccess = SqlAcpnAccess(database)
+        if settings.accounts_url is not None:
+            directory = HttpAccountDirectory(
+                await stack.enter_async_context(_http_client(settings.accounts_url))
+            )
+        if settings.acpn_api_url is not None:
+            access = HttpAcpnAccess(await stack.enter_async_context(_http_client(settings.acpn_api_url)))
+        worker = build_worker(client, settings, database, directory, access, task_queue=task_queue)
+        yield await stack.enter_async_context(worker)
+
+
+def _http_client(base_url: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=base_url, timeout=HTTP_TIMEOUT.total_seconds())
+
+
+async def _ready(database: Database) -> None:
+    """Wait for the database, bring its schema up to date, and open its first connection."""
+    for pause in _pauses():
+        try:
+            await database.migrate()
+            await database.check()
+        except CommandError as error:
+            raise StartupError(
+                f"The database {database.name} has the schema of a newer release ({error}): run that release,"
+                " or name another database in ONBOARDING_DATABASE_URL."
+            ) from error
+        except (OperationalError, InterfaceError, OSError) as error:
+            reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
+            log.warning("Waiting for the database %s (ONBOARDING_DATABASE_URL): %s", database.name, reason)
+            await asyncio.sleep(pause)
+        else:
+            log.info("Database: %s", database.name)
+            return
+
+
+async def connect_when_up(temporal: TemporalSettings) -> Client:
+    """A client as soon as server and namespace answer.
+
+    Raises:
+        StartupError: the server answers, but not us.
+    """
+    for pause in _pauses():
+        try:
+            client = await Client.connect(**temporal.options, plugins=[OnboardingPlugin()])
+            service = client.workflow_service
+            await service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
+            version = (await service.get_system_info(GetSystemInfoRequest())).server_version
+        # A connection that can't be made is a RuntimeError.
+        except (RuntimeError, RPCError) as error:
+            if isinstance(error, RPCError) and error.status not in _PASSING:
+                raise StartupError(
+                    f"Temporal at {temporal.address} refuses namespace {temporal.namespace!r}:"
+                    f" {error.message}; check TEMPORAL_NAMESPACE, TEMPORAL_API_KEY and TEMPORAL_TLS_*."
+                ) from error
+            log.warning(
+                "Waiting for Temporal at %s, namespace %s (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE): %s",
+                *(temporal.address, temporal.namespace, str(error).splitlines()[0]),
+            )
+            await asyncio.sleep(pause)
+        else:
+            log.info("Temporal: %s, namespace %s, server %s", temporal.address, client.namespace, version)
+            return client
+    raise AssertionError("pauses never end")
+
+
+def _pauses() -> Iterator[float]:
+    pause = _FIRST_PAUSE
+    while True:
+        yield pause.total_seconds()
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+async def run_worker(settings: Settings, temporal: TemporalSettings) -> None:
+    """Work until cancelled."""
+    client = await connect_when_up(temporal)
+    log.info("Mail server: %s", settings.smtp_server)
+    async with running_worker(client, settings):
+        log.info("Working on task queue %s", TASK_QUEUE)
+        await asyncio.Event().wait()
+
+
+async def until_signalled(program: Coroutine[Any, Any, None]) -> None:
+    """Run a program, and cancel it, once, on SIGINT or SIGTERM, so that it can end in order."""
+    task = asyncio.ensure_future(program)
+    loop = asyncio.get_running_loop()
+    stopping = False
+
+    def stop() -> None:
+        nonlocal stopping
+        if not stopping:
+            stopping = True
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Windows has no such handlers; there Ctrl-C cancels the main task by `asyncio.run`.
+        with suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not stopping:
+            raise
+
+
+def log_plainly(level: int = logging.INFO) -> None:
+    """One line for each event on standard error, times in UTC."""
+    logging.Formatter.converter = time.gmtime
+    logging.basicConfig(
+        level=level,
+        format="%(asctime)s.%(msecs)03dZ %(levelname)-7s %(name)s: %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S",
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def main() -> int:
+    """Run the worker; 0 after SIGTERM or SIGINT, 1 when it can't work, 2 when a setting is wrong."""
+    log_plainly()
+    try:
+        settings, temporal = load_settings(), load_temporal_settings()
+    except SettingsError as error:
+        print(f"Wrong settings:\n{error}", file=sys.stderr)
+        return 2
+    try:
+        asyncio.run(until_signalled(run_worker(settings, temporal)))
+    except (StartupError, SearchAttributesError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    log.info("Stopped")
+    # The SDK's threads may still be at work, and a process ending under them aborts (sdk-python #300).
+    time.sleep(0.1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
