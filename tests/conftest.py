@@ -1,3 +1,3 @@
 """Fixtures that more than one folder of tests uses."""
 
-pytest_plugins = ["tests.temporal_env"]
+pytest_plugins = ["tests.temporal_env", "tests.databases"]

@@ -13,7 +13,6 @@ from workflows.messages import Stage, WaitingOn
 from workflows.records import Record
 from workflows.view import describe
 
-pytest_plugins = ["tests.databases"]
 
 LATER = NOON + timedelta(hours=3)
 

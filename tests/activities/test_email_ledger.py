@@ -10,7 +10,6 @@ from activities.db.engine import Database
 from tests.activities.examples import NOON, application
 from workflows.letters import ApplicationApproved, Letter, SheetReminder, compose
 
-pytest_plugins = ["tests.databases"]
 
 LATER = NOON + timedelta(minutes=5)
 
