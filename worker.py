@@ -15,6 +15,13 @@ from alembic.util import CommandError
 from sqlalchemy.exc import InterfaceError, OperationalError
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
 from temporalio.client import Client
+from temporalio.runtime import (
+    LogForwardingConfig,
+    LoggingConfig,
+    Runtime,
+    TelemetryConfig,
+    TelemetryFilter,
+)
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
@@ -212,20 +219,28 @@ async def until_signalled(program: Coroutine[Any, Any, None]) -> None:
             raise
 
 
-def log_plainly(level: int = logging.INFO) -> None:
-    """One line for each event on standard error, times in UTC."""
-    logging.Formatter.converter = time.gmtime
-    logging.basicConfig(
-        level=level,
-        format="%(asctime)s.%(msecs)03dZ %(levelname)-7s %(name)s: %(message)s",
-        datefmt="%Y-%m-%dT%H:%M:%S",
+def log_plainly(handler: logging.Handler) -> None:
+    """One line for each event, times in UTC; what the SDK's own core has to say goes the same way.
+
+    To be called before the first connection, once in a process.
+    """
+    formatter = logging.Formatter(
+        "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
     )
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    core = LoggingConfig(
+        filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
+        forwarding=LogForwardingConfig(logger=logging.getLogger("temporalio.core")),
+    )
+    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=core)))
 
 
 def main() -> int:
     """Run the worker; 0 after SIGTERM or SIGINT, 1 when it can't work, 2 when a setting is wrong."""
-    log_plainly()
+    log_plainly(logging.StreamHandler())
     try:
         settings, temporal = load_settings(), load_temporal_settings()
     except SettingsError as error:

@@ -13,9 +13,15 @@ from temporalio.client import (
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
     WorkflowUpdateFailedError,
 )
-from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.common import (
+    QueryRejectCondition,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDReusePolicy,
+)
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -156,7 +162,14 @@ class OnboardingClient(Commands):
 
     async def status(self, uid: str) -> Status:
         """The whole status; of an ended application too, as long as Temporal keeps its run."""
-        return await self._ask(self._client.get_workflow_handle(workflow_id(uid)), uid)
+        handle = self._client.get_workflow_handle(workflow_id(uid))
+        try:
+            return await self._ask(handle, uid, reject_condition=QueryRejectCondition.NOT_OPEN)
+        except WorkflowQueryRejectedError as rejected:
+            # A partner who joined again: that run failed at once, the application is the one before.
+            if rejected.status is WorkflowExecutionStatus.FAILED:
+                handle = await self._last_application(uid)
+        return await self._ask(handle, uid)
 
     async def list(
         self,
@@ -215,12 +228,25 @@ class OnboardingClient(Commands):
                 raise self._refusal(error.cause) from None
         return status
 
-    async def _ask(self, handle: WorkflowHandle[Any, Any], uid: str) -> Status:
+    async def _last_application(self, uid: str) -> WorkflowHandle[Any, Any]:
+        query = f"WorkflowId = '{workflow_id(uid)}' AND ExecutionStatus != 'Failed'"
+        async for execution in self._client.list_workflows(query, limit=1):
+            return self._client.get_workflow_handle(execution.id, run_id=execution.run_id)
+        raise self._never_joined(uid)
+
+    async def _ask(
+        self,
+        handle: WorkflowHandle[Any, Any],
+        uid: str,
+        reject_condition: QueryRejectCondition | None = None,
+    ) -> Status:
         try:
             async with asyncio.timeout(self._answer_within.total_seconds()):
                 while True:
                     try:
-                        status: Status = await handle.query(QUERY_NAME, result_type=Status)
+                        status: Status = await handle.query(
+                            QUERY_NAME, result_type=Status, reject_condition=reject_condition
+                        )
                         return status
                     except RPCError as error:
                         if error.status is RPCStatusCode.NOT_FOUND:

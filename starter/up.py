@@ -13,7 +13,7 @@ from activities.db.engine import Database
 from settings import Settings, TemporalSettings
 from starter.dev_server import DevServer
 from starter.mail_sink import MailSink
-from worker import connect_when_up, running_worker
+from worker import connect_when_up, log_plainly, running_worker
 from workflows.values import Contract
 
 
@@ -48,7 +48,7 @@ async def run_up(settings: Settings, *, port: int, ui_port: int, ready: Callable
     logs.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         stack.enter_context(_only_one(folder))
-        stack.enter_context(_logging_to(logs / "worker.log"))
+        log_plainly(logging.FileHandler(logs / "worker.log", encoding="utf-8"))
         server = await stack.enter_async_context(
             DevServer(
                 log_file=logs / "temporal.log",
@@ -99,17 +99,3 @@ def _only_one(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.close()
-
-
-@contextmanager
-def _logging_to(file: Path) -> Iterator[None]:
-    handler = logging.FileHandler(file, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
-    root = logging.getLogger()
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        root.removeHandler(handler)
-        handler.close()
