@@ -45,7 +45,7 @@ class EmailActivities:
         A letter that can't be delivered is recorded, reported in the receipt and passed over.
 
         Raises:
-            TemporaryDeliveryError: the mail server can't take a letter now; the retry goes on with that letter,
+            TemporaryDeliveryError: the mail server can't take a letter now; the retry goes on with that one,
                 under the same Message-ID.
             sqlalchemy.exc.SQLAlchemyError: the database is down; to be retried likewise.
             jinja2.TemplateError: a template is wrong; the letter waits for the release that cures it.

@@ -95,7 +95,8 @@ class SmtpConnection:
 
         Raises:
             PermanentDeliveryError: the recipient or the message is refused for good.
-            TemporaryDeliveryError: anything else; a message whose final answer got lost may have been accepted.
+            TemporaryDeliveryError: anything else; when the final answer got lost, the server may have the
+                message.
         """
         try:
             if not self._client.is_connected:
