@@ -187,10 +187,9 @@ def print_mails(console: Console, mails: Sequence[LedgerRow]) -> None:
 
 def _print_table(console: Console, heading: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
     if not console.is_terminal:
+        # Not by rich, which turns tabs into spaces.
         for row in rows:
-            console.print(
-                Text("\t".join(" ".join(cell.plain.split()) for cell in row)), soft_wrap=True, no_wrap=True
-            )
+            print("\t".join(" ".join(cell.plain.split()) for cell in row), file=console.file, flush=True)
         return
     table = Table(*heading, box=None, header_style="dim", pad_edge=False)
     for row in rows:

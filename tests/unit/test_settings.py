@@ -1,0 +1,143 @@
+"""`settings`: defaults that fit together, and a wrong value named by its variable, secrets never shown."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import settings
+from settings import Settings, SettingsError, load_settings, load_temporal_settings
+
+PASSPHRASE = "geheim-4711"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in os.environ:
+        if name.startswith(("ONBOARDING_", "TEMPORAL_")):
+            monkeypatch.delenv(name)
+    # Temporal's profiles live below it.
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+
+
+def test_defaults_need_no_environment() -> None:
+    found = load_settings()
+    assert found.database == "sqlite:///.onboarding/onboarding.db"
+    assert found.smtp_server == "127.0.0.1:1025"
+    assert found.verify_url == "https://account-console.alibabacloud.com/#/newIntlAuth"
+    assert found.acpn_url == "https://www.alibabacloud.com/"
+    assert found.accounts_url is None
+
+
+def test_the_data_folder_moves_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONBOARDING_DATA", "elsewhere")
+    assert load_settings().database == "sqlite:///elsewhere/onboarding.db"
+
+
+def test_a_database_url_wins_over_the_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONBOARDING_DATABASE_URL", f"postgresql://onboarding:{PASSPHRASE}@db/onboarding")
+    assert load_settings().database == f"postgresql://onboarding:{PASSPHRASE}@db/onboarding"
+
+
+def test_options_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONBOARDING_DATA", "elsewhere")
+    assert load_settings(data=Path("here"), smtp_url=None).data == Path("here")
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONBOARDING_SMTP_URL", "")
+    assert load_settings().smtp_server == "127.0.0.1:1025"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("ONBOARDING_DATABASE_URL", "not a url", "SQLAlchemy URL"),
+        ("ONBOARDING_DATABASE_URL", f"mysql://u:{PASSPHRASE}@h/d", "postgresql"),
+        ("ONBOARDING_DATABASE_URL", "sqlite://", "file"),
+        ("ONBOARDING_SMTP_URL", "http://h", "smtp://"),
+        ("ONBOARDING_SMTP_URL", f"smtp://u:{PASSPHRASE}@h:99999", "port"),
+        ("ONBOARDING_SMTP_URL", f"smtp://u:{PASSPHRASE}/x@h", "port"),
+        ("ONBOARDING_EMAIL_FROM", "nobody", "@"),
+        ("ONBOARDING_EMAIL_FROM", "=?utf-8?q?x?= <a@example.com>", "=?"),
+        ("ONBOARDING_PORTAL_URL", "portal.example.com", "https://"),
+        ("ONBOARDING_ACPN_URL", "javascript:alert(1)", "https://"),
+        ("ONBOARDING_VERIFY_URL", "ftp://example.com", "https://"),
+        ("ONBOARDING_ACCOUNTS_URL", "accounts", "https://"),
+        ("ONBOARDING_ACPN_API_URL", "acpn", "https://"),
+    ],
+)
+def test_a_wrong_value_is_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as failure:
+        load_settings()
+    message = str(failure.value)
+    assert message.startswith(f"{variable}: ")
+    assert says in message
+    assert PASSPHRASE not in message
+    assert failure.value.__cause__ is None
+
+
+def test_every_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONBOARDING_ACPN_URL", "x")
+    monkeypatch.setenv("ONBOARDING_SMTP_URL", "x")
+    with pytest.raises(SettingsError) as failure:
+        load_settings()
+    assert "ONBOARDING_ACPN_URL: " in str(failure.value)
+    assert "ONBOARDING_SMTP_URL: " in str(failure.value)
+
+
+def test_a_wrong_option_is_named_as_typed() -> None:
+    with pytest.raises(SettingsError, match=r"^--db: "):
+        load_settings(database_url="mysql://h/d")
+
+
+def test_no_representation_shows_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONBOARDING_DATABASE_URL", f"postgresql://u:{PASSPHRASE}@h/d")
+    monkeypatch.setenv("ONBOARDING_SMTP_URL", f"smtps://u:{PASSPHRASE}@mail.example.com")
+    monkeypatch.setenv("ONBOARDING_ACCOUNTS_URL", f"https://u:{PASSPHRASE}@accounts.example.com")
+    found = load_settings()
+    for shown in (repr(found), str(found), found.smtp_server):
+        assert PASSPHRASE not in shown
+    assert found.smtp_server == "mail.example.com:465"
+
+
+def test_every_setting_of_up_is_a_setting() -> None:
+    assert settings.OPTIONS.keys() <= Settings.model_fields.keys()
+
+
+def test_temporal_defaults() -> None:
+    found = load_temporal_settings()
+    assert (found.address, found.namespace) == ("localhost:7233", "default")
+    assert found.options == {"target_host": "localhost:7233", "namespace": "default"}
+
+
+def test_temporal_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "temporal.example.com:7233")
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", "channel")
+    found = load_temporal_settings()
+    assert found.options == {"target_host": "temporal.example.com:7233", "namespace": "channel"}
+
+
+def test_a_temporal_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    profiles = tmp_path / "temporal.toml"
+    profiles.write_text('[profile.staging]\naddress = "staging:7233"\nnamespace = "channel"\n')
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(profiles))
+    monkeypatch.setenv("TEMPORAL_PROFILE", "staging")
+    assert load_temporal_settings().address == "staging:7233"
+
+
+@pytest.mark.parametrize("address", ["localhost", "http://localhost:7233", ":7233", "h:port", "h:70000"])
+def test_a_wrong_temporal_address_is_named(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", address)
+    with pytest.raises(SettingsError, match="TEMPORAL_ADDRESS"):
+        load_temporal_settings()
+
+
+def test_an_unknown_temporal_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_PROFILE", "nowhere")
+    with pytest.raises(SettingsError, match=r"nowhere.*TEMPORAL_PROFILE"):
+        load_temporal_settings()
