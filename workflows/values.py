@@ -18,6 +18,7 @@ from pydantic import (
     EmailStr,
     PlainSerializer,
     StringConstraints,
+    TypeAdapter,
     WithJsonSchema,
 )
 from pydantic_extra_types.country import CountryAlpha2
@@ -153,6 +154,9 @@ CommandId = Annotated[str, StringConstraints(min_length=1, max_length=128), Afte
 """The caller's unique ID of one command; the Temporal update ID is the same."""
 Country = CountryAlpha2
 """ISO 3166-1 alpha-2."""
+# Its table is read from a file at the first use. The sandbox opens no files, so a worker that has just
+# started could not replay an application with a country in it: use it now, on import.
+TypeAdapter(Country).validate_python("CN")
 Currency = ISO4217
 """ISO 4217."""
 TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_zone)]
