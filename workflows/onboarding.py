@@ -170,11 +170,12 @@ class ResellerOnboarding:
             courier = Courier(self._desk, lambda: self._quiet, self._mails_have_returned)
             await self._work()
             ended = self._desk.application.ended
-            if ended:
-                await self._last_errands()
+            while ended and await self._last_errands():
+                await self._work()
             await courier.stop()
-            await workflow.wait_condition(workflow.all_handlers_finished)
-            if ended:
+            # The handler of an update that came meanwhile waits for the next round: don't wait for it here.
+            await workflow.wait_condition(lambda: bool(self._inbox) or workflow.all_handlers_finished())
+            if ended and not self._inbox:
                 await self._leave_nothing()
             if self._inbox:
                 continue
@@ -321,8 +322,8 @@ class ResellerOnboarding:
             for letter in decision.letters
         )
 
-    async def _last_errands(self) -> None:
-        """Give the last mails, and a database that was down, a little time."""
+    async def _last_errands(self) -> bool:
+        """Give the last mails, and a database that was down, a little time; whether a command came first."""
         desk = self._desk
         self._quiet = True
         try:
@@ -335,6 +336,7 @@ class ResellerOnboarding:
             pass
         finally:
             self._quiet = False
+        return bool(self._inbox)
 
     async def _leave_nothing(self) -> None:
         """Store how the mails went; what could not leave is handed to a child that outlives this run."""
