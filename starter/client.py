@@ -229,7 +229,7 @@ class OnboardingClient(Commands):
         return status
 
     async def _last_application(self, uid: str) -> WorkflowHandle[Any, Any]:
-        query = f"WorkflowId = '{workflow_id(uid)}' AND ExecutionStatus != 'Failed'"
+        query = f"WorkflowId = '{workflow_id(uid)}' AND ExecutionStatus = 'Completed'"
         async for execution in self._client.list_workflows(query, limit=1):
             return self._client.get_workflow_handle(execution.id, run_id=execution.run_id)
         raise self._never_joined(uid)

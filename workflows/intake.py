@@ -108,8 +108,8 @@ def _json(payload: dict[str, Any]) -> bytes:
 
 
 def _undecoded(argument: Any) -> Any:
-    payload = getattr(argument, "payload", None)
-    return bytes(payload.data[:MAX_KEPT_CHARACTERS]).decode("utf-8", "replace") if payload else argument
+    data = getattr(getattr(argument, "payload", None), "data", None)
+    return data[:MAX_KEPT_CHARACTERS].decode("utf-8", "replace") if isinstance(data, bytes) else argument
 
 
 def _path(location: tuple[int | str, ...]) -> str:

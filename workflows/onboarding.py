@@ -63,10 +63,11 @@ class ResellerOnboarding:
         self._timer_at: datetime | None = None
         self._cancel_requested = False
         self._mails_returned = False
-        self._continued = len(arguments) > 1
+        # Whoever starts a run can send a second argument; only a run before this one has a memory.
+        self._continued = workflow.info().continued_run_id is not None and len(arguments) > 1
         self._refused_start: RefusedError | None = None
         try:
-            self._input = intake.parse_start(arguments[:1])
+            self._input = intake.parse_start(arguments[:1] if self._continued else arguments)
             self._desk = _desk_of(self._input, arguments)
         except RefusedError as refusal:
             self._refused_start = refusal

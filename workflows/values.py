@@ -4,7 +4,7 @@ Every type refuses what would be lost or misread later: a JSON number for money 
 an instant without a zone, a text that would break out of an e-mail header.
 """
 
-from datetime import UTC, date, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
@@ -97,6 +97,9 @@ def _not_negative(value: Decimal) -> Decimal:
 
 
 def _in_utc(value: datetime) -> datetime:
+    # Nearer to an end of the calendar there are time zones that can't show it.
+    if not MINYEAR < value.year < MAXYEAR:
+        raise ValueError(f"must be an instant of the years {MINYEAR + 1} to {MAXYEAR - 1}")
     return value.astimezone(UTC)
 
 
@@ -119,12 +122,21 @@ def _plain_date(value: Any) -> Any:
     return value
 
 
+def _within_timers(value: date) -> date:
+    # A date at either end of the calendar has no midnight in UTC, and Temporal's timers reach 292 years.
+    if not _FIRST_YEAR <= value.year <= _LAST_YEAR:
+        raise ValueError(f"must be a date of the years {_FIRST_YEAR} to {_LAST_YEAR}")
+    return value
+
+
 def _not_a_number(value: Any) -> Any:
     if isinstance(value, (int, float)):
         raise ValueError("must be an ISO 8601 instant with its zone, such as 2026-03-31T09:00:00Z")
     return value
 
 
+_FIRST_YEAR: Final = 1900
+_LAST_YEAR: Final = 2200
 _DECIMAL: Final = (
     BeforeValidator(_decimal_from_string),
     AfterValidator(_sane_decimal),
@@ -161,8 +173,8 @@ Currency = ISO4217
 """ISO 4217."""
 TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_zone)]
 """An IANA time zone."""
-Day = Annotated[date, BeforeValidator(_plain_date)]
-"""A calendar date, ISO 8601."""
+Day = Annotated[date, BeforeValidator(_plain_date), AfterValidator(_within_timers)]
+"""A calendar date, ISO 8601, of the years 1900 to 2200."""
 Instant = Annotated[
     AwareDatetime,
     BeforeValidator(_not_a_number),
