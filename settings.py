@@ -10,12 +10,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
-from sqlalchemy import URL
 from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
-
-from activities.db.engine import Database
-from activities.emails.message import MessageFactory
-from activities.smtp import SmtpAddress
 
 PREFIX: Final = "ONBOARDING_"
 OPTIONS: Final = {"data": "--data", "database_url": "--db", "smtp_url": "--smtp"}
@@ -27,7 +22,13 @@ class SettingsError(Exception):
     """A setting is wrong; the message names the variable and says what to do. It holds no password."""
 
 
+# Who uses a setting judges it. Those modules are imported only when there is something to judge or to render:
+# every command of the console script reads the settings, and few of them need a database or a mail.
+
+
 def _database_url(value: SecretStr) -> SecretStr:
+    from activities.db.engine import Database
+
     Database(value.get_secret_value())
     return value
 
@@ -41,11 +42,15 @@ def _link(value: str) -> str:
 
 
 def _smtp_url(value: SecretStr) -> SecretStr:
+    from activities.smtp import SmtpAddress
+
     SmtpAddress.from_url(value.get_secret_value())
     return value
 
 
 def _sender(value: str) -> str:
+    from activities.emails.message import MessageFactory
+
     MessageFactory(value)
     return value
 
@@ -78,6 +83,8 @@ class Settings(BaseSettings):
         """SQLAlchemy URL, password included: the one named, else SQLite in the data folder."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
+        from sqlalchemy import URL
+
         return URL.create("sqlite", database=str(self.data / "onboarding.db")).render_as_string(
             hide_password=False
         )
@@ -85,6 +92,8 @@ class Settings(BaseSettings):
     @property
     def smtp_server(self) -> str:
         """``host:port`` of the mail server, to be shown."""
+        from activities.smtp import SmtpAddress
+
         address = SmtpAddress.from_url(self.smtp_url.get_secret_value())
         return f"{address.host}:{address.port}"
 

@@ -7,9 +7,7 @@ from typing import Annotated, Final
 import typer
 from rich.live import Live
 from rich.text import Text
-from sqlalchemy.exc import SQLAlchemyError
 
-from activities.db.engine import SchemaMismatchError
 from settings import load_settings
 from starter.cli_runner import FAILED, PROCESS, JsonOption, UidArgument, fail, perform
 from starter.errors import OnboardingError
@@ -23,7 +21,7 @@ from starter.output import (
     status_facts,
     status_panel,
 )
-from starter.session import Archive, Session, UnreachableError
+from starter.session import Archive, ArchiveError, Session, UnreachableError
 from workflows.documents import BusinessType
 from workflows.facts import Account
 from workflows.messages import ErrorType, OnboardingInput, Stage, WaitingOn
@@ -55,7 +53,7 @@ async def read_status(session: Session, uid: str) -> tuple[Status, str]:
         reason = error
     stored = None
     # Without a database the first reason is the one to tell.
-    with suppress(SchemaMismatchError, SQLAlchemyError):
+    with suppress(ArchiveError):
         async with session.archive() as archive:
             stored = await archive.newest(uid)
     if stored is None:
@@ -192,7 +190,7 @@ async def _gate(session: Session, uid: str) -> Access:
     """The answer for an account: the applicant's own, or one that an application of another UID covers."""
     grant = None
     # Without a database the status still knows.
-    with suppress(SchemaMismatchError, SQLAlchemyError):
+    with suppress(ArchiveError):
         async with session.archive() as archive:
             grant = await archive.grant(uid)
     if grant is not None:

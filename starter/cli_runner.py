@@ -7,14 +7,12 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 from rich.text import Text
-from sqlalchemy.exc import SQLAlchemyError
 from temporalio.service import RPCError
 
-from activities.db.engine import SchemaMismatchError
 from settings import SettingsError
 from starter.errors import OnboardingError
 from starter.output import shown
-from starter.session import Session, UnreachableError
+from starter.session import ArchiveError, Session, UnreachableError
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -44,10 +42,8 @@ def perform(ctx: typer.Context, action: Callable[[Session], Awaitable[None]]) ->
         )
     except RPCError as error:
         fail(f"Temporal answered: {error.message}", "Check TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE.")
-    except SchemaMismatchError as error:
-        fail(f"The database is not ready: {error}.", "A worker prepares it: `onboarding up`.")
-    except SQLAlchemyError as error:
-        fail(f"The database can't be used: {getattr(error, 'orig', error)}", "Check ONBOARDING_DATABASE_URL.")
+    except ArchiveError as error:
+        fail(str(error), error.remedy)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel
 from pydantic_core import to_json
@@ -11,13 +11,15 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from activities.db.email_ledger import LedgerRow
 from starter.client import Listed
 from workflows.audit import AuditEvent, Verdict
 from workflows.messages import Stage
 from workflows.state import OUTCOMES
 from workflows.status import Status
 from workflows.values import instant_text
+
+if TYPE_CHECKING:
+    from activities.db.email_ledger import LedgerRow
 
 _STYLES: Final = {Stage.ACTIVE: "bold green", Stage.REJECTED: "bold red"}
 _VERDICTS: Final = {Verdict.ACCEPTED: "green", Verdict.NO_OP: "dim", Verdict.REFUSED: "red"}
@@ -166,7 +168,7 @@ def _move(event: AuditEvent) -> str:
     return event.to_stage if event.from_stage is event.to_stage else f"{event.from_stage} → {event.to_stage}"
 
 
-def print_mails(console: Console, mails: Sequence[LedgerRow]) -> None:
+def print_mails(console: Console, mails: "Sequence[LedgerRow]") -> None:
     """The e-mail ledger, one mail a line."""
     _print_table(
         console,

@@ -2,24 +2,21 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
-from sqlalchemy import select
 
-from activities.acpn_access import Grant
-from activities.db.accounts import SqlAccountDirectory
-from activities.db.applications import ApplicationRecords, StoredApplication
-from activities.db.email_ledger import EmailLedger, LedgerRow
-from activities.db.engine import Database, SchemaMismatchError
-from activities.db.tables import AccessGrantRow
 from settings import load_settings, load_temporal_settings
 from starter.client import Joined, Listed, OnboardingClient
 from workflows.audit import AuditEvent
 from workflows.facts import Account
 from workflows.messages import Command, OnboardingInput, Stage, WaitingOn
 from workflows.status import Status
+
+if TYPE_CHECKING:
+    from activities.acpn_access import Grant
+    from activities.db.applications import StoredApplication
+    from activities.db.email_ledger import LedgerRow
 
 
 class Service(Protocol):
@@ -47,16 +44,16 @@ class Service(Protocol):
 class Archive(Protocol):
     """What is stored; it lags behind the workflow by a moment, or for as long as the database was down."""
 
-    async def newest(self, uid: str) -> StoredApplication | None:
+    async def newest(self, uid: str) -> "StoredApplication | None":
         """The applicant's latest application."""
 
     async def audit(self, application_id: str) -> tuple[AuditEvent, ...]:
         """Every command and every due deadline, accepted or refused."""
 
-    async def mails(self, application_id: str) -> list[LedgerRow]:
+    async def mails(self, application_id: str) -> "list[LedgerRow]":
         """The e-mails in the order they were queued."""
 
-    async def grant(self, uid: str) -> Grant | None:
+    async def grant(self, uid: str) -> "Grant | None":
         """The access an account has."""
 
     async def account(self, uid: str) -> Account | None:
@@ -84,40 +81,12 @@ class UnreachableError(Exception):
     """Temporal does not answer; the message names where."""
 
 
-class StoredArchive:
-    """The `Archive` in the database of the settings. Raises `sqlalchemy.exc.SQLAlchemyError` on an outage."""
+class ArchiveError(Exception):
+    """The database can't be read or written; ``remedy`` says what to do."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._records = ApplicationRecords(database)
-        self._accounts = SqlAccountDirectory(database)
-
-    async def newest(self, uid: str) -> StoredApplication | None:
-        """The applicant's latest application."""
-        return await self._records.newest(uid)
-
-    async def audit(self, application_id: str) -> tuple[AuditEvent, ...]:
-        """Every command and every due deadline, accepted or refused."""
-        return await self._records.audit(application_id)
-
-    async def mails(self, application_id: str) -> list[LedgerRow]:
-        """The e-mails in the order they were queued."""
-        return await EmailLedger(self._database).of(application_id)
-
-    async def grant(self, uid: str) -> Grant | None:
-        """The access an account has."""
-        query = select(AccessGrantRow).where(AccessGrantRow.uid == uid).order_by(AccessGrantRow.granted_at)
-        async with self._database.session() as session:
-            row = (await session.scalars(query)).first()
-        return None if row is None else Grant.model_validate(row, from_attributes=True)
-
-    async def account(self, uid: str) -> Account | None:
-        """The account in the embedded directory."""
-        return next(iter(await self._accounts.find([uid])), None)
-
-    async def put_account(self, account: Account) -> None:
-        """Enter an account into the embedded directory, or replace it."""
-        await self._accounts.put(account)
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
 
 
 class SettingsSession:
@@ -147,26 +116,14 @@ class SettingsSession:
         yield client
 
     @asynccontextmanager
-    async def archive(self, *, create: bool = False) -> AsyncIterator[Archive]:
+    async def archive(self, *, create: bool = False) -> "AsyncIterator[Archive]":
         """The database at ``ONBOARDING_DATABASE_URL``; ``create`` brings its schema up to date.
 
         Raises:
-            SchemaMismatchError: no worker of this release has run with it.
-            sqlalchemy.exc.SQLAlchemyError: it can't be reached.
+            ArchiveError: it can't be used.
         """
-        database = Database(load_settings().database)
-        try:
-            if create:
-                await database.migrate()
-            elif _has_no_file(database):
-                raise SchemaMismatchError(f"{database.name} does not exist")
-            await database.check()
-            yield StoredArchive(database)
-        finally:
-            await database.dispose()
+        # Most commands need no database, and start faster without its libraries.
+        from starter.archive import open_archive
 
-
-def _has_no_file(database: Database) -> bool:
-    """Whether this is SQLite, which would make an empty file when asked."""
-    file = database.engine.url.database
-    return database.engine.dialect.name == "sqlite" and file is not None and not Path(file).exists()
+        async with open_archive(load_settings().database, create=create) as archive:
+            yield archive

@@ -2,7 +2,8 @@
 
 Local activities run inside a workflow task, which an update's caller waits for, so each is bounded to
 well under a second or two; whatever may take longer, or has to be tried until it works, is a normal
-activity (design §8, "Cost and speed").
+activity (design §8, "Cost and speed"). A local activity's own error comes as it is, not as the cause of an
+`ActivityError`.
 """
 
 from datetime import timedelta
@@ -10,7 +11,7 @@ from typing import Final
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.access import AccessActivities
@@ -32,7 +33,7 @@ OUTAGE: Final = "an answer of the account directory and the ACPN platform (one o
 async def settle(transition: Transition) -> Settled:
     """Set the clocks of a transition and store it, if the database answers in time.
 
-    Raises `ActivityError` only for a calendar nobody knows.
+    Raises `FailureError` only for a calendar nobody knows.
     """
     settled: Settled = await workflow.execute_local_activity_method(
         RecordActivities.settle,
@@ -58,7 +59,7 @@ async def look_up(query: AccountQuery) -> AccountFacts | None:
             retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=50), maximum_attempts=2),
             summary="Look up the accounts",
         )
-    except ActivityError:
+    except FailureError:
         return None
     return facts
 
@@ -73,7 +74,7 @@ async def open_access(request: AccessRequest) -> AccessOutcome:
             retry_policy=RetryPolicy(maximum_attempts=1),
             summary="Open access to ACPN",
         )
-    except ActivityError:
+    except FailureError:
         return AccessOutcome(granted=False, missing=(OUTAGE,))
     return outcome
 

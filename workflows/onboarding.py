@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ApplicationError, FailureError
 
 from workflows import calls, decisions, intake, letters, rules, search_attributes, view
 from workflows.audit import Verdict
@@ -202,8 +202,8 @@ class ResellerOnboarding:
             application = application.but(company=account and account.enterprise)
         try:
             await self._carry_out(decisions.opening(application), "join")
-        except ActivityError as error:
-            raise _failure(RefusedError(ErrorType.INVALID, f"policy.calendar: {error.cause}")) from error
+        except FailureError as error:
+            raise _failure(RefusedError(ErrorType.INVALID, f"policy.calendar: {error.message}")) from error
 
     async def _obey(self, message: Message) -> Status | RefusedError:
         """Judge a command and carry it out, or refuse it on record."""

@@ -1,0 +1,338 @@
+"""An application in each situation of the process, brought there by the commands that lead there.
+
+`Journey` plays the workflow without Temporal: commands come in as JSON, the tables decide, and a calendar
+in which every day is a working day sets the clocks.
+"""
+
+import copy
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from tests import payloads
+from tests.payloads import Json
+from workflows import decisions, intake, letters, rules, view
+from workflows.clocks import Clock, ClockKind, ClockRequest
+from workflows.decisions import Decision
+from workflows.facts import AccessOutcome, Account, AccountFacts
+from workflows.letters import AnyLetter
+from workflows.messages import Command, OnboardingInput
+from workflows.policy import Policy
+from workflows.records import Record, Settled
+from workflows.state import Application
+from workflows.status import Company, Status
+
+UID: Final = "5000000000000001"
+JOINED_AT: Final = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
+START: Final = "2026-09-01"
+ENTERPRISE: Final = Company.model_validate(
+    {
+        "legal_name": payloads.ENTERPRISE,
+        "registration_number": payloads.REGISTRATION,
+        "country": "SG",
+        "verified": True,
+    }
+)
+MISSING: Final = "credit control of 5000000000000001"
+
+
+def directory(*accounts: Account) -> AccountFacts:
+    """What the account directory answers: the applicant's account unless others are given."""
+    return AccountFacts(accounts=accounts or (Account(uid=UID, enterprise=ENTERPRISE),))
+
+
+def set_clocks(requests: tuple[ClockRequest, ...], at: datetime) -> tuple[Clock, ...]:
+    """The clocks asked for, by a calendar in which every day is a working day and begins as UTC has it."""
+    return tuple(_clock(request, at) for request in requests)
+
+
+def _clock(request: ClockRequest, at: datetime) -> Clock:
+    if request.on and request.time_zone:
+        midnight = datetime.combine(request.on, time(), ZoneInfo(request.time_zone))
+        return Clock(kind=request.kind, due_at=midnight.astimezone(UTC), time_zone=request.time_zone)
+    if request.after is not None:
+        return Clock(kind=request.kind, due_at=at + request.after)
+    if request.calendar_days:
+        return Clock(kind=request.kind, due_at=_midnight_after(at, request.calendar_days))
+    count = request.working_days or 0
+    if request.resume:
+        paused_on = request.resume.paused_at.date()
+        count = max(1, sum(day > paused_on for day in request.resume.days_counted))
+    due_at = _midnight_after(at, count)
+    return Clock(
+        kind=request.kind,
+        due_at=due_at,
+        remind_at=due_at - timedelta(days=1) if request.kind is ClockKind.REVIEW and count > 1 else None,
+        calendar="every day",
+        days_counted=tuple((at + timedelta(days=n)).date() for n in range(1, count + 1)),
+    )
+
+
+def _midnight_after(at: datetime, days: int) -> datetime:
+    return datetime.combine(at.date() + timedelta(days=days + 1), time(), UTC)
+
+
+class Journey:
+    """One application on its way: what was said, what was mailed, and what time it is."""
+
+    def __init__(self, policy: Policy | None = None, locale: str = "en") -> None:
+        joined = OnboardingInput.model_validate(payloads.join(UID, locale=locale))
+        self.now = JOINED_AT
+        self.directory: AccountFacts | None = directory()
+        self.said: dict[str, Json] = {}
+        self.mails: list[AnyLetter] = []
+        self.transitions = 0
+        self.application = Application.joined("run-1", joined, policy or Policy())
+        self.carry_out(decisions.opening(self.application.but(company=ENTERPRISE)))
+
+    def copy(self) -> "Journey":
+        """Another journey that has come as far."""
+        other = copy.copy(self)
+        other.said, other.mails = dict(self.said), list(self.mails)
+        return other
+
+    def command(self, kind: str, *, role: str | None = None, **payload: Any) -> Command:
+        """The command as it came in; raises `RefusedError` when it does not parse."""
+        return intake.parse_command(kind, (payloads.command(kind, role=role, **payload),))
+
+    def judge(self, kind: str, *, role: str | None = None, **payload: Any) -> Decision:
+        """What would be decided about this command; raises `RefusedError`."""
+        command = self.command(kind, role=role, **payload)
+        wanted = decisions.accounts_needed(self.application, command)
+        return decisions.decide(self.application, command, self.now, self.directory if wanted else None)
+
+    def say(self, kind: str, *, role: str | None = None, **payload: Any) -> Decision:
+        """Send a command and carry out what is decided; raises `RefusedError` and then changes nothing."""
+        decision = self.judge(kind, role=role, **payload)
+        self.carry_out(decision)
+        self.said[kind] = payload
+        return decision
+
+    def carry_out(self, decision: Decision) -> None:
+        """Set the clocks and write the letters, as the workflow does."""
+        settled = Settled(clocks=set_clocks(decision.requests, self.now))
+        self.application = decisions.settled(decision.application, settled)
+        self.transitions += 1
+        self.mails += [
+            letters.compose(
+                letter,
+                self.application,
+                sequence=self.transitions,
+                now=self.now,
+                status_text=decisions.status_text(self.application),
+                warnings=rules.warnings(self.application),
+            )
+            for letter in decision.letters
+        ]
+
+    def wait(self, access: AccessOutcome | None = None) -> Decision:
+        """Let time pass until the next clock has something to say; ``access``: what ACPN answers then."""
+        clock = decisions.next_clock(self.application)
+        assert clock
+        assert clock.next_at
+        self.now = max(self.now, clock.next_at)
+        if clock.kind is ClockKind.ACCESS_CHECK:
+            granted = access or AccessOutcome(granted=True)
+            decision = decisions.access_answered(self.application, granted)
+        else:
+            decision = decisions.time_is_up(self.application, clock, self.now)
+        self.carry_out(decision)
+        return decision
+
+    @property
+    def record(self) -> Record:
+        """What would be stored."""
+        return Record(application=self.application, sequence=self.transitions, at=self.now)
+
+    @property
+    def status(self) -> Status:
+        """What a caller reads."""
+        return view.describe(self.record)
+
+    def terms(self) -> Json:
+        """The revision and hash of the sheet in force; of one that does not exist before there is one."""
+        sheet = self.application.sheet
+        return {
+            "sheet_revision": sheet.revision if sheet else 1,
+            "sheet_hash": sheet.hash if sheet else "0" * 64,
+        }
+
+    def something_new(self, kind: str) -> Json:
+        """What a well-formed command of this kind says that was not said before and meets the rules."""
+        application = self.application
+        revision = application.form_revision or 1
+        party = "vendor" if application.signing.partner else "partner"
+        now = self.now.isoformat()
+        new: dict[str, Callable[[], Json]] = {
+            "confirm_company": dict,
+            "submit_application": lambda: {"application": payloads.form(UID, qualification="Now certified.")},
+            "withdraw_application": dict,
+            "request_justification": lambda: {"question": "And which certificates?"},
+            "provide_justification": lambda: {"answer": "These twelve."},
+            "approve_application": lambda: {"form_revision": revision},
+            "reject_application": lambda: {"reason_code": "NO_FIT", "explanation": "Get certified first."},
+            "issue_decision_sheet": lambda: {"sheet": payloads.sheet(start=START, ecs="33")},
+            "confirm_terms": self.terms,
+            "modify_terms": lambda: {
+                "sheet_revision": self.terms()["sheet_revision"],
+                "description": "Another discount, please.",
+            },
+            "record_contact": lambda: {"note": "Called again."},
+            "choose_signing_path": lambda: {"path": "framework_addendum", "order": "partner_first"},
+            "sign_contract": lambda: (
+                {"party": party, "signer_name": "Someone Else", "signed_at": now} | self.terms()
+            ),
+            "reopen_terms": lambda: {"reason": "The currency is wrong."},
+            "amend_start_date": lambda: {
+                "start_date": "2026-12-24",
+                "time_zone": "Asia/Shanghai",
+                "reason": "Later.",
+            },
+            "reassign_bd": lambda: {"bd": {"name": "Nia New", "email": "nia@vendor.example.com"}},
+            "decline": dict,
+            "cancel_application": lambda: {"reason": "Out of business."},
+        }
+        return new[kind]()
+
+
+def signature(journey: Journey, party: str) -> Json:
+    """A signature of this party on the sheet in force."""
+    signer = {"partner": "Ann Tan", "vendor": "Vera Voss"}[party]
+    signed_at = journey.now.isoformat()
+    return {"party": party, "signer_name": signer, "signed_at": signed_at} | journey.terms()
+
+
+def _confirmed(journey: Journey) -> None:
+    journey.say("confirm_company")
+
+
+def _submitted(journey: Journey) -> None:
+    journey.say("submit_application", application=payloads.form(UID))
+
+
+def _asked(journey: Journey) -> None:
+    journey.say("request_justification", question="How many engineers?")
+
+
+def _answered(journey: Journey) -> None:
+    journey.say("provide_justification", answer="Twelve.")
+
+
+def _withdrawn(journey: Journey) -> None:
+    journey.say("withdraw_application")
+
+
+def _approved(journey: Journey) -> None:
+    journey.say("approve_application", form_revision=journey.application.form_revision)
+
+
+def _sheet(journey: Journey) -> None:
+    journey.say("issue_decision_sheet", sheet=payloads.sheet(start=START))
+
+
+def _modify(journey: Journey) -> None:
+    journey.say("modify_terms", sheet_revision=1, description="ECS at 11 %", fields=["discounts"])
+
+
+def _corrected(journey: Journey) -> None:
+    journey.say("issue_decision_sheet", sheet=payloads.sheet(start=START, ecs="11"))
+
+
+def _terms_confirmed(journey: Journey) -> None:
+    journey.say("confirm_terms", **journey.terms())
+
+
+def _contacted(journey: Journey) -> None:
+    journey.say("choose_signing_path", path="online_esign", order="partner_first")
+    journey.say("record_contact", note="Met Ann Tan.")
+
+
+def _partner_signed(journey: Journey) -> None:
+    journey.say("sign_contract", **signature(journey, "partner"))
+
+
+def _vendor_signed(journey: Journey) -> None:
+    journey.say("sign_contract", role="vendor", **signature(journey, "vendor"))
+
+
+def _reopened(journey: Journey) -> None:
+    journey.say("reopen_terms", reason="The level is wrong.")
+
+
+def _amended(journey: Journey) -> None:
+    journey.say("amend_start_date", start_date="2026-10-01", time_zone="Asia/Singapore", reason="Holidays.")
+
+
+def _started(journey: Journey) -> None:
+    journey.wait()
+
+
+def _rejected(journey: Journey) -> None:
+    journey.say("reject_application", reason_code="NO_FIT", explanation="Get certified first.")
+
+
+def _declined(journey: Journey) -> None:
+    journey.say("decline", reason="Changed our mind.")
+
+
+def _time_passed(journey: Journey) -> None:
+    journey.wait()
+
+
+_STEPS: Final[dict[str, tuple[str | None, Callable[[Journey], None] | None]]] = {
+    # The shortest way to every stage.
+    "drafting": (None, None),
+    "company_confirmed": ("drafting", _confirmed),
+    "under_review": ("company_confirmed", _submitted),
+    "justifying": ("under_review", _asked),
+    "withdrawn": ("under_review", _withdrawn),
+    "qualified": ("under_review", _approved),
+    "confirming_terms": ("qualified", _sheet),
+    "correcting_terms": ("confirming_terms", _modify),
+    "awaiting_signatures": ("confirming_terms", _terms_confirmed),
+    "partner_signed": ("awaiting_signatures", _partner_signed),
+    "signed": ("partner_signed", _vendor_signed),
+    "activating": ("signed", _started),
+    "active": ("activating", _time_passed),
+    "rejected": ("under_review", _rejected),
+    "cancelled": ("qualified", _declined),
+    "expired": ("drafting", _time_passed),
+    # The long way, on which everything is said once.
+    "answered": ("justifying", _answered),
+    "answered_withdrawn": ("answered", _withdrawn),
+    "answered_qualified": ("answered", _approved),
+    "sheet_1": ("answered_qualified", _sheet),
+    "modifying": ("sheet_1", _modify),
+    "sheet_2": ("modifying", _corrected),
+    "sheet_2_confirmed": ("sheet_2", _terms_confirmed),
+    "contacted": ("sheet_2_confirmed", _contacted),
+    "one_signature": ("contacted", _partner_signed),
+    "reopened": ("one_signature", _reopened),
+    "both_signatures": ("one_signature", _vendor_signed),
+    "amended": ("both_signatures", _amended),
+    "started": ("amended", _started),
+}
+SITUATIONS: Final = tuple(_STEPS)
+STAGES: Final = (
+    *("drafting", "under_review", "justifying", "withdrawn", "qualified", "confirming_terms"),
+    *("correcting_terms", "awaiting_signatures", "signed", "activating"),
+    *("active", "rejected", "cancelled", "expired"),
+)
+"""A situation of this name is the shortest way to that stage."""
+
+
+def journey_to(situation: str) -> Journey:
+    """A journey of its own to this situation."""
+    return _arrived(situation).copy()
+
+
+@lru_cache
+def _arrived(situation: str) -> Journey:
+    before, step = _STEPS[situation]
+    if before is None or step is None:
+        return Journey()
+    journey = journey_to(before)
+    step(journey)
+    return journey

@@ -1,0 +1,68 @@
+"""The account directory or the platform is down, or a calendar unknown: how local activities fail."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+
+from settings import Settings
+from tests import payloads
+from tests.temporal_env import unique
+from worker import running_worker
+from workflows.messages import QUERY_NAME, UPDATE_NAME, WORKFLOW_TYPE, Stage
+from workflows.status import Status
+
+NOBODY = "http://127.0.0.1:1"
+"""A loopback port on which nothing listens."""
+
+
+@asynccontextmanager
+async def joined(
+    env: WorkflowEnvironment, folder: Path, settings: dict[str, str], policy: payloads.Json | None = None
+) -> AsyncIterator[WorkflowHandle[Any, Status]]:
+    """An applicant of a service of its own, whose outside services are as ``settings`` name them."""
+    queue = unique("queue")
+    where = Settings.model_validate(
+        {"data": folder, "database_url": f"sqlite:///{folder / 'onboarding.db'}", **settings}
+    )
+    async with running_worker(env.client, where, task_queue=queue):
+        with env.with_time_skipping_disabled():
+            yield await env.client.start_workflow(
+                WORKFLOW_TYPE,
+                payloads.join("71", policy=policy),
+                id=unique("services-down"),
+                task_queue=queue,
+                result_type=Status,
+                execution_timeout=timedelta(days=1),
+            )
+
+
+@pytest.mark.parametrize("setting", ["accounts_url", "acpn_api_url"])
+async def test_with_a_service_down_one_can_join_but_not_confirm(
+    env: WorkflowEnvironment, tmp_path: Path, setting: str
+) -> None:
+    async with joined(env, tmp_path, {setting: NOBODY}) as handle:
+        with pytest.raises(WorkflowUpdateFailedError) as refused:
+            await handle.execute_update(
+                UPDATE_NAME, {"kind": "confirm_company", **payloads.command("confirm_company")}
+            )
+        status: Status = await handle.query(QUERY_NAME, result_type=Status)
+    assert isinstance(refused.value.cause, ApplicationError)
+    assert refused.value.cause.type == "unavailable"
+    assert (status.stage, status.company) == (Stage.DRAFTING, None)
+    assert [refusal.error for refusal in status.last_refusals] == ["unavailable"]
+
+
+async def test_a_calendar_nobody_knows_fails_the_start(env: WorkflowEnvironment, tmp_path: Path) -> None:
+    async with joined(env, tmp_path, {}, {"calendar": "QQ"}) as handle:
+        with pytest.raises(WorkflowFailureError) as failed:
+            await handle.result()
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert failed.value.cause.type == "invalid"
+    assert failed.value.cause.message.startswith("policy.calendar: region 'QQ' is not in the calendars")
