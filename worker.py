@@ -42,6 +42,7 @@ from activities.emails.render import Links, Renderer
 from activities.records import RecordActivities
 from activities.smtp import SmtpTransport
 from settings import Settings, SettingsError, TemporalSettings, load_settings, load_temporal_settings
+from starter.errors import connection_problem
 from starter.search_attributes import SearchAttributesError, register_search_attributes
 from workflows.delivery import OutstandingDelivery
 from workflows.messages import TASK_QUEUE
@@ -171,7 +172,7 @@ async def connect_when_up(temporal: TemporalSettings) -> Client:
                 ) from error
             log.warning(
                 "Waiting for Temporal at %s, namespace %s (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE): %s",
-                *(temporal.address, temporal.namespace, str(error).splitlines()[0]),
+                *(temporal.address, temporal.namespace, connection_problem(error)),
             )
             await asyncio.sleep(pause)
         else:

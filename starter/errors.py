@@ -49,3 +49,9 @@ class OnboardingError(Exception):
             return model.model_validate(fields, extra="forbid")
         except ValidationError as error:
             raise cls(ErrorType.INVALID, field_errors(error)) from None
+
+
+def connection_problem(error: Exception) -> str:
+    """Why a connection to Temporal could not be made, in a few words where the SDK needs many."""
+    reason = str(error).splitlines()[0]
+    return "nothing listens there" if "ConnectionRefused" in reason else reason

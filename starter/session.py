@@ -8,6 +8,7 @@ from rich.console import Console
 
 from settings import load_settings, load_temporal_settings
 from starter.client import Joined, Listed, OnboardingClient
+from starter.errors import connection_problem
 from workflows.audit import AuditEvent
 from workflows.facts import Account
 from workflows.messages import Command, OnboardingInput, Stage, WaitingOn
@@ -109,10 +110,7 @@ class SettingsSession:
         try:
             client = await OnboardingClient.connect(load_settings(), temporal)
         except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            # Of others, TLS above all, the reason helps; of this one it is only long.
-            detail = "" if "ConnectionRefused" in reason else f" ({reason})"
-            raise UnreachableError(f"{temporal.address}{detail}") from None
+            raise UnreachableError(f"{temporal.address} ({connection_problem(error)})") from None
         yield client
 
     @asynccontextmanager

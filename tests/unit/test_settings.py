@@ -8,7 +8,7 @@ import pytest
 import settings
 from settings import Settings, SettingsError, load_settings, load_temporal_settings
 
-PASSPHRASE = "geheim-4711"
+HIDDEN = "geheim-4711"
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +36,8 @@ def test_the_data_folder_moves_the_database(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_database_url_wins_over_the_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ONBOARDING_DATABASE_URL", f"postgresql://onboarding:{PASSPHRASE}@db/onboarding")
-    assert load_settings().database == f"postgresql://onboarding:{PASSPHRASE}@db/onboarding"
+    monkeypatch.setenv("ONBOARDING_DATABASE_URL", f"postgresql://onboarding:{HIDDEN}@db/onboarding")
+    assert load_settings().database == f"postgresql://onboarding:{HIDDEN}@db/onboarding"
 
 
 def test_options_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,11 +54,11 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
     ("variable", "value", "says"),
     [
         ("ONBOARDING_DATABASE_URL", "not a url", "SQLAlchemy URL"),
-        ("ONBOARDING_DATABASE_URL", f"mysql://u:{PASSPHRASE}@h/d", "postgresql"),
+        ("ONBOARDING_DATABASE_URL", f"mysql://u:{HIDDEN}@h/d", "postgresql"),
         ("ONBOARDING_DATABASE_URL", "sqlite://", "file"),
         ("ONBOARDING_SMTP_URL", "http://h", "smtp://"),
-        ("ONBOARDING_SMTP_URL", f"smtp://u:{PASSPHRASE}@h:99999", "port"),
-        ("ONBOARDING_SMTP_URL", f"smtp://u:{PASSPHRASE}/x@h", "port"),
+        ("ONBOARDING_SMTP_URL", f"smtp://u:{HIDDEN}@h:99999", "port"),
+        ("ONBOARDING_SMTP_URL", f"smtp://u:{HIDDEN}/x@h", "port"),
         ("ONBOARDING_EMAIL_FROM", "nobody", "@"),
         ("ONBOARDING_EMAIL_FROM", "=?utf-8?q?x?= <a@example.com>", "=?"),
         ("ONBOARDING_PORTAL_URL", "portal.example.com", "https://"),
@@ -77,7 +77,7 @@ def test_a_wrong_value_is_named_and_not_shown(
     message = str(failure.value)
     assert message.startswith(f"{variable}: ")
     assert says in message
-    assert PASSPHRASE not in message
+    assert HIDDEN not in message
     assert failure.value.__cause__ is None
 
 
@@ -96,12 +96,12 @@ def test_a_wrong_option_is_named_as_typed() -> None:
 
 
 def test_no_representation_shows_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ONBOARDING_DATABASE_URL", f"postgresql://u:{PASSPHRASE}@h/d")
-    monkeypatch.setenv("ONBOARDING_SMTP_URL", f"smtps://u:{PASSPHRASE}@mail.example.com")
-    monkeypatch.setenv("ONBOARDING_ACCOUNTS_URL", f"https://u:{PASSPHRASE}@accounts.example.com")
+    monkeypatch.setenv("ONBOARDING_DATABASE_URL", f"postgresql://u:{HIDDEN}@h/d")
+    monkeypatch.setenv("ONBOARDING_SMTP_URL", f"smtps://u:{HIDDEN}@mail.example.com")
+    monkeypatch.setenv("ONBOARDING_ACCOUNTS_URL", f"https://u:{HIDDEN}@accounts.example.com")
     found = load_settings()
     for shown in (repr(found), str(found), found.smtp_server):
-        assert PASSPHRASE not in shown
+        assert HIDDEN not in shown
     assert found.smtp_server == "mail.example.com:465"
 
 
