@@ -27,6 +27,7 @@ from workflows.messages import (
     Command,
     ConfirmCompany,
     ConfirmTerms,
+    CorrectContact,
     Decline,
     ErrorType,
     IssueDecisionSheet,
@@ -38,6 +39,7 @@ from workflows.messages import (
     RejectApplication,
     ReopenTerms,
     RequestJustification,
+    ResendEmail,
     Role,
     SignatureOrder,
     SignContract,
@@ -349,6 +351,30 @@ def reassign(
 ) -> Fields:
     """BD lead: another BD looks after the application."""
     return {"bd": {"name": bd_name, "email": bd_email}}
+
+
+@step(
+    "correct-contact",
+    CorrectContact,
+    Role.BD,
+    "correct-contact 5123456789 --contact-email ann.tan@acme.example.com",
+)
+def correct_contact(
+    contact_email: Annotated[str, typer.Option(help="Where mails to the partner go from now on.")],
+    contact_name: Annotated[
+        str | None, typer.Option(help="Whom they address; as before if left out.")
+    ] = None,
+) -> Fields:
+    """BD or partner: correct where mails to the partner go."""
+    return {"email": contact_email, "name": contact_name}
+
+
+@step("resend", ResendEmail, Role.BD, "resend 5123456789 12.sheet_to_confirm")
+def resend(
+    key: Annotated[str, typer.Argument(help="Its key, as `onboarding mails UID` shows it.")],
+) -> Fields:
+    """BD or partner: send an e-mail that could not be delivered once more."""
+    return {"key": key}
 
 
 @step("decline", Decline, Role.PARTNER, 'decline 5123456789 --reason "We stay with another vendor"')

@@ -203,6 +203,18 @@ class Commands(ABC):
         """BD lead: another BD looks after this application."""
         return await self._command(uid, messages.ReassignBd, actor, command_id, bd=bd)
 
+    async def correct_contact(
+        self, uid: str, actor: Actor, email: str, name: str | None = None, *, command_id: str | None = None
+    ) -> Status:
+        """Partner or BD: mails to the partner go to this address from now on."""
+        return await self._command(uid, messages.CorrectContact, actor, command_id, email=email, name=name)
+
+    async def resend_email(
+        self, uid: str, actor: Actor, key: str, *, command_id: str | None = None
+    ) -> Status:
+        """Partner or BD: send an e-mail that could not be delivered once more."""
+        return await self._command(uid, messages.ResendEmail, actor, command_id, key=key)
+
     async def decline(
         self, uid: str, actor: Actor, reason: str | None = None, *, command_id: str | None = None
     ) -> Status:

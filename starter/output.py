@@ -101,7 +101,7 @@ def status_facts(status: Status) -> Iterator[tuple[str, str]]:
             yield "changed", shown(f"{change.field}: {_part(change.before)} → {_part(change.after)}")
     yield from (("warning", shown(warning)) for warning in status.warnings)
     for failed in status.failed_emails:
-        yield "failed mail", shown(f"{failed.template} to {failed.to}: {failed.reason}")
+        yield "failed mail", shown(f"{failed.key} to {failed.to}: {failed.reason}")
     for refusal in status.last_refusals[-3:]:
         yield "refused", shown(f"{refusal.command}: {refusal.error}: {refusal.message}")
     if status.allowed_commands:

@@ -28,6 +28,8 @@ ROLE_OF: Final = {
     "reopen_terms": "bd",
     "amend_start_date": "bd",
     "reassign_bd": "bd_lead",
+    "correct_contact": "bd",
+    "resend_email": "bd",
     "decline": "partner",
     "cancel_application": "bd",
 }

@@ -38,9 +38,18 @@ _numbers = itertools.count(5_000_000_000_000_001)
 
 @dataclass
 class Mailbox:
-    """An SMTP server's memory: every message it has accepted, in order."""
+    """An SMTP server's memory: every message it has accepted, in order; ``unknown`` addresses bounce."""
 
     messages: list[email.message.EmailMessage] = field(default_factory=list)
+    unknown: set[str] = field(default_factory=set)
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if address in self.unknown:
+            return "550 5.1.1 No such user here"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         content = cast("bytes", envelope.content)

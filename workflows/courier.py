@@ -9,6 +9,8 @@ from temporalio.exceptions import ActivityError, CancelledError
 
 from workflows import calls
 from workflows.desk import Desk
+from workflows.emails import EmailReceipt
+from workflows.letters import AnyLetter
 
 BATCH_OF_LETTERS: Final = 20
 
@@ -17,10 +19,15 @@ class Courier:
     """Two errands in the background: the mails, and catching up with a database that was down.
 
     It sets out when ``quiet`` says that a transition is complete, so that what belongs together leaves
-    together, and calls ``returned`` when something has been delivered.
+    together, and calls ``returned`` with the letters that are done with, and the receipt.
     """
 
-    def __init__(self, desk: Desk, quiet: Callable[[], bool], returned: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        quiet: Callable[[], bool],
+        returned: Callable[[tuple[AnyLetter, ...], EmailReceipt], None],
+    ) -> None:
         self._desk = desk
         self._quiet = quiet
         self._returned = returned
@@ -42,8 +49,8 @@ class Courier:
             letters = tuple(self._desk.outbox[:BATCH_OF_LETTERS])
             receipt = await self._until_stopped(calls.send(letters))
             if receipt is not None:
-                self._desk.delivered(letters, receipt)
-                self._returned()
+                self._desk.delivered(letters)
+                self._returned(letters, receipt)
 
     async def _catch_up(self) -> None:
         while await self._something(lambda: bool(self._desk.unstored)):

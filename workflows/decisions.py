@@ -3,21 +3,32 @@
 Pure functions: nothing here reads a clock, and what the outside knows comes in as facts.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from workflows import effects, letters, rules
 from workflows.audit import Verdict
 from workflows.clocks import Clock, ClockKind, ClockRequest
 from workflows.facts import AccessOutcome, AccountFacts, AccountQuery
-from workflows.letters import Letter
-from workflows.lifecycle import BOTH_SIGNED, MOMENTS, STAGES, STEPS, Moment, SetClock, Step, access_clock
+from workflows.letters import Audience, Letter
+from workflows.lifecycle import (
+    ALERTS,
+    BOTH_SIGNED,
+    MOMENTS,
+    STAGES,
+    STEPS,
+    Moment,
+    SetClock,
+    Step,
+    access_clock,
+)
 from workflows.messages import (
     Actor,
     CancelApplication,
     Command,
     ErrorType,
     Party,
+    ResendEmail,
     Role,
     SignContract,
     Stage,
@@ -27,6 +38,7 @@ from workflows.messages import (
 from workflows.records import Settled
 from workflows.rules import RefusedError
 from workflows.state import Application
+from workflows.status import FailedEmail
 from workflows.values import Instant
 
 _STEP_OF: Final = {step.command: step for step in STEPS}
@@ -34,12 +46,16 @@ _STEP_OF: Final = {step.command: step for step in STEPS}
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to be carried out: the application as it will be, the clocks to set, the letters to send."""
+    """What is to be carried out: the application as it will be, the clocks to set, the letters to send.
+
+    ``resends``: keys of failed e-mails to be sent once more.
+    """
 
     application: Application
     verdict: Verdict = Verdict.ACCEPTED
     letters: tuple[type[Letter], ...] = ()
     requests: tuple[ClockRequest, ...] = ()
+    resends: tuple[str, ...] = ()
 
 
 def status_text(application: Application) -> str:
@@ -111,7 +127,8 @@ def decide(
         return _enter(changed, to, signed_letters)
     if step.to:
         return _enter(changed, step.to, step.letters)
-    return _stay(changed, step.letters, step.restarts, step.stops)
+    resends = (command.key,) if isinstance(command, ResendEmail) else ()
+    return replace(_stay(changed, step.letters, step.restarts, step.stops), resends=resends)
 
 
 def _admit(step: Step, application: Application, command: Command) -> Verdict:
@@ -210,6 +227,13 @@ def _concerns(letter: type[Letter], application: Application) -> bool:
         (letter is letters.SignatureReminder and turn is WaitingOn.BD)
         or (letter is letters.SignatureReminderToBd and turn is WaitingOn.PARTNER)
     )
+
+
+def emails_failed(application: Application, failed: tuple[FailedEmail, ...]) -> Decision:
+    """Mails that can't be delivered are told to BD; those to BD, to the lead; those to the lead are shown."""
+    audiences = {letters.audience_of(email.template) for email in failed}
+    told = tuple(ALERTS[audience] for audience in Audience if audience in audiences and audience in ALERTS)
+    return _stay(effects.emails_failed(application, failed), told, (), ())
 
 
 def access_answered(application: Application, outcome: AccessOutcome) -> Decision:

@@ -6,18 +6,16 @@ from pydantic import JsonValue
 
 from workflows import intake
 from workflows.audit import AuditEvent, Verdict
-from workflows.emails import EmailReceipt
-from workflows.letters import AnyLetter
+from workflows.letters import AnyLetter, addressed_again
 from workflows.messages import Actor, Command, ErrorType, Stage
 from workflows.records import Record
 from workflows.rules import RefusedError
 from workflows.state import Application
-from workflows.status import FailedEmail, Refusal
+from workflows.status import Refusal
 from workflows.values import Contract, Instant
 
 KEPT_REFUSALS: Final = 20
 KEPT_ANSWERS: Final = 2_000
-KEPT_FAILED_EMAILS: Final = 50
 MAX_MESSAGE_CHARACTERS: Final = 1_000
 
 
@@ -43,7 +41,7 @@ class Memory(Contract):
     answers: tuple[Answer, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     outbox: tuple[AnyLetter, ...] = ()
-    failed_emails: tuple[FailedEmail, ...] = ()
+    failed_letters: tuple[AnyLetter, ...] = ()
     unstored: tuple[AuditEvent, ...] = ()
 
 
@@ -55,7 +53,7 @@ class Desk:
         self.sequence = memory.sequence
         self.refusals = list(memory.refusals)
         self.outbox: list[AnyLetter] = list(memory.outbox)
-        self.failed_emails = list(memory.failed_emails)
+        self._failed_letters = {letter.key: letter for letter in memory.failed_letters}
         self.unstored = list(memory.unstored)
         self._answers = {answer.command_id: answer for answer in memory.answers}
 
@@ -72,7 +70,7 @@ class Desk:
             answers=tuple(self._answers.values()),
             refusals=tuple(self.refusals),
             outbox=tuple(self.outbox),
-            failed_emails=tuple(self.failed_emails),
+            failed_letters=tuple(self._failed_letters.values()),
             unstored=tuple(self.unstored),
         )
 
@@ -88,7 +86,6 @@ class Desk:
             events=tuple(self.unstored),
             refusals=tuple(self.refusals),
             pending_emails=len(self.outbox) + letters,
-            failed_emails=tuple(self.failed_emails),
         )
 
     def answered_before(self, command: Command) -> Answer | None:
@@ -171,12 +168,21 @@ class Desk:
         newest = record.events[-1].sequence if record.events else 0
         self.unstored = [event for event in self.unstored if event.sequence > newest]
 
-    def delivered(self, letters: tuple[AnyLetter, ...], receipt: EmailReceipt) -> None:
-        """These letters have left, or have failed for good."""
+    def delivered(self, letters: tuple[AnyLetter, ...]) -> None:
+        """These letters are done with: they have left, or have failed for good."""
         gone = {letter.key for letter in letters}
         self.outbox = [letter for letter in self.outbox if letter.key not in gone]
-        self.failed_emails.extend(receipt.failed)
-        del self.failed_emails[:-KEPT_FAILED_EMAILS]
+
+    def send_again(self, key: str, at: Instant) -> None:
+        """Put a letter that failed into the outbox once more, for who gets such letters now."""
+        letter = self._failed_letters.pop(key)
+        self.outbox.append(addressed_again(letter, self.application, sequence=self.sequence, now=at))
+
+    def keep_failed(self, letters: tuple[AnyLetter, ...]) -> None:
+        """Keep letters that failed as long as the application shows them, so that they can be sent again."""
+        shown = {failed.key for failed in self.application.failed_emails}
+        known = self._failed_letters | {letter.key: letter for letter in letters}
+        self._failed_letters = {key: letter for key, letter in known.items() if key in shown}
 
 
 def _payload(command: Command) -> dict[str, JsonValue]:

@@ -13,16 +13,19 @@ from workflows.messages import (
     ChooseSigningPath,
     ConfirmCompany,
     ConfirmTerms,
+    CorrectContact,
     Decline,
     IssueDecisionSheet,
     ModifyTerms,
     Party,
+    Person,
     ProvideJustification,
     ReassignBd,
     RecordContact,
     RejectApplication,
     ReopenTerms,
     RequestJustification,
+    ResendEmail,
     Role,
     SignContract,
     Stage,
@@ -34,6 +37,7 @@ from workflows.state import Application
 from workflows.status import (
     Amendment,
     Closing,
+    FailedEmail,
     IssuedSheet,
     Justification,
     Modification,
@@ -43,6 +47,7 @@ from workflows.status import (
 )
 from workflows.values import Instant
 
+KEPT_FAILED_EMAILS = 50
 BEFORE_APPROVAL = frozenset({Stage.DRAFTING, Stage.UNDER_REVIEW, Stage.JUSTIFYING, Stage.WITHDRAWN})
 AFTER_CONFIRMATION = frozenset({Stage.AWAITING_SIGNATURES, Stage.SIGNED, Stage.ACTIVATING})
 
@@ -73,6 +78,7 @@ def submit_application(
         form_revision=application.form_revision or 1,
         justification=None,
         paused_review=None,
+        corrected_contact=None,
     )
 
 
@@ -270,6 +276,33 @@ def bd_reassigned(application: Application, command: ReassignBd) -> bool:
 
 def reassign_bd(application: Application, command: ReassignBd, now: Instant) -> Application:
     return application.but(bd=command.bd)
+
+
+def contact_corrected(application: Application, command: CorrectContact) -> bool:
+    recipient = application.recipient
+    return recipient.email == command.email and command.name in (None, recipient.name)
+
+
+def correct_contact(application: Application, command: CorrectContact, now: Instant) -> Application:
+    name = command.name or application.recipient.name
+    return application.but(corrected_contact=Person(name=name, email=command.email))
+
+
+def email_resent(application: Application, command: ResendEmail) -> bool:
+    return command.key in application.resent_emails
+
+
+def resend_email(application: Application, command: ResendEmail, now: Instant) -> Application:
+    still_failed = tuple(failed for failed in application.failed_emails if failed.key != command.key)
+    return application.but(
+        failed_emails=still_failed,
+        resent_emails=(*application.resent_emails, command.key)[-KEPT_FAILED_EMAILS:],
+    )
+
+
+def emails_failed(application: Application, failed: tuple[FailedEmail, ...]) -> Application:
+    """These mails can't be delivered; the latest `KEPT_FAILED_EMAILS` are kept, to be sent again if asked."""
+    return application.but(failed_emails=(*application.failed_emails, *failed)[-KEPT_FAILED_EMAILS:])
 
 
 def decline(application: Application, command: Decline, now: Instant) -> Application:

@@ -5,7 +5,7 @@ was true then. `activities/emails/` renders it.
 """
 
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Final, Literal, cast
+from typing import Annotated, Any, ClassVar, Final, Literal, cast, get_args
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ from workflows.state import Application
 from workflows.status import (
     Amendment,
     Closing,
+    FailedEmail,
     IssuedSheet,
     Justification,
     Modification,
@@ -42,12 +43,16 @@ class ContractStart(Contract):
 
 
 class Letter(Contract):
-    """What every e-mail knows. ``key`` is unique and stable within the application (ledger, Message-ID)."""
+    """What every e-mail knows. ``key`` is unique and stable within the application (ledger, Message-ID).
+
+    ``sequence`` numbers the transition the letter tells of; a later one supersedes an earlier one's dates.
+    """
 
     audience: ClassVar[Audience] = Audience.PARTNER
 
     template: str
     key: str
+    sequence: int
     application_id: str
     to: Person
     locale: str
@@ -228,6 +233,16 @@ class AccessAlert(ToBd):
     missing: tuple[str, ...]
 
 
+class EmailFailed(ToBd):
+    template: Literal["email_failed"] = "email_failed"
+    failed_emails: tuple[FailedEmail, ...]
+
+
+class EmailToBdFailed(ToBdLead):
+    template: Literal["email_to_bd_failed"] = "email_to_bd_failed"
+    failed_emails: tuple[FailedEmail, ...]
+
+
 class ReviewOverdue(ToBdLead):
     template: Literal["review_overdue"] = "review_overdue"
     review: Clock
@@ -244,10 +259,15 @@ AnyLetter = Annotated[
     | AccessGranted | ApplicationRejected | ApplicationWithdrawn | ApplicationCancelled | ApplicationExpired
     | ReviewRequested | ReviewReminder | JustificationAnswered | SheetReminder | ModificationRequested
     | TermsConfirmedToBd | SignatureReminderToBd | WithdrawnToBd | ClosedToBd | AssignedToBd | AccessAlert
-    | ReviewOverdue | ContactOverdue,
+    | EmailFailed | EmailToBdFailed | ReviewOverdue | ContactOverdue,
     Field(discriminator="template"),
 ]  # fmt: skip
 """Every letter there is, told apart by ``template``."""
+
+
+_AUDIENCES: Final[dict[str, Audience]] = {
+    letter.model_fields["template"].default: letter.audience for letter in get_args(get_args(AnyLetter)[0])
+}
 
 
 class Facts:
@@ -303,6 +323,33 @@ _CLOCKS: Final = {
 }
 
 
+def audience_of(template: str) -> Audience:
+    """Whose mailbox letters of this template are for."""
+    return _AUDIENCES[template]
+
+
+def recipient(audience: Audience, application: Application) -> Person:
+    """Who in this audience gets the application's mails now."""
+    match audience:
+        case Audience.PARTNER:
+            return application.recipient
+        case Audience.BD:
+            return application.bd
+        case Audience.BD_LEAD:
+            return application.bd_lead
+
+
+def addressed_again(letter: AnyLetter, application: Application, *, sequence: int, now: Instant) -> AnyLetter:
+    """The same letter to who gets such letters now: another message, under a key of its own."""
+    return letter.model_copy(
+        update={
+            "key": f"{sequence}.{letter.template}",
+            "to": recipient(letter.audience, application),
+            "at": now,
+        }
+    )
+
+
 def compose(
     letter: type[Letter],
     application: Application,
@@ -318,16 +365,12 @@ def compose(
     """
     facts = Facts(application, warnings)
     template = letter.model_fields["template"].default
-    to = {
-        Audience.PARTNER: application.recipient,
-        Audience.BD: application.bd,
-        Audience.BD_LEAD: application.bd_lead,
-    }[letter.audience]
     common = {
         "template": template,
         "key": f"{sequence}.{template}",
+        "sequence": sequence,
         "application_id": application.application_id,
-        "to": to,
+        "to": recipient(letter.audience, application),
         "locale": application.locale,
         "at": now,
         "time_zone": application.policy.time_zone,

@@ -13,7 +13,7 @@ from typing import Any, Final
 from workflows import effects, letters, rules
 from workflows.clocks import ClockKind, ClockRequest
 from workflows.facts import AccountFacts
-from workflows.letters import Letter
+from workflows.letters import Audience, Letter
 from workflows.messages import (
     AmendStartDate,
     ApproveApplication,
@@ -22,6 +22,7 @@ from workflows.messages import (
     Command,
     ConfirmCompany,
     ConfirmTerms,
+    CorrectContact,
     Decline,
     IssueDecisionSheet,
     ModifyTerms,
@@ -31,6 +32,7 @@ from workflows.messages import (
     RejectApplication,
     ReopenTerms,
     RequestJustification,
+    ResendEmail,
     Role,
     SignContract,
     Stage,
@@ -123,6 +125,7 @@ BEFORE_SIGNED: Final = OPEN[: OPEN.index(Stage.SIGNED)]
 WITH_TERMS: Final = OPEN[OPEN.index(Stage.QUALIFIED) : OPEN.index(Stage.SIGNED)]
 PARTNER: Final = (Role.PARTNER,)
 BD: Final = (Role.BD, Role.BD_LEAD)
+PARTNER_OR_BD: Final = (*PARTNER, *BD)
 BD_LEAD: Final = (Role.BD_LEAD,)
 SIGNATORIES: Final = (Role.PARTNER, Role.VENDOR, Role.ESIGN)
 
@@ -209,6 +212,10 @@ STEPS: Final[tuple[Step, ...]] = (
     # At any time
     Step(ReassignBd, BD_LEAD, OPEN, None, (letters.AssignedToBd,),
          done=effects.bd_reassigned, changes=effects.reassign_bd),
+    Step(CorrectContact, PARTNER_OR_BD, OPEN, None,
+         done=effects.contact_corrected, changes=effects.correct_contact),
+    Step(ResendEmail, PARTNER_OR_BD, OPEN, None,
+         done=effects.email_resent, rules=rules.email_has_failed, changes=effects.resend_email),
     Step(Decline, PARTNER, WITH_TERMS, Stage.CANCELLED, (letters.ApplicationCancelled, letters.ClosedToBd),
          changes=effects.decline),
     Step(CancelApplication, BD, BEFORE_SIGNED, Stage.CANCELLED, (letters.ApplicationCancelled,),
@@ -219,6 +226,13 @@ STEPS: Final[tuple[Step, ...]] = (
 STEP_OF: Final = {step.command: step for step in STEPS}
 BOTH_SIGNED: Final = (Stage.AWAITING_SIGNATURES, Stage.SIGNED, (letters.ContractSigned,))
 """Once both parties have signed: from this stage to that one, with these letters (guide §2.4)."""
+
+
+ALERTS: Final[dict[Audience, type[Letter]]] = {
+    Audience.PARTNER: letters.EmailFailed,
+    Audience.BD: letters.EmailToBdFailed,
+}
+"""Who is told when a mail to this audience can't be delivered."""
 
 
 @dataclass(frozen=True)

@@ -265,6 +265,21 @@ class ReassignBd(Command):
     bd: Person
 
 
+class CorrectContact(Command):
+    """Partner or BD: mails to the partner go to this address (and name) from now on."""
+
+    kind: Literal["correct_contact"] = "correct_contact"
+    email: Email
+    name: HeaderText | None = None
+
+
+class ResendEmail(Command):
+    """Partner or BD: send the e-mail with this key, which could not be delivered, once more."""
+
+    kind: Literal["resend_email"] = "resend_email"
+    key: HeaderText
+
+
 class Decline(Command):
     """Partner: no contract after all."""
 
@@ -283,7 +298,7 @@ AnyCommand = Annotated[
     ConfirmCompany | SubmitApplication | WithdrawApplication | RequestJustification | ProvideJustification
     | ApproveApplication | RejectApplication | IssueDecisionSheet | ConfirmTerms | ModifyTerms | RecordContact
     | ChooseSigningPath | SignContract | ReopenTerms | AmendStartDate | ReassignBd | Decline
-    | CancelApplication,
+    | CancelApplication | CorrectContact | ResendEmail,
     Field(discriminator="kind"),
 ]  # fmt: skip
 """The tagged union ``submit_command`` takes."""

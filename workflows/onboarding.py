@@ -6,10 +6,9 @@ decided. What may happen stands in `lifecycle.py`; what is remembered, in `desk.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -22,8 +21,10 @@ from workflows.courier import Courier
 from workflows.decisions import Decision
 from workflows.delivery import Outstanding, OutstandingDelivery
 from workflows.desk import Desk, Memory
+from workflows.emails import EmailReceipt
 from workflows.facts import AccessRequest, AccountQuery
-from workflows.lifecycle import STEPS
+from workflows.inbox import EmailsFailed, Message, OperatorCancel, takes_every_command
+from workflows.letters import AnyLetter
 from workflows.messages import (
     QUERY_NAME,
     UPDATE_NAME,
@@ -45,48 +46,6 @@ LAST_ERRANDS_WITHIN: Final = timedelta(seconds=30)
 """How long an ended application waits for its last mails before a child workflow takes them over."""
 
 
-@dataclass(eq=False)
-class Message:
-    """A command in the inbox. ``name`` is the signal's name, ``None`` for an update, whose payload tells.
-
-    ``answer``: once the command is finished, the status it led to, or why it was refused.
-    """
-
-    name: str | None
-    arguments: tuple[Any, ...]
-    answer: "asyncio.Future[Status | RefusedError]" = field(default_factory=asyncio.Future)
-
-
-@dataclass(frozen=True)
-class OperatorCancel:
-    """Temporal's own Cancel of this run."""
-
-
-class Receiver(Protocol):
-    """What a generated signal handler needs of its workflow."""
-
-    def receive(self, name: str | None, arguments: tuple[Any, ...]) -> Message:
-        """Put a command in the inbox."""
-
-
-ReceiverClass = TypeVar("ReceiverClass", bound=type[Receiver])
-
-
-def takes_every_command(onboarding: ReceiverClass) -> ReceiverClass:
-    """Give the workflow a signal of its own for every command in the table."""
-    for step in STEPS:
-        setattr(onboarding, step.name, _signal_of(step.name, step.description))
-    return onboarding
-
-
-def _signal_of(name: str, description: str) -> Callable[..., None]:
-    @workflow.signal(name=name, description=description)
-    def handle(self: Receiver, *arguments: Any) -> None:
-        self.receive(name, arguments)
-
-    return handle
-
-
 @workflow.defn(name=WORKFLOW_TYPE)
 @takes_every_command
 class ResellerOnboarding:
@@ -98,7 +57,7 @@ class ResellerOnboarding:
 
     @workflow.init
     def __init__(self, *arguments: Any) -> None:
-        self._inbox: deque[Message | OperatorCancel] = deque()
+        self._inbox: deque[Message | OperatorCancel | EmailsFailed] = deque()
         self._quiet = False
         self._timer: asyncio.Task[None] | None = None
         self._timer_at: datetime | None = None
@@ -192,10 +151,15 @@ class ResellerOnboarding:
                     event.answer.set_result(await self._obey(event))
                 case OperatorCancel():
                     await self._cancelled_by_operator()
+                case EmailsFailed():
+                    await self._carry_out(
+                        decisions.emails_failed(self._desk.application, event.failed), "email_failed"
+                    )
+                    self._desk.keep_failed(event.letters)
                 case Clock():
                     await self._time_is_up(event)
 
-    async def _next(self) -> Message | OperatorCancel | Clock | None:
+    async def _next(self) -> Message | OperatorCancel | EmailsFailed | Clock | None:
         while not self._inbox:
             application = self._desk.application
             clock = decisions.next_clock(application)
@@ -304,7 +268,7 @@ class ResellerOnboarding:
             arguments=arguments,
             refusal=refusal,
         )
-        record = desk.record(now, decision.application, len(decision.letters))
+        record = desk.record(now, decision.application, len(decision.letters) + len(decision.resends))
         transition = Transition.model_construct(record=record, requests=decision.requests, store=not behind)
         settled = await calls.settle(transition)
         if settled.stored:
@@ -321,6 +285,8 @@ class ResellerOnboarding:
             )
             for letter in decision.letters
         )
+        for key in decision.resends:
+            desk.send_again(key, now)
 
     async def _last_errands(self) -> bool:
         """Give the last mails, and a database that was down, a little time; whether a command came first."""
@@ -356,8 +322,12 @@ class ResellerOnboarding:
             desk.outbox.clear()
             desk.unstored.clear()
 
-    def _mails_have_returned(self) -> None:
+    def _mails_have_returned(self, sent: tuple[AnyLetter, ...], receipt: EmailReceipt) -> None:
         self._mails_returned = True
+        if receipt.failed:
+            keys = {failed.key for failed in receipt.failed}
+            letters_failed = tuple(letter for letter in sent if letter.key in keys)
+            self._inbox.append(EmailsFailed(receipt.failed, letters_failed))
         self._show()
 
     def _show(self) -> None:

@@ -4,7 +4,7 @@ from workflows.audit import AuditEvent
 from workflows.clocks import Clock, ClockRequest
 from workflows.policy import Policy
 from workflows.state import Application
-from workflows.status import FailedEmail, Refusal
+from workflows.status import Refusal
 from workflows.values import Contract, Instant
 
 
@@ -20,7 +20,6 @@ class Record(Contract):
     events: tuple[AuditEvent, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     pending_emails: int = 0
-    failed_emails: tuple[FailedEmail, ...] = ()
 
 
 class Transition(Contract):

@@ -14,6 +14,7 @@ from workflows.messages import (
     IssueDecisionSheet,
     ModifyTerms,
     Party,
+    ResendEmail,
     SignatureOrder,
     SignContract,
     SigningPath,
@@ -197,6 +198,16 @@ def signature_is_in_order(application: Application, command: SignContract) -> No
         raise RefusedError(
             ErrorType.INVALID,
             "document_ref: a signature on paper needs the reference of the signed document as evidence.",
+        )
+
+
+def email_has_failed(application: Application, command: ResendEmail) -> None:
+    """Only what could not be delivered is sent once more."""
+    if command.key not in {failed.key for failed in application.failed_emails}:
+        keys = ", ".join(failed.key for failed in application.failed_emails) or "none"
+        raise RefusedError(
+            ErrorType.INVALID,
+            f"key: no e-mail with this key has failed; the failed ones are: {keys}.",
         )
 
 

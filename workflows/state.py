@@ -10,6 +10,7 @@ from workflows.status import (
     Amendment,
     Closing,
     Company,
+    FailedEmail,
     IssuedSheet,
     Justification,
     Modification,
@@ -52,6 +53,9 @@ class Application(Contract):
     amendments: tuple[Amendment, ...] = ()
     access_missing: tuple[str, ...] = ()
     access_attempts: int = 0
+    corrected_contact: Person | None = None
+    failed_emails: tuple[FailedEmail, ...] = ()
+    resent_emails: tuple[str, ...] = ()
     rejection: Rejection | None = None
     closing: Closing | None = None
 
@@ -87,7 +91,10 @@ class Application(Contract):
 
     @property
     def recipient(self) -> Person:
-        """Who gets the partner's mails: the join's contact until a form is accepted, then the form's."""
+        """Who gets the partner's mails: the join's contact, once a form is accepted its contact (design §4),
+        after ``correct_contact`` that one, until a form is submitted again."""
+        if self.corrected_contact:
+            return self.corrected_contact
         if self.form:
             return Person(name=self.form.contact.name, email=self.form.contact.email)
         return Person(name=self.contact_name, email=self.contact_email)

@@ -8,6 +8,7 @@ from workflows.state import Application
 from workflows.status import Access, Closing, Deadline, Status
 from workflows.values import instant_text
 
+SHOWN_FAILED_EMAILS = 5
 _BY_WEIGHT = (
     ClockKind.REVIEW,
     ClockKind.CONTACT,
@@ -53,7 +54,7 @@ def describe(record: Record) -> Status:
         access=gate(application),
         last_refusals=record.refusals,
         pending_emails=record.pending_emails,
-        failed_emails=record.failed_emails,
+        failed_emails=application.failed_emails,
         rejection=application.rejection,
         closing=application.closing,
         outcome=application.stage if application.ended else None,
@@ -134,8 +135,13 @@ def details(record: Record) -> str:
         lines.append(f"- **Access is held up**: {'; '.join(application.access_missing)}")
     if application.closing:
         lines.append(f"- Ended by {_ended_by(application.closing)}")
-    if record.pending_emails or record.failed_emails:
-        lines.append(f"- E-mails: {record.pending_emails} waiting, {len(record.failed_emails)} failed")
+    if record.pending_emails:
+        lines.append(f"- E-mails waiting to leave: {record.pending_emails}")
+    lines.extend(
+        f"- **E-mail failed**: `{failed.key}`; after `correct_contact`, `onboarding resend "
+        f"{application.company_master_uid} {failed.key}`"
+        for failed in application.failed_emails[-SHOWN_FAILED_EMAILS:]
+    )
     if record.refusals:
         last = record.refusals[-1]
         lines.append(

@@ -43,7 +43,7 @@ class Invitation(BaseModel):
             summary=subject,
             description=f"{letter.company_name}: {day.isoformat()} ({zone})",
             # The number of the transition, which leads every key: it only grows.
-            revision=int(letter.key.partition(".")[0]),
+            revision=letter.sequence,
             at=letter.at,
         )
 

@@ -22,7 +22,6 @@ from tests.activities.services import VendorServices, vendor_services
 from workflows.facts import AccessOutcome, AccessRequest, Account
 from workflows.status import Company
 
-
 LATER = NOON + timedelta(days=1)
 REQUEST = AccessRequest(
     application_id="run-1",

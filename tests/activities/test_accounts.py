@@ -23,7 +23,6 @@ from workflows.documents import BusinessType
 from workflows.facts import Account, AccountFacts, AccountQuery
 from workflows.status import Company
 
-
 ACME = Company.model_validate(
     {"legal_name": "Acme 有限公司", "registration_number": "91-1", "country": "CN", "verified": True}
 )

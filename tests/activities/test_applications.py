@@ -13,7 +13,6 @@ from workflows.messages import Stage, WaitingOn
 from workflows.records import Record
 from workflows.view import describe
 
-
 LATER = NOON + timedelta(hours=3)
 
 

@@ -10,7 +10,6 @@ from activities.db.engine import Database
 from tests.activities.examples import NOON, application
 from workflows.letters import ApplicationApproved, Letter, SheetReminder, compose
 
-
 LATER = NOON + timedelta(minutes=5)
 
 

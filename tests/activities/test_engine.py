@@ -14,7 +14,6 @@ from sqlalchemy.exc import OperationalError, StatementError
 from activities.db.engine import Database, SchemaMismatchError, to_json
 from activities.db.tables import AccessGrantRow, Base
 
-
 MIGRATE = """
 import asyncio, sys
 from activities.db.engine import Database

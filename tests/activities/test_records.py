@@ -19,7 +19,6 @@ from workflows.messages import Stage
 from workflows.records import Record, Settled, Transition
 from workflows.status import Status
 
-
 WEDNESDAY_ENDS = datetime(2025, 3, 19, 16, tzinfo=UTC)
 TUESDAY_ENDS = datetime(2025, 3, 18, 16, tzinfo=UTC)
 ON_A_BUSY_MACHINE = timedelta(minutes=1)

@@ -22,7 +22,7 @@ from workflows.messages import Command, OnboardingInput
 from workflows.policy import Policy
 from workflows.records import Record, Settled
 from workflows.state import Application
-from workflows.status import Company, Status
+from workflows.status import Company, FailedEmail, Status
 
 UID: Final = "5000000000000001"
 JOINED_AT: Final = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
@@ -159,6 +159,18 @@ class Journey:
             "sheet_hash": sheet.hash if sheet else "0" * 64,
         }
 
+    def bounced(self) -> str:
+        """The key of a mail that could not be delivered."""
+        failed = FailedEmail(
+            key="2.sheet_to_confirm",
+            template="sheet_to_confirm",
+            to=self.application.recipient.email,
+            reason="550 No such user",
+            at=self.now,
+        )
+        self.carry_out(decisions.emails_failed(self.application, (failed,)))
+        return failed.key
+
     def something_new(self, kind: str) -> Json:
         """What a well-formed command of this kind says that was not said before and meets the rules."""
         application = self.application
@@ -190,6 +202,8 @@ class Journey:
                 "time_zone": "Asia/Shanghai",
                 "reason": "Later.",
             },
+            "correct_contact": lambda: {"email": "ann@acme.example.com"},
+            "resend_email": lambda: {"key": self.bounced()},
             "reassign_bd": lambda: {"bd": {"name": "Nia New", "email": "nia@vendor.example.com"}},
             "decline": dict,
             "cancel_application": lambda: {"reason": "Out of business."},

@@ -45,6 +45,7 @@ def letter(template: str, *, locale: str = "en", user_text: str | None = None, *
     facts: dict[str, Any] = {
         "template": template,
         "key": f"7.{template}",
+        "sequence": 7,
         "application_id": "0195a1f2-0000-7000-8000-000000000001",
         "to": {"name": "Mei Tan", "email": "mei.tan@example.com"},
         "locale": locale,
@@ -90,6 +91,15 @@ def letter(template: str, *, locale: str = "en", user_text: str | None = None, *
             "at": "2025-03-21T02:00:00Z",
         },
         "missing": ["enterprise verification of 5000000000000001"],
+        "failed_emails": [
+            {
+                "key": "4.sheet_to_confirm",
+                "template": "sheet_to_confirm",
+                "to": "mei.tan@example.com",
+                "reason": free,
+                "at": "2025-03-14T09:30:00Z",
+            }
+        ],
         "covered_uids": ["5000000000000002", "5000000000000003"],
         "rejection": {"reason_code": "INCOMPLETE", "explanation": free},
         "closing": {"by": "bd", "reason": free},

@@ -28,12 +28,12 @@ def test_a_refusal_says_who_may_and_what_is_possible() -> None:
     assert wrong_stage.value.message == (
         "'approve_application' is not possible in stage 'awaiting_signatures' (Waiting for signing contract)."
         " Possible now: record_contact, choose_signing_path, sign_contract, reopen_terms, reassign_bd,"
-        " decline, cancel_application."
+        " correct_contact, resend_email, decline, cancel_application."
     )
     assert after_signature.value.message == (
         "'choose_signing_path' is not possible in stage 'awaiting_signatures' (Waiting for signing contract) "
-        "after a signature. Possible now: record_contact, sign_contract, reopen_terms, reassign_bd, decline, "
-        "cancel_application."
+        "after a signature. Possible now: record_contact, sign_contract, reopen_terms, reassign_bd, "
+        "correct_contact, resend_email, decline, cancel_application."
     )
 
 

@@ -142,11 +142,11 @@ def test_a_moved_start_date_moves_the_entry() -> None:
         event = calendar_event(part)
         return str(event["UID"]), int(event["SEQUENCE"]), event.decoded("DTSTART").isoformat()
 
-    signed = entry(letter("contract_signed", key="9.contract_signed"))
+    signed = entry(letter("contract_signed", sequence=9))
     moved = entry(
         letter(
             "start_date_amended",
-            key="10.start_date_amended",
+            sequence=10,
             start={"day": "2025-05-01", "time_zone": "Asia/Singapore", "at": "2025-04-30T16:00:00Z"},
         )
     )

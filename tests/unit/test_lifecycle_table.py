@@ -55,6 +55,8 @@ sign_contract           ·    ·    ·    ·    ·    ·    ·    ·    o   sgnd
 reopen_terms            ·    ·    ·    ·    ·    ·    ·    ·   corr corr  ·    ·    x    x    x    x
 amend_start_date        ·    ·    ·    ·    ·    ·    ·    ·    ·    ·    o    ·    x    x    x    x
 reassign_bd             o    o    o    o    o    o    o    o    o    o    o    o    x    x    x    x
+correct_contact         o    o    o    o    o    o    o    o    o    o    o    o    x    x    x    x
+resend_email            o    o    o    o    o    o    o    o    o    o    o    o    x    x    x    x
 decline                 ·    ·    ·    ·    ·   CANC CANC CANC CANC CANC  ·    ·    x    x    x    x
 cancel_application     CANC CANC CANC CANC CANC CANC CANC CANC CANC CANC  ·    ·    x    x    x    x
 """
@@ -104,6 +106,8 @@ sign_contract:vendor                                x      x
 reopen_terms                        x      x
 amend_start_date                    x      x
 reassign_bd                                x
+correct_contact               x     x      x
+resend_email                  x     x      x
 decline                       x
 cancel_application                  x      x
 """
@@ -165,6 +169,8 @@ sign  | sign_contract         | sign |                         |                
 sign  | reopen_terms          | corr | terms_reopened          |                          |
 sgnd  | amend_start_date      | sgnd | start_date_amended      |                          |
 sgnd  | reassign_bd           | sgnd |                         | assigned_to_bd           |
+sgnd  | correct_contact       | sgnd |                         |                          |
+revw  | resend_email          | revw |                         |                          |
 qual  | decline               | CANC | application_cancelled   | closed_to_bd             |
 sign  | cancel_application    | CANC | application_cancelled   |                          |
 draft | time passes           | EXPD | application_expired     |                          |
