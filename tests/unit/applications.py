@@ -159,10 +159,10 @@ class Journey:
             "sheet_hash": sheet.hash if sheet else "0" * 64,
         }
 
-    def bounced(self) -> str:
-        """The key of a mail that could not be delivered."""
+    def bounce(self) -> str:
+        """A mail to the partner can't be delivered; its key."""
         failed = FailedEmail(
-            key="2.sheet_to_confirm",
+            key=f"{self.transitions}.sheet_to_confirm",
             template="sheet_to_confirm",
             to=self.application.recipient.email,
             reason="550 No such user",
@@ -176,6 +176,7 @@ class Journey:
         application = self.application
         revision = application.form_revision or 1
         party = "vendor" if application.signing.partner else "partner"
+        failed = application.failed_emails
         now = self.now.isoformat()
         new: dict[str, Callable[[], Json]] = {
             "confirm_company": dict,
@@ -203,7 +204,7 @@ class Journey:
                 "reason": "Later.",
             },
             "correct_contact": lambda: {"email": "ann@acme.example.com"},
-            "resend_email": lambda: {"key": self.bounced()},
+            "resend_email": lambda: {"key": failed[-1].key if failed else "0.none_failed"},
             "reassign_bd": lambda: {"bd": {"name": "Nia New", "email": "nia@vendor.example.com"}},
             "decline": dict,
             "cancel_application": lambda: {"reason": "Out of business."},

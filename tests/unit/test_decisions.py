@@ -110,7 +110,7 @@ class TestLetters:
     def test_a_letter_without_its_facts_is_a_bug_that_shows(self) -> None:
         journey = journey_to("qualified")
         for letter in (SheetToConfirm, TermsConfirmed, ContractSigned):
-            with pytest.raises(ValidationError, match="sheet|day"):
+            with pytest.raises(ValidationError, match=r"sheet|day"):
                 compose(letter, journey.application, sequence=1, now=journey.now, status_text="x")
 
     def test_the_last_letter_names_the_accounts_that_have_access(self) -> None:

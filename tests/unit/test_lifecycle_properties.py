@@ -60,7 +60,8 @@ class Onboarding:
     def something_happens(self, random: Random) -> None:
         goes_on, anything = self.the_process_goes_on, self.anybody_sends_anything
         happens = [goes_on, goes_on, goes_on, anything, anything, self.the_same_is_sent_again]
-        random.choice([*happens, self.time_passes, self.the_directory_comes_and_goes])(random)
+        others = [self.time_passes, self.the_directory_comes_and_goes, self.a_mail_bounces]
+        random.choice([*happens, *others])(random)
 
     def the_process_goes_on(self, random: Random) -> None:
         possible = decisions.allowed_commands(self.journey.application)
@@ -121,6 +122,15 @@ class Onboarding:
     def the_directory_comes_and_goes(self, random: Random) -> None:
         down: bool = random.random() < 0.5
         self.journey.directory = None if down else directory()
+
+    def a_mail_bounces(self, random: Random) -> None:
+        before = self.journey.application
+        self.journey.bounce()
+        after = self.journey.application
+        assert after == before.but(failed_emails=after.failed_emails), "nothing but the list of failed mails"
+        assert len(after.failed_emails) == len(before.failed_emails) + 1
+        if self.ended is not None:
+            self.ended = after
 
     def _payload(self, kind: str, random: Random) -> Json:
         def one(of: str) -> Any:
