@@ -11,6 +11,8 @@ from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from tests import payloads
 from tests.payloads import Json
 from workflows import decisions, intake, letters, rules, view
@@ -21,6 +23,7 @@ from workflows.letters import AnyLetter
 from workflows.messages import Command, OnboardingInput
 from workflows.policy import Policy
 from workflows.records import Record, Settled
+from workflows.rules import RefusedError
 from workflows.state import Application
 from workflows.status import Company, FailedEmail, Status
 
@@ -210,6 +213,14 @@ class Journey:
             "cancel_application": lambda: {"reason": "Out of business."},
         }
         return new[kind]()
+
+
+def refused(journey: Journey, kind: str, **payload: Any) -> tuple[str, str]:
+    """The type and the message the command is refused with."""
+    with pytest.raises(RefusedError) as refusal:
+        journey.judge(kind, **payload)
+    assert str(refusal.value) == refusal.value.message
+    return refusal.value.error.value, refusal.value.message
 
 
 def signature(journey: Journey, party: str) -> Json:
