@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, CancelledError
+from temporalio.exceptions import ActivityError
 
 from workflows import calls
 from workflows.desk import Desk
@@ -68,8 +68,10 @@ class Courier:
         self._under_way.add(handle)
         try:
             return await handle
-        except ActivityError as error:
-            if not isinstance(error.cause, CancelledError):
+        except ActivityError:
+            # An attempt that fails before it learns that it was called back is not tried again: its own
+            # error comes instead of the cancellation.
+            if not self._stopping:
                 raise
             return None
         finally:
