@@ -33,6 +33,9 @@ def parse_command(kind: str | None, arguments: tuple[Any, ...]) -> Command:
     tag = payload.get("kind", kind)
     if kind is not None and tag != kind:
         raise _invalid(f"kind: must be '{kind}' as the signal's name, or absent")
+    if not isinstance(tag, str) or tag not in _KINDS:
+        # The union's own error would repeat what was sent.
+        raise _invalid(f"kind: must be one of {', '.join(sorted(_KINDS))}")
     try:
         return COMMAND_ADAPTER.validate_json(_json({**payload, "kind": tag}))
     except ValidationError as error:
@@ -88,7 +91,7 @@ def fingerprint(command: Command) -> str:
 
 def printable(name: str) -> str:
     """A name from outside, safe to show in a terminal, a log or a page."""
-    return name[:MAX_NAME_CHARACTERS].encode("ascii", "backslashreplace").decode().replace("\n", "\\n")
+    return name[:MAX_NAME_CHARACTERS].encode("unicode_escape").decode("ascii")
 
 
 def _only_object(arguments: tuple[Any, ...]) -> dict[str, Any]:

@@ -116,8 +116,17 @@ def _zone(value: str) -> str:
     return value
 
 
+def _is_unix_time(value: Any) -> bool:
+    # pydantic reads a string of digits as seconds since 1970; ISO 8601 has a "-" after the year.
+    return isinstance(value, str) and value.strip()[4:5] != "-"
+
+
 def _plain_date(value: Any) -> Any:
-    if isinstance(value, (datetime, int, float)) or (isinstance(value, str) and len(value) != 10):
+    if (
+        isinstance(value, (datetime, int, float))
+        or (isinstance(value, str) and len(value) != 10)
+        or _is_unix_time(value)
+    ):
         raise ValueError("must be a date, such as 2026-03-31")
     return value
 
@@ -130,7 +139,7 @@ def _within_timers(value: date) -> date:
 
 
 def _not_a_number(value: Any) -> Any:
-    if isinstance(value, (int, float)):
+    if isinstance(value, (int, float)) or _is_unix_time(value):
         raise ValueError("must be an ISO 8601 instant with its zone, such as 2026-03-31T09:00:00Z")
     return value
 
