@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.1
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format lock replay histories clean
+.PHONY: help setup demo test lint format diagram lock replay histories clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,10 @@ lint: setup ## Formatting, rules, types, import directions
 
 format: setup ## Format, and fix what ruff can fix
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+diagram: setup ## Draw the lifecycle in README.md anew from the code's tables
+	@$(BIN)/python -c 'from pathlib import Path; from workflows.diagram import renewed; page = Path("README.md"); \
+		page.write_text(renewed(page.read_text(encoding="utf-8")), encoding="utf-8")'
 
 lock: ## Pin the newest versions pyproject.toml allows, with hashes, for every platform
 	@test -x $(BIN)/uv || $(MAKE) --no-print-directory setup

@@ -31,6 +31,7 @@ PURE_MODULES: Final = (
     "workflows.clocks",
     "workflows.decisions",
     "workflows.desk",
+    "workflows.diagram",
     "workflows.documents",
     "workflows.effects",
     "workflows.emails",
