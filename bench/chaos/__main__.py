@@ -1,0 +1,186 @@
+"""``python -m bench.chaos``: one run, and exit code 1 if a promise was broken."""
+
+import asyncio
+import gzip
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Coroutine
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from activities.db.accounts import SqlAccountDirectory
+from activities.db.engine import Database
+from bench.chaos import collect
+from bench.chaos.driver import drive
+from bench.chaos.evidence import Evidence, Sending
+from bench.chaos.faults import Saboteur
+from bench.chaos.oracle import judge
+from bench.chaos.oracle_mails import judge_mails
+from bench.chaos.plan import MEANING, FaultKind, Plan, Script, plan
+from bench.chaos.report import Report, report, show
+from bench.chaos.services import running
+from settings import TemporalSettings
+from tests import payloads
+from worker import connect_when_up
+from workflows.facts import Account
+
+FAULT_SHARE: Final = 0.6
+"""Share of the time in which things go wrong; the rest is for finishing what waits."""
+
+app = typer.Typer(add_completion=False)
+
+
+def _chosen(faults: str) -> frozenset[FaultKind]:
+    names = [name.strip() for name in faults.split(",") if name.strip()]
+    if names == ["all"]:
+        return frozenset(FaultKind)
+    if names == ["none"]:
+        return frozenset()
+    try:
+        return frozenset(map(FaultKind, names))
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; there are: all, none, {', '.join(FaultKind)}") from None
+
+
+@app.command(epilog="Faults: " + "; ".join(f"{kind}: {text}" for kind, text in MEANING.items()))
+def main(
+    minutes: Annotated[float, typer.Option(help="For the run, of which 60 % with faults.")] = 3,
+    applicants: Annotated[int, typer.Option(help="How many applicants.")] = 60,
+    concurrency: Annotated[int, typer.Option(help="How many at a time.")] = 30,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same plan.")] = 1,
+    faults: Annotated[str, typer.Option(help="Names separated by commas, 'all' or 'none'.")] = "all",
+    workers: Annotated[int, typer.Option(help="Worker processes.")] = 2,
+    output: Annotated[Path, typer.Option(help="The report as JSON.")] = Path("chaos.json"),
+    keep: Annotated[bool, typer.Option(help="Keep the folder with logs and evidence.")] = False,
+) -> None:
+    """Push applicants through the process while everything breaks, then look for what was lost or doubled."""
+    console = Console()
+    planned = plan(
+        seed, applicants, seconds=minutes * 60 * FAULT_SHARE, workers=workers, faults=_chosen(faults)
+    )
+    folder = Path(tempfile.mkdtemp(prefix="chaos-"))
+    try:
+        result = asyncio.run(_interruptible(_run(folder, planned, minutes * 60, concurrency, console)))
+    except asyncio.CancelledError:
+        console.print("Interrupted; everything that was started has ended.")
+        raise typer.Exit(130) from None
+    finally:
+        if keep:
+            console.print(f"Logs and evidence: {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    show(result, console)
+    output.write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    console.print(f"Report: {output}")
+    # The SDK's threads may still be at work, and a process ending under them aborts (sdk-python #300).
+    time.sleep(0.1)
+    raise typer.Exit(0 if result.kept else 1)
+
+
+async def _interruptible(run: Coroutine[Any, Any, Report]) -> Report:
+    """End in order on Ctrl-C and when told to stop: the run is cancelled, not the loop."""
+    task = asyncio.create_task(run)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, task.cancel)
+    return await task
+
+
+async def _run(folder: Path, planned: Plan, seconds: float, concurrency: int, console: Console) -> Report:
+    sendings: list[Sending] = []
+    began = time.time()
+    at = datetime.now(UTC)
+    async with running(folder, planned) as services:
+        client = await connect_when_up(
+            TemporalSettings(
+                services.temporal.address,
+                services.temporal.namespace,
+                {"target_host": services.temporal.address, "namespace": services.temporal.namespace},
+            )
+        )
+        database = Database(services.database_url)
+        await _enter_accounts(database, planned.scripts)
+        sampler, saboteur = collect.Sampler(database), Saboteur(services, planned)
+        sampling = asyncio.create_task(sampler.run())
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+        ) as progress:
+            bar = progress.add_task("Applicants", total=len(planned.scripts), note="")
+
+            def ended(script: Script, how: str) -> None:
+                progress.advance(bar)
+                if how != "active":
+                    progress.console.print(f"{script.uid}: {how}")
+
+            async with saboteur.at_work():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await drive(
+                            client,
+                            planned.scripts,
+                            concurrency=concurrency,
+                            tell=sendings.append,
+                            ended=ended,
+                        )
+                        progress.update(bar, note="waiting for what is left")
+                        await saboteur.heal()
+                        while not await collect.all_done(client, database):  # noqa: ASYNC110 - asked, not told
+                            await asyncio.sleep(0.5)
+            progress.update(bar, note="comparing the records")
+            sampling.cancel()
+            exits = [code for worker in services.workers for code in worker.exits]
+            evidence = Evidence(
+                sendings=tuple(sendings),
+                runs=await collect.runs(client, tuple(script.uid for script in planned.scripts)),
+                samples=tuple(sampler.samples),
+                mails=collect.mails(services.mail_log),
+                faults=saboteur.seen(),
+                **await collect.stored(database),
+            )
+        await database.dispose()
+    _keep(folder, evidence)
+    mail_violations, doubles = judge_mails(planned.scripts, evidence)
+    return report(
+        planned,
+        evidence,
+        (*judge(planned.scripts, evidence), *mail_violations),
+        doubles,
+        at=at,
+        concurrency=concurrency,
+        seconds=time.time() - began,
+        worker_exits=exits,
+    )
+
+
+def _keep(folder: Path, evidence: Evidence) -> None:
+    with gzip.open(folder / "evidence.json.gz", "wt", encoding="utf-8") as file:
+        file.write(evidence.model_dump_json())
+
+
+async def _enter_accounts(database: Database, scripts: tuple[Script, ...]) -> None:
+    directory = SqlAccountDirectory(database)
+    enterprise = {
+        "legal_name": payloads.ENTERPRISE,
+        "registration_number": payloads.REGISTRATION,
+        "country": "SG",
+        "verified": True,
+    }
+    for script in scripts:
+        await directory.put(Account.model_validate({"uid": script.uid, "enterprise": enterprise}))
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,226 @@
+"""Judges the e-mails: each expected one delivered, in order; doubled only where that is allowed. Pure.
+
+An e-mail may come twice when its first copy was under way while something broke (design §4: at least once),
+and then both copies have the same Message-ID.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from bench.chaos.evidence import Audited, Evidence, FaultSeen, LedgerRow, Mail, MailEvent
+from bench.chaos.oracle import ACCEPTED, ACTIVE, Violation
+from bench.chaos.plan import FaultKind, Script
+from bench.chaos.story import bd_of, contact_of, lead_of
+
+PARTNER, BD = "partner", "bd"
+LETTERS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
+    "submit_application": (("application_received", PARTNER), ("review_requested", BD)),
+    "withdraw_application": (("application_withdrawn", PARTNER), ("withdrawn_to_bd", BD)),
+    "request_justification": (("justification_requested", PARTNER),),
+    "provide_justification": (("justification_answered", BD),),
+    "approve_application": (("application_approved", PARTNER),),
+    "issue_decision_sheet": (("sheet_to_confirm", PARTNER),),
+    "modify_terms": (("modification_requested", BD),),
+    "confirm_terms": (("terms_confirmed", PARTNER), ("terms_confirmed_to_bd", BD)),
+    "email_failed": (("email_failed", BD),),
+}
+"""Which e-mails each step has, by the guide (§2.2 to §2.5) and design §4."""
+IN_FLIGHT: Final = 5.0
+"""Seconds after the server took a message within which its worker, or the database, may break before the
+ledger has it."""
+TWO_ATTEMPTS: Final = 15.0
+"""Seconds after a break of the Temporal server within which two attempts may be under way: the heartbeat
+timeout (10 s), and some for the machine."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """An e-mail that must be there."""
+
+    key: str
+    template: str
+    recipient: str
+    sequence: int
+
+
+def expected_mails(script: Script, audit: list[Audited]) -> list[Expected]:
+    """The e-mails of an applicant's audited transitions, in order."""
+    addresses = {PARTNER: contact_of(script), BD: bd_of(script.uid)["email"]}
+    found, delayed = list[Expected](), False
+    for audited in audit:
+        if audited.verdict != ACCEPTED:
+            continue
+        letters = LETTERS.get(audited.command, ())
+        if audited.command == "sign_contract" and audited.to_stage == "signed":
+            letters = (("contract_signed", PARTNER),)
+        if audited.command == "access_check" and audited.to_stage == ACTIVE:
+            letters = (("access_granted", PARTNER),)
+        elif audited.command == "access_check" and not delayed:
+            letters, delayed = (("access_delayed", PARTNER), ("access_alert", BD)), True
+        found += [
+            Expected(f"{audited.sequence}.{template}", template, addresses[who], audited.sequence)
+            for template, who in letters
+        ]
+    return found
+
+
+@dataclass(frozen=True)
+class Doubled:
+    """An e-mail that came more than once under one Message-ID, and what was broken when it first came."""
+
+    uid: str
+    template: str
+    message_id: str
+    copies: int
+    cause: str | None
+
+
+class MailRecords:
+    """The ledger and the mail server's log, by application and by applicant."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.faults = evidence.faults
+        self.runs = {run.uid: run for run in evidence.runs}
+        self.audit: defaultdict[str, list[Audited]] = defaultdict(list)
+        for audited in sorted(evidence.audit, key=lambda audited: audited.sequence):
+            self.audit[audited.application_id].append(audited)
+        self.ledger: defaultdict[str, dict[str, LedgerRow]] = defaultdict(dict)
+        for row in evidence.ledger:
+            self.ledger[row.application_id][row.key] = row
+        self.taken: defaultdict[str, list[Mail]] = defaultdict(list)
+        for mail in sorted(evidence.mails, key=lambda mail: mail.at):
+            if mail.event is MailEvent.ACCEPTED:
+                self.taken[mail.recipient].append(mail)
+
+    def of(self, script: Script) -> list[Mail]:
+        """What the mail server took for an applicant, its BD and the BD lead."""
+        mailboxes = (contact_of(script), bd_of(script.uid)["email"], lead_of(script.uid)["email"])
+        return sorted((m for box in mailboxes for m in self.taken[box]), key=lambda mail: mail.at)
+
+
+def judge_mails(
+    scripts: tuple[Script, ...], evidence: Evidence
+) -> tuple[tuple[Violation, ...], tuple[Doubled, ...]]:
+    """Every broken promise about e-mails, and all that came twice, allowed or not."""
+    records = MailRecords(evidence)
+    violations, doubles = list[Violation](), list[Doubled]()
+    for script in scripts:
+        run = records.runs.get(script.uid)
+        if run is None or not run.application_id:
+            continue
+        expected = expected_mails(script, records.audit[run.application_id])
+        taken = records.of(script)
+        ledger = records.ledger[run.application_id]
+        violations += _each_delivered(script, expected, ledger, taken)
+        violations += _nothing_else(script, expected, ledger, taken)
+        violations += _in_order(script, expected, ledger, taken)
+        found = list(_doubled(script, taken, records.faults))
+        doubles += found
+        violations += [
+            Violation(
+                promise="mail doubled without a fault",
+                uid=script.uid,
+                evidence=f"{double.template} {double.message_id} came {double.copies} times",
+            )
+            for double in found
+            if double.cause is None
+        ]
+    return tuple(violations), tuple(doubles)
+
+
+def _each_delivered(
+    script: Script, expected: list[Expected], ledger: dict[str, LedgerRow], taken: list[Mail]
+) -> Iterator[Violation]:
+    def missing(evidence: str) -> Violation:
+        return Violation(promise="mail missing", uid=script.uid, evidence=evidence)
+
+    failed = 0
+    for letter in expected:
+        row = ledger.get(letter.key)
+        impossible = script.bounces and letter.recipient == contact_of(script)
+        if row is None:
+            yield missing(f"{letter.key} to {letter.recipient} is not in the ledger")
+        elif row.state != ("failed" if impossible else "sent"):
+            yield missing(f"{letter.key} to {letter.recipient} is {row.state} in the ledger")
+        elif impossible:
+            failed += 1
+        elif not any(
+            (m.message_id, m.template, m.recipient) == (row.message_id, letter.template, letter.recipient)
+            for m in taken
+        ):
+            yield missing(f"{letter.key} is {row.state} in the ledger, but the mail server never took it")
+    if failed and not any(letter.template == "email_failed" for letter in expected):
+        yield missing(f"{failed} e-mails could not be delivered and nobody was told")
+
+
+def _nothing_else(
+    script: Script, expected: list[Expected], ledger: dict[str, LedgerRow], taken: list[Mail]
+) -> Iterator[Violation]:
+    """No e-mail under an unknown Message-ID, and none under a second one."""
+    known = {row.message_id: row for row in ledger.values()}
+    ids: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for mail in taken:
+        ids[mail.template, mail.recipient].add(mail.message_id)
+        if mail.message_id not in known:
+            yield Violation(
+                promise="mail nobody ordered",
+                uid=script.uid,
+                evidence=f"{mail.template} {mail.message_id} to {mail.recipient} is not in the ledger",
+            )
+    wanted = Counter((letter.template, letter.recipient) for letter in expected)
+    for (template, recipient), found in ids.items():
+        if len(found) > wanted[template, recipient]:
+            yield Violation(
+                promise="mail doubled under another Message-ID",
+                uid=script.uid,
+                evidence=f"{template} to {recipient}: {wanted[template, recipient]} expected,"
+                f" Message-IDs {sorted(found)}",
+            )
+
+
+def _in_order(
+    script: Script, expected: list[Expected], ledger: dict[str, LedgerRow], taken: list[Mail]
+) -> Iterator[Violation]:
+    """The first copies came in the order of what happened."""
+    position = {ledger[e.key].message_id: i for i, e in enumerate(expected) if e.key in ledger}
+    first = list(dict.fromkeys(mail.message_id for mail in taken if mail.message_id in position))
+    for before, after in pairwise(first):
+        if position[after] < position[before]:
+            yield Violation(
+                promise="mails out of order",
+                uid=script.uid,
+                evidence=f"{expected[position[after]].key} came after {expected[position[before]].key}",
+            )
+
+
+def _doubled(script: Script, taken: list[Mail], faults: tuple[FaultSeen, ...]) -> Iterator[Doubled]:
+    copies: dict[str, list[Mail]] = defaultdict(list)
+    for mail in taken:
+        copies[mail.message_id].append(mail)
+    for message_id, mails in copies.items():
+        if len(mails) > 1:
+            causes = [broken_while(mail, faults) for mail in mails[:-1]]
+            cause = None if None in causes else ", ".join(sorted({str(cause) for cause in causes}))
+            yield Doubled(script.uid, mails[0].template, message_id, len(mails), cause)
+
+
+def broken_while(mail: Mail, faults: tuple[FaultSeen, ...]) -> str | None:
+    """What broke while this copy was under way, which is why the service could not know of it."""
+    if not mail.answered:
+        return "answer lost"
+    for fault in faults:
+        if fault.kind is FaultKind.WORKER and fault.slot == mail.slot:
+            if mail.at <= fault.ended and fault.began <= mail.at + IN_FLIGHT:
+                return "worker killed"
+        elif fault.kind in (FaultKind.DATABASE, FaultKind.OUTAGE):
+            if fault.began - 1 <= mail.at + IN_FLIGHT and mail.at <= fault.ended:
+                return "database down"
+        elif (
+            fault.kind is FaultKind.SERVER
+            and fault.began - IN_FLIGHT <= mail.at <= fault.ended + TWO_ATTEMPTS
+        ):
+            return "server killed"
+    return None
