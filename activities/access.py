@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from temporalio import activity
 
 from activities.account_directory import AccountDirectory
-from activities.acpn_access import AcpnAccess
+from activities.acpn_access import AcpnAccess, Grant
 from workflows.facts import AccessOutcome, AccessRequest, Account
 
 
@@ -24,15 +24,23 @@ class AccessActivities:
         policy requires it, credit control has to be on for the accounts that get access (design §2). Asking
         again is harmless: what is granted stays granted.
 
-        An outage of either service raises, possibly after some of the grants; the next try gives the rest.
+        An outage of either service raises; asked again, it gives what was not given.
         """
         uids = tuple(dict.fromkeys((request.company_master_uid, *request.uids)))
         accounts = {account.uid: account for account in await self._directory.find(uids)}
         missing = tuple(_missing(request, uids, accounts))
         if missing:
             return AccessOutcome(granted=False, missing=missing)
-        for uid in dict.fromkeys(request.uids):
-            await self._access.grant(uid, request.application_id, request.company_master_uid, request.at)
+        grants = [
+            Grant(
+                uid=uid,
+                application_id=request.application_id,
+                company_master_uid=request.company_master_uid,
+                granted_at=request.at,
+            )
+            for uid in dict.fromkeys(request.uids)
+        ]
+        await self._access.give(grants)
         return AccessOutcome(granted=True)
 
 

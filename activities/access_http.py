@@ -1,6 +1,6 @@
 """ACPN access at the platform itself, over HTTP."""
 
-from datetime import datetime
+from collections.abc import Sequence
 
 import httpx
 from pydantic import TypeAdapter
@@ -18,9 +18,9 @@ class _Partner(Contract):
 class HttpAcpnAccess:
     """An `AcpnAccess` over HTTP. The client brings base URL, authentication and time-outs.
 
-    ``PUT /grants/{uid}`` with a `Grant` in JSON, idempotent; ``GET /partners/{company_master_uid}``, answered
-    by ``{"partner": true}`` or 404; ``GET /partners/{company_master_uid}/grants``, answered by a list of
-    `Grant` or 404.
+    ``PUT /partners/{company_master_uid}/grants`` with a list of `Grant` in JSON, idempotent, all or none;
+    ``GET`` of the same, answered by such a list or 404; ``GET /partners/{company_master_uid}``, answered by
+    ``{"partner": true}`` or 404.
 
     Every method raises `httpx.HTTPError` when the service can't be reached or answers with an error, and
     ``ValueError`` when the answer can't be understood.
@@ -29,12 +29,10 @@ class HttpAcpnAccess:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
-    async def grant(self, uid: str, application_id: str, company_master_uid: str, at: datetime) -> None:
-        """Give an account access; giving it again changes nothing."""
-        grant = Grant(
-            uid=uid, application_id=application_id, company_master_uid=company_master_uid, granted_at=at
-        )
-        response = await self._client.put(f"/grants/{uid}", json=grant.model_dump(mode="json"))
+    async def give(self, grants: Sequence[Grant]) -> None:
+        """Give these accounts of one company access, all or none; giving it again changes nothing."""
+        path = f"/partners/{grants[0].company_master_uid}/grants"
+        response = await self._client.put(path, json=_GRANTS.dump_python(tuple(grants), mode="json"))
         response.raise_for_status()
 
     async def is_partner(self, company_master_uid: str) -> bool:

@@ -1,6 +1,6 @@
 """Access to the ACPN platform: who has it, and giving it."""
 
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Protocol
 
 from pydantic import Field
@@ -20,8 +20,8 @@ class Grant(Contract):
 class AcpnAccess(Protocol):
     """Opens the platform. An outage raises the error of the transport (of SQLAlchemy or httpx)."""
 
-    async def grant(self, uid: str, application_id: str, company_master_uid: str, at: datetime) -> None:
-        """Give an account access; giving it again changes nothing."""
+    async def give(self, grants: Sequence[Grant]) -> None:
+        """Give these accounts of one company access, all or none; giving it again changes nothing."""
 
     async def is_partner(self, company_master_uid: str) -> bool:
         """Whether an application of this company ended in access."""

@@ -89,7 +89,7 @@ def set_clocks(requests: tuple[ClockRequest, ...], at: datetime, policy: Policy)
     if not requests:
         return ()
     calendar = WorkingCalendar(policy.calendar, policy.time_zone)
-    return tuple(_clock(request, at, policy, calendar) for request in requests)
+    return tuple(_clock(request, request.since or at, policy, calendar) for request in requests)
 
 
 def _clock(request: ClockRequest, at: datetime, policy: Policy, calendar: WorkingCalendar) -> Clock:

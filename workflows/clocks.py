@@ -29,13 +29,14 @@ class PausedClock(Contract):
 
 
 class ClockRequest(Contract):
-    """Please set this clock. Exactly one of the ways to count is given:
+    """Please set this clock, counted from ``since`` or, without it, from now. One way to count is given:
 
     ``working_days`` after the event; ``resume`` (the whole working days that were left, at least one);
     ``calendar_days`` after the event; ``on`` a date in ``time_zone`` (its start); ``after`` a duration.
     """
 
     kind: ClockKind
+    since: Instant | None = None
     working_days: int | None = None
     resume: PausedClock | None = None
     calendar_days: int | None = None

@@ -4,6 +4,7 @@ Pure functions: nothing here reads a clock, and what the outside knows comes in 
 """
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 
 from workflows import effects, letters, rules
@@ -210,7 +211,16 @@ def time_is_up(application: Application, clock: Clock, now: Instant) -> Decision
         tuple(letter for letter in moment.letters if _concerns(letter, told)),
         moment.restarts,
         (),
+        since=_day_just_ended(clock, now),
     )
+
+
+def _day_just_ended(clock: Clock, now: Instant) -> Instant | None:
+    """A clock is due at midnight: the day that has just ended is day 0 of the next, not the one that begins.
+
+    Long after the deadline (nobody worked meanwhile) the count starts from now instead.
+    """
+    return clock.due_at - timedelta(microseconds=1) if now - clock.due_at < timedelta(days=1) else None
 
 
 def _closed_by_time(application: Application, moment: Moment) -> Application:
@@ -273,7 +283,8 @@ def _stay(
     told: tuple[type[Letter], ...],
     restarts: tuple[SetClock, ...],
     stops: tuple[ClockKind, ...],
+    since: Instant | None = None,
 ) -> Decision:
     running = application.but(clocks=tuple(c for c in application.clocks if c.kind not in stops))
-    requests = tuple(set_clock(running) for set_clock in restarts)
+    requests = tuple(set_clock(running).model_copy(update={"since": since}) for set_clock in restarts)
     return Decision(running, letters=told, requests=requests)

@@ -63,6 +63,7 @@ class ResellerOnboarding:
         self._timer_at: datetime | None = None
         self._cancel_requested = False
         self._mails_returned = False
+        self._last_errands_until: datetime | None = None
         # Whoever starts a run can send a second argument; only a run before this one has a memory.
         self._continued = workflow.info().continued_run_id is not None and len(arguments) > 1
         self._refused_start: RefusedError | None = None
@@ -290,12 +291,14 @@ class ResellerOnboarding:
 
     async def _last_errands(self) -> bool:
         """Give the last mails, and a database that was down, a little time; whether a command came first."""
-        desk = self._desk
+        desk, now = self._desk, workflow.now()
+        # Set once, or commands that come too late could keep an ended run open.
+        self._last_errands_until = self._last_errands_until or now + LAST_ERRANDS_WITHIN
         self._quiet = True
         try:
             await workflow.wait_condition(
                 lambda: bool(self._inbox) or not (desk.outbox or desk.unstored),
-                timeout=LAST_ERRANDS_WITHIN,
+                timeout=max(self._last_errands_until - now, timedelta()),
                 timeout_summary="Last e-mails",
             )
         except TimeoutError:

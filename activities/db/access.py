@@ -1,6 +1,6 @@
 """ACPN access kept in the database: stands in for the platform's own service."""
 
-from datetime import datetime
+from collections.abc import Sequence
 
 from sqlalchemy import exists, select
 
@@ -15,11 +15,9 @@ class SqlAcpnAccess:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def grant(self, uid: str, application_id: str, company_master_uid: str, at: datetime) -> None:
-        """Give an account access; giving it again changes nothing, the first instant stays."""
-        statement = self._database.insert(AccessGrantRow).values(
-            application_id=application_id, uid=uid, company_master_uid=company_master_uid, granted_at=at
-        )
+    async def give(self, grants: Sequence[Grant]) -> None:
+        """Give these accounts access, all or none; given again, the first instant stays."""
+        statement = self._database.insert(AccessGrantRow).values([grant.model_dump() for grant in grants])
         async with self._database.session.begin() as session:
             await session.execute(statement.on_conflict_do_nothing())
 

@@ -74,8 +74,8 @@ async def open_access(
 
 async def test_a_grant_given_again_stays_as_first_given(access: SqlAcpnAccess) -> None:
     assert not await access.is_partner("1001")
-    await asyncio.gather(*(access.grant("1002", "run-1", "1001", NOON) for _ in range(4)))
-    await access.grant("1002", "run-1", "1001", LATER)
+    await asyncio.gather(*(access.give([grant("1002")]) for _ in range(4)))
+    await access.give([grant("1002").model_copy(update={"granted_at": LATER})])
     assert await access.is_partner("1001")
     assert not await access.is_partner("1002")
     assert await access.grants("1001") == (grant("1002"),)
@@ -86,9 +86,10 @@ async def test_over_http_a_grant_is_put_where_it_belongs(
     services: VendorServices, http_access: HttpAcpnAccess
 ) -> None:
     for _ in range(2):
-        await http_access.grant("1002", "run-1", "1001", NOON)
-    assert services.puts == [("/grants/1002", grant("1002").model_dump(mode="json"))] * 2
-    assert services.puts[0][1]["granted_at"] == "2025-03-14T04:00:00Z"
+        await http_access.give([grant("1002"), grant("1003")])
+    given = [grant(uid).model_dump(mode="json") for uid in ("1002", "1003")]
+    assert services.puts == [("/partners/1001/grants", given)] * 2
+    assert services.puts[0][1][0]["granted_at"] == "2025-03-14T04:00:00Z"
 
 
 async def test_over_http_the_platform_says_who_is_partner(
@@ -122,7 +123,7 @@ async def test_over_http_an_answer_that_is_none_is_not_guessed_at(
 async def test_over_http_an_error_is_an_outage(services: VendorServices, http_access: HttpAcpnAccess) -> None:
     services.status = 500
     with pytest.raises(httpx.HTTPStatusError):
-        await http_access.grant("1002", "run-1", "1001", NOON)
+        await http_access.give([grant("1002"), grant("1003")])
     with pytest.raises(httpx.HTTPStatusError):
         await http_access.is_partner("1001")
     with pytest.raises(httpx.HTTPStatusError):
@@ -180,4 +181,4 @@ async def test_an_outage_is_raised_and_the_next_try_gives_the_rest(
         await open_access(directory, http_access)
     services.status = 200
     assert await open_access(directory, http_access) == AccessOutcome(granted=True)
-    assert [path for path, _ in services.puts] == ["/grants/1002", "/grants/1002", "/grants/1003"]
+    assert [path for path, _ in services.puts] == ["/partners/1001/grants"] * 2

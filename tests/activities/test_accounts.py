@@ -13,7 +13,7 @@ from activities.access_http import HttpAcpnAccess
 from activities.account_directory import AccountDirectory
 from activities.account_directory_http import HttpAccountDirectory
 from activities.accounts import AccountActivities
-from activities.acpn_access import AcpnAccess
+from activities.acpn_access import AcpnAccess, Grant
 from activities.db.access import SqlAcpnAccess
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
@@ -147,7 +147,7 @@ async def test_a_look_up_answers_for_the_company_and_the_accounts_named(
     access = SqlAcpnAccess(database)
     query = AccountQuery(company_master_uid="1001", uids=("1002", "1001", "404"))
     assert await look_up(sql_directory, access, query) == AccountFacts(accounts=(MASTER, MAIN))
-    await access.grant("1002", "run-1", "1001", NOON)
+    await access.give([Grant(uid="1002", application_id="run-1", company_master_uid="1001", granted_at=NOON)])
     facts = await look_up(sql_directory, access, AccountQuery(company_master_uid="1001"))
     assert facts == AccountFacts(accounts=(MASTER,), already_partner=True)
 

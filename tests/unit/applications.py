@@ -52,6 +52,7 @@ def set_clocks(requests: tuple[ClockRequest, ...], at: datetime) -> tuple[Clock,
 
 
 def _clock(request: ClockRequest, at: datetime) -> Clock:
+    at = request.since or at
     if request.on and request.time_zone:
         midnight = datetime.combine(request.on, time(), ZoneInfo(request.time_zone))
         return Clock(kind=request.kind, due_at=midnight.astimezone(UTC), time_zone=request.time_zone)
