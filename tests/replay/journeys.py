@@ -1,0 +1,323 @@
+"""The journeys to record: one for every stage, ending, loop and accident an application can meet.
+
+A journey drives an `Applicant` who has joined already, by plain JSON as an outside service would. It
+names the stage its last run has to stand in, so that a story that went another way is not kept.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final
+
+from tests import payloads
+from tests.payloads import Json
+from tests.rig import Applicant
+from workflows.messages import Stage
+from workflows.status import Status
+
+Story = Callable[[Applicant], Awaitable[object]]
+FAR: Final = "2099-01-01"
+"""A contract start date no journey reaches by itself."""
+
+
+@dataclass(frozen=True)
+class Journey:
+    """A story to record; ``ends`` is ``None`` when the start itself is refused.
+
+    ``joins``: the applicant has joined when the story begins. ``short_runs``: on a server that suggests
+    continue-as-new after a few events.
+    """
+
+    name: str
+    story: Story
+    ends: Stage | None
+    joins: bool = True
+    short_runs: bool = False
+
+
+async def _nothing(applicant: Applicant) -> None:
+    """The applicant has joined; that is all."""
+
+
+async def to_justifying(applicant: Applicant) -> Status:
+    """BD has asked."""
+    await applicant.to_review()
+    return await applicant.signal("request_justification", question="Who are your customers?")
+
+
+async def to_withdrawn(applicant: Applicant) -> Status:
+    """The form is the partner's again."""
+    await applicant.to_review()
+    return await applicant.signal("withdraw_application", reason="The territories are incomplete.")
+
+
+async def to_correcting(applicant: Applicant) -> Status:
+    """The partner has asked for other terms."""
+    await applicant.to_confirming()
+    return await modify(applicant, "12 % on ecs, please")
+
+
+async def to_activating(applicant: Applicant) -> Status:
+    """In effect, but the enterprise verification is no longer valid."""
+    await applicant.to_signatures()
+    await applicant.sign("partner")
+    await applicant.service.account(applicant.uid, verified=False)
+    return await applicant.sign("vendor")
+
+
+async def modify(applicant: Applicant, text: str) -> Status:
+    """The partner asks for a modification of the sheet as it stands."""
+    revision = (await applicant.named_sheet())["sheet_revision"]
+    return await applicant.signal(
+        "modify_terms", sheet_revision=revision, description=text, fields=["discounts"]
+    )
+
+
+async def issue(applicant: Applicant, **terms: str) -> Status:
+    """BD issues a sheet."""
+    return await applicant.signal("issue_decision_sheet", sheet=payloads.sheet(**terms))
+
+
+async def confirm(applicant: Applicant) -> Status:
+    """The partner confirms the sheet as it stands."""
+    return await applicant.signal("confirm_terms", **await applicant.named_sheet())
+
+
+async def until_due(applicant: Applicant) -> Status:
+    """Let time pass until the deadline shown is due."""
+    due_at = (await applicant.status()).due_at
+    assert due_at is not None
+    return await applicant.pass_until(due_at)
+
+
+async def wait_a_week(applicant: Applicant) -> Status:
+    """More than three working days."""
+    return await applicant.pass_time(timedelta(days=7))
+
+
+WAYS: Final[dict[Stage, Story]] = {
+    Stage.DRAFTING: _nothing,
+    Stage.UNDER_REVIEW: Applicant.to_review,
+    Stage.JUSTIFYING: to_justifying,
+    Stage.WITHDRAWN: to_withdrawn,
+    Stage.QUALIFIED: Applicant.to_qualified,
+    Stage.CONFIRMING_TERMS: Applicant.to_confirming,
+    Stage.CORRECTING_TERMS: to_correcting,
+    Stage.AWAITING_SIGNATURES: Applicant.to_signatures,
+    Stage.SIGNED: partial(Applicant.to_signed, start=FAR),
+    Stage.ACTIVATING: to_activating,
+}
+"""How to come to each stage an application can wait in."""
+
+
+async def _then(applicant: Applicant, *, way: Story, kind: str, payload: Json) -> None:
+    await way(applicant)
+    await applicant.signal(kind, **payload)
+
+
+async def _expires(applicant: Applicant, *, way: Story) -> None:
+    await way(applicant)
+    await applicant.pass_time(timedelta(days=92))
+
+
+async def _operator_cancels(applicant: Applicant, *, way: Story) -> None:
+    await way(applicant)
+    await applicant.handle.cancel()
+    await applicant.result()
+
+
+def _after(ends: Stage, kind: str, where: list[Stage], **payload: Any) -> list[Journey]:
+    return [
+        Journey(f"{kind}_in_{stage}", partial(_then, way=WAYS[stage], kind=kind, payload=payload), ends)
+        for stage in where
+    ]
+
+
+async def _withdraw_and_resubmit(applicant: Applicant) -> None:
+    await to_withdrawn(applicant)
+    await applicant.signal("submit_application", application=payloads.form(applicant.uid, website="acme.sg"))
+    await applicant.signal("approve_application", form_revision=1)
+    await applicant.signal("approve_application", form_revision=2)
+
+
+async def _withdraw_while_justifying(applicant: Applicant) -> None:
+    await to_justifying(applicant)
+    await applicant.signal("withdraw_application")
+
+
+async def _justify(applicant: Applicant) -> None:
+    await applicant.to_review()
+    await applicant.pass_time(timedelta(days=1))
+    await applicant.signal("request_justification", question="Who are your customers?")
+    await applicant.pass_time(timedelta(days=10))
+    await applicant.signal("provide_justification", answer="Forty companies in Singapore.")
+    await applicant.signal("approve_application", form_revision=1)
+
+
+async def _modify_three_times(applicant: Applicant) -> None:
+    await applicant.to_confirming()
+    for percent in ("11", "12", "13"):
+        await modify(applicant, f"{percent} % on ecs, please")
+        await issue(applicant, ecs=percent)
+    await confirm(applicant)
+
+
+async def _supersede(applicant: Applicant) -> None:
+    await applicant.to_confirming()
+    stale = await applicant.named_sheet()
+    await issue(applicant, ecs="15")
+    await applicant.signal("confirm_terms", **stale)
+    await confirm(applicant)
+
+
+async def _reopen_after_a_signature(applicant: Applicant) -> None:
+    await applicant.to_signatures()
+    await applicant.sign("partner")
+    await applicant.signal("reopen_terms", reason="The credit line has to be lower.")
+    await issue(applicant, ecs="11")
+    await confirm(applicant)
+    await applicant.sign("vendor")
+
+
+async def _signing_on_paper_vendor_first(applicant: Applicant) -> None:
+    await applicant.to_signatures(start=FAR)
+    await applicant.signal("choose_signing_path", path="offline_paper", order="vendor_first")
+    await applicant.signal("record_contact", note="Sent by courier.")
+    await applicant.sign("partner", document_ref="DOC-1")
+    await applicant.sign("vendor")
+    await applicant.sign("vendor", document_ref="DOC-2")
+    await applicant.signal("choose_signing_path", path="online_esign")
+    await wait_a_week(applicant)
+    await applicant.sign("partner", role="esign", document_ref="DOC-3")
+
+
+async def _start_date_reached(applicant: Applicant) -> None:
+    await applicant.to_signed(start=(await applicant.now() + timedelta(days=40)).date().isoformat())
+    await until_due(applicant)
+
+
+async def _amend_start_date(applicant: Applicant) -> None:
+    await applicant.to_signed(start=FAR)
+    for start_date in ("2098-06-01", "2020-02-29"):
+        await applicant.signal(
+            "amend_start_date", start_date=start_date, time_zone="Asia/Shanghai", reason="As agreed by phone."
+        )
+
+
+async def _reassign(applicant: Applicant) -> None:
+    await applicant.to_review()
+    await applicant.signal("reassign_bd", bd={"name": "Mia", "email": "mia@vendor.example.com"})
+
+
+async def _review_reminded_and_overdue(applicant: Applicant) -> None:
+    await applicant.to_review()
+    await wait_a_week(applicant)
+
+
+async def _sheet_reminders(applicant: Applicant) -> None:
+    await applicant.to_qualified()
+    await until_due(applicant)
+    await until_due(applicant)
+    await issue(applicant)
+    await modify(applicant, "11 % on ecs, please")
+    await until_due(applicant)
+
+
+async def _terms_reminder(applicant: Applicant) -> None:
+    await applicant.to_confirming()
+    await wait_a_week(applicant)
+
+
+async def _contact_overdue_and_reminders(applicant: Applicant) -> None:
+    await applicant.to_signatures()
+    await until_due(applicant)
+    await wait_a_week(applicant)
+    await applicant.sign("vendor")
+    await until_due(applicant)
+
+
+async def _access_delayed_then_granted(applicant: Applicant) -> None:
+    await to_activating(applicant)
+    await until_due(applicant)
+    await applicant.service.account(applicant.uid)
+    await until_due(applicant)
+
+
+async def _credit_control_required(applicant: Applicant) -> None:
+    await applicant.join(
+        policy={"require_credit_control": True, "calendar": "SA", "time_zone": "Asia/Riyadh"}
+    )
+    await applicant.to_signed()
+    await applicant.service.account(applicant.uid, credit_control=True)
+    await until_due(applicant)
+
+
+async def _in_chinese(applicant: Applicant) -> None:
+    await applicant.join(locale="zh", policy={"review_working_days": 5})
+    await applicant.to_qualified()
+
+
+async def _joins_again(applicant: Applicant) -> None:
+    await applicant.to_review()
+    await applicant.signal("reject_application", reason_code="SIZE", explanation="Twenty engineers.")
+    await applicant.join()
+    await applicant.to_review()
+
+
+async def _continue_as_new(applicant: Applicant) -> None:
+    """With a deadline running, answers to remember, and signatures to keep."""
+    await applicant.to_signatures(start=FAR)
+    await applicant.sign("partner")
+    await applicant.signal(
+        "reassign_bd", command_id="again", bd={"name": "Mia", "email": "mia@v.example.com"}
+    )
+    for number in range(10):
+        await applicant.signal("confirm_company", command_id=f"late-{number}")
+    await applicant.signal(
+        "reassign_bd", command_id="again", bd={"name": "Mia", "email": "mia@v.example.com"}
+    )
+    await until_due(applicant)
+    await applicant.sign("vendor")
+
+
+_REJECTION: Final = {"reason_code": "SIZE", "explanation": "At least twenty certified engineers."}
+_EXPIRING: Final = [Stage.DRAFTING, Stage.JUSTIFYING, Stage.WITHDRAWN, Stage.CONFIRMING_TERMS]
+_STAGES: Final = list(WAYS)
+_UNTIL_SIGNED: Final = _STAGES[: _STAGES.index(Stage.SIGNED)]
+
+ORDINARY: Final[tuple[Journey, ...]] = (
+    *(Journey(f"open_in_{stage}", way, stage) for stage, way in WAYS.items()),
+    Journey("active", Applicant.to_signed, Stage.ACTIVE),
+    *_after(Stage.REJECTED, "reject_application", [Stage.UNDER_REVIEW, Stage.JUSTIFYING], **_REJECTION),
+    *_after(Stage.CANCELLED, "decline", _UNTIL_SIGNED[_STAGES.index(Stage.QUALIFIED) :], reason="Too dear."),
+    *_after(Stage.CANCELLED, "cancel_application", _UNTIL_SIGNED, reason="Applied twice."),
+    *(
+        Journey(f"operator_cancels_in_{stage}", partial(_operator_cancels, way=way), Stage.CANCELLED)
+        for stage, way in WAYS.items()
+        if stage in (Stage.UNDER_REVIEW, Stage.SIGNED)
+    ),
+    *(
+        Journey(f"expires_in_{stage}", partial(_expires, way=WAYS[stage]), Stage.EXPIRED)
+        for stage in _EXPIRING
+    ),
+    Journey("withdraw_and_resubmit", _withdraw_and_resubmit, Stage.QUALIFIED),
+    Journey("withdraw_while_justifying", _withdraw_while_justifying, Stage.WITHDRAWN),
+    Journey("justify", _justify, Stage.QUALIFIED),
+    Journey("modify_three_times", _modify_three_times, Stage.AWAITING_SIGNATURES),
+    Journey("supersede", _supersede, Stage.AWAITING_SIGNATURES),
+    Journey("reopen_after_a_signature", _reopen_after_a_signature, Stage.AWAITING_SIGNATURES),
+    Journey("signing_on_paper_vendor_first", _signing_on_paper_vendor_first, Stage.SIGNED),
+    Journey("start_date_reached", _start_date_reached, Stage.ACTIVE),
+    Journey("amend_start_date", _amend_start_date, Stage.ACTIVE),
+    Journey("reassign", _reassign, Stage.UNDER_REVIEW),
+    Journey("review_reminded_and_overdue", _review_reminded_and_overdue, Stage.UNDER_REVIEW),
+    Journey("sheet_reminders", _sheet_reminders, Stage.CORRECTING_TERMS),
+    Journey("terms_reminder", _terms_reminder, Stage.CONFIRMING_TERMS),
+    Journey("contact_overdue_and_reminders", _contact_overdue_and_reminders, Stage.AWAITING_SIGNATURES),
+    Journey("access_delayed_then_granted", _access_delayed_then_granted, Stage.ACTIVE),
+    Journey("credit_control_required", _credit_control_required, Stage.ACTIVE, joins=False),
+    Journey("in_chinese", _in_chinese, Stage.QUALIFIED, joins=False),
+    Journey("joins_again", _joins_again, Stage.UNDER_REVIEW),
+    Journey("continue_as_new", _continue_as_new, Stage.SIGNED, short_runs=True),
+)

@@ -1,0 +1,124 @@
+"""Every recorded history, replayed by the code of today as the worker would after a deploy."""
+
+import difflib
+import os
+import re
+import subprocess
+import sys
+from typing import Final
+
+import pytest
+
+from tests.replay.corpus import HISTORIES, Recorded, Replayed, parse, recorded, replay, written
+
+BREAKS: Final = """
+This change reorders commands for running applications: put it behind a named patch in workflows/patches.py
+(`if workflow.patched("…"):` the new way, `else:` the way this history went), and record a journey of the
+new way with `make histories`. A history of a release is never recorded again to make this test pass."""
+DECIDES_OTHERWISE: Final = """
+The history replays, but today's code decides otherwise on the way ("-" recorded, "+" now): after a deploy,
+running applications remember a past they never had. If only new applications shall go the new way, put it
+behind a named patch in workflows/patches.py. If it is right for all, accept it, and read the diff:
+`.venv/bin/python -m tests.replay.record --trails`"""
+
+
+def verdict(one: Recorded, replayed: Replayed) -> str | None:
+    """What is wrong with a replay and what to do; ``None`` when all is well."""
+    if replayed.failure is None:
+        return None if replayed.trail == one.trail() else _otherwise(one, replayed)
+    said = str(replayed.failure)
+    reason = re.search(r'message: "((?:[^"\\]|\\.)*)"', said)
+    event = re.search(r"HistoryEvent\(id: (\d+)", said)
+    lines = [
+        f"History {one.name} does not replay ({one.path.relative_to(HISTORIES.parent)}).",
+        f"  {reason[1] if reason else said}",
+    ]
+    if event:
+        recorded_event = one.path.read_text(encoding="utf-8").splitlines()[int(event[1])]
+        lines.append(f"  Recorded, event {event[1]}: {recorded_event[:300]}")
+    lines.append("  The code's last commands:")
+    lines += [f"    {ask.line()}" for ask in replayed.trail[-3:]] or ["    none"]
+    return "\n".join(lines) + BREAKS
+
+
+def _otherwise(one: Recorded, replayed: Replayed) -> str:
+    before, now = (written(trail).splitlines() for trail in (one.trail(), replayed.trail))
+    changes = list(difflib.unified_diff(before, now, "recorded", "now", lineterm="", n=1))
+    return "\n".join([f"History {one.name} is not the story it was.", *changes[:40]]) + DECIDES_OTHERWISE
+
+
+@pytest.mark.parametrize("one", recorded(), ids=lambda one: one.name)
+async def test_history_replays(one: Recorded) -> None:
+    wrong = verdict(one, await replay(one.history()))
+    if wrong:
+        pytest.fail(wrong, pytrace=False)
+
+
+@pytest.fixture(scope="module")
+def active() -> Recorded:
+    """Some closed history with everything in it."""
+    return next(one for one in recorded() if one.path.stem == "active")
+
+
+async def test_other_command_is_told_with_history_and_remedy(active: Recorded) -> None:
+    history = parse(active.path.read_text(encoding="utf-8").replace('"send_emails"', '"send_letters"'))
+
+    wrong = verdict(active, await replay(history))
+
+    assert wrong is not None
+    assert f"History {active.name} does not replay" in wrong
+    assert "'send_letters' does not match activity type of activity command 'send_emails'" in wrong
+    assert '"letters":["application_received","review_requested"]' in wrong
+    assert "workflows/patches.py" in wrong
+
+
+async def test_missing_command_is_told_with_the_recorded_event(active: Recorded) -> None:
+    lines = active.path.read_text(encoding="utf-8").splitlines()
+    number, scheduled = next(
+        (number, line) for number, line in enumerate(lines) if "EVENT_TYPE_ACTIVITY_TASK_SCHEDULED" in line
+    )
+    patched = '"eventType":"EVENT_TYPE_MARKER_RECORDED","markerRecordedEventAttributes":{"markerName":"x"}}'
+    lines[number] = re.sub(r'"eventType".*}(,?)$', rf"{patched}\1", scheduled)
+
+    wrong = verdict(active, await replay(parse("\n".join(lines))))
+
+    assert wrong is not None
+    assert f"Recorded, event {number}: " in wrong
+
+
+async def test_other_decision_is_told_though_the_history_replays(active: Recorded) -> None:
+    replayed = await replay(active.history())
+    late = replayed.trail[-1].model_copy(update={"letters": ("access_granted",)})
+
+    wrong = verdict(active, Replayed((*replayed.trail[:-1], late), None))
+
+    assert wrong is not None
+    assert f"History {active.name} is not the story it was" in wrong
+    assert '+{"ask":"send_emails","letters":["access_granted"]}' in wrong
+    assert "--trails" in wrong
+
+
+COLD: Final = """
+import asyncio, sys
+from pathlib import Path
+from tests.replay.corpus import Recorded, replay
+replayed = asyncio.run(replay(Recorded(Path(sys.argv[1])).history()))
+print(replayed.failure, len(replayed.trail))
+"""
+
+
+def test_worker_that_has_just_started_replays() -> None:
+    """In the sandbox nothing may be read from disk on first use: countries, currencies, time zones."""
+    one = next(one for one in recorded() if one.path.stem == "nothing_twice")
+
+    finished = subprocess.run(
+        [sys.executable, "-c", COLD, str(one.path)],
+        # Without the system's time zones, as on Windows or in a small image: those of the package tzdata.
+        env={**os.environ, "PYTHONTZPATH": "", "PYTHONPATH": str(HISTORIES.parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert finished.stdout.splitlines()[-1:] == [f"None {len(one.trail())}"], finished.stderr
