@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.1
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format diagram lock replay histories clean
+.PHONY: help setup demo test lint format diagram lock replay histories chaos clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,9 @@ replay: setup ## Replay the recorded histories against this code
 
 histories: setup ## Record the histories of this release; older releases are never touched
 	@$(BIN)/python -m tests.replay.record
+
+chaos: setup ## Break every part while applicants go through: ARGS='--applicants N --seed S ...'
+	@$(BIN)/python -m bench.chaos $(ARGS)
 
 clean: ## Remove .venv, caches and reports (not the data of `onboarding up`)
 	@rm -rf .venv build dist *.egg-info .coverage .coverage.* coverage.json htmlcov \

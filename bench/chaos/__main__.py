@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import logging
 import shutil
 import signal
 import tempfile
@@ -29,11 +30,13 @@ from bench.chaos.report import Report, report, show
 from bench.chaos.services import running
 from settings import TemporalSettings
 from tests import payloads
-from worker import connect_when_up
+from worker import connect_when_up, log_plainly
 from workflows.facts import Account
 
 FAULT_SHARE: Final = 0.6
 """Share of the time in which things go wrong; the rest is for finishing what waits."""
+PATIENCE: Final = 2.0
+"""A run ends when all is done, and at the latest after so many times ``--minutes``."""
 
 app = typer.Typer(add_completion=False)
 
@@ -52,7 +55,7 @@ def _chosen(faults: str) -> frozenset[FaultKind]:
 
 @app.command(epilog="Faults: " + "; ".join(f"{kind}: {text}" for kind, text in MEANING.items()))
 def main(
-    minutes: Annotated[float, typer.Option(help="For the run, of which 60 % with faults.")] = 3,
+    minutes: Annotated[float, typer.Option(help="How long, 60 % of it with faults; twice that at most.")] = 3,
     applicants: Annotated[int, typer.Option(help="How many applicants.")] = 60,
     concurrency: Annotated[int, typer.Option(help="How many at a time.")] = 30,
     seed: Annotated[int, typer.Option(help="The same seed gives the same plan.")] = 1,
@@ -68,7 +71,9 @@ def main(
     )
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     try:
-        result = asyncio.run(_interruptible(_run(folder, planned, minutes * 60, concurrency, console)))
+        result = asyncio.run(
+            _interruptible(_run(folder, planned, minutes * 60 * PATIENCE, concurrency, console))
+        )
     except asyncio.CancelledError:
         console.print("Interrupted; everything that was started has ended.")
         raise typer.Exit(130) from None
@@ -94,9 +99,9 @@ async def _interruptible(run: Coroutine[Any, Any, Report]) -> Report:
     return await task
 
 
-async def _run(folder: Path, planned: Plan, seconds: float, concurrency: int, console: Console) -> Report:
+async def _run(folder: Path, planned: Plan, limit: float, concurrency: int, console: Console) -> Report:
     sendings: list[Sending] = []
-    began = time.time()
+    log_plainly(logging.FileHandler(folder / "driver.log", encoding="utf-8"))
     at = datetime.now(UTC)
     async with running(folder, planned) as services:
         client = await connect_when_up(
@@ -127,7 +132,7 @@ async def _run(folder: Path, planned: Plan, seconds: float, concurrency: int, co
 
             async with saboteur.at_work():
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(seconds):
+                    async with asyncio.timeout(limit):
                         await drive(
                             client,
                             planned.scripts,
@@ -139,6 +144,7 @@ async def _run(folder: Path, planned: Plan, seconds: float, concurrency: int, co
                         await saboteur.heal()
                         while not await collect.all_done(client, database):  # noqa: ASYNC110 - asked, not told
                             await asyncio.sleep(0.5)
+            took = time.time() - services.start
             progress.update(bar, note="comparing the records")
             sampling.cancel()
             exits = [code for worker in services.workers for code in worker.exits]
@@ -160,7 +166,7 @@ async def _run(folder: Path, planned: Plan, seconds: float, concurrency: int, co
         doubles,
         at=at,
         concurrency=concurrency,
-        seconds=time.time() - began,
+        seconds=took,
         worker_exits=exits,
     )
 

@@ -51,6 +51,11 @@ class Run(Frozen):
     timeouts: int = 0
     events: int = 0
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is to come of it."""
+        return self.status != "running"
+
 
 class Row(Frozen):
     """A row of the read model."""
