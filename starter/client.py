@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any, Final, Self
+from uuid import uuid4
 
 from temporalio.client import (
     Client,
@@ -195,21 +196,27 @@ class OnboardingClient(Commands):
     async def send(self, uid: str, command: Command) -> Status:
         """Send a command and return the status it led to.
 
-        With a lost connection, or a run that continued as new, it is sent again under its ``command_id``: the
-        workflow answers as it did the first time.
+        With a lost connection, a run that continued as new, or a look-up that was down a moment ago, it is
+        sent again under its ``command_id``: the workflow answers as it did the first time.
         """
         handle = self._client.get_workflow_handle(workflow_id(uid))
         try:
             async with asyncio.timeout(self._answer_within.total_seconds()):
+                update_id = command.command_id
                 while True:
                     try:
                         answer: Status = await handle.execute_update(
-                            UPDATE_NAME, command, id=command.command_id, result_type=Status
+                            UPDATE_NAME, command, id=update_id, result_type=Status
                         )
                         return answer
                     except WorkflowUpdateFailedError as error:
                         cause = error.cause
-                        if not (isinstance(cause, ApplicationError) and cause.type == _RUN_WENT_ON):
+                        kind = cause.type if isinstance(cause, ApplicationError) else None
+                        if kind == ErrorType.UNAVAILABLE and update_id == command.command_id:
+                            # Temporal answers an update ID it knows as it did before; the command's own ID,
+                            # which the workflow goes by, stays the same.
+                            update_id = f"{command.command_id}~{uuid4()}"
+                        elif kind != _RUN_WENT_ON:
                             raise self._refusal(cause) from None
                     except RPCError as error:
                         await self._may_pass(error, uid, handle)
@@ -219,14 +226,18 @@ class OnboardingClient(Commands):
             raise self._no_answer(f"{command.kind} (command ID {command.command_id})") from None
 
     async def _first_status(self, uid: str, handle: WorkflowHandle[Any, Any]) -> Status:
-        status = await self._ask(handle, uid)
-        described = await handle.describe()
-        if described.status is WorkflowExecutionStatus.FAILED:
-            try:
-                await handle.result()
-            except WorkflowFailureError as error:
-                raise self._refusal(error.cause) from None
-        return status
+        """The status once JOIN NOW is carried out, which gives the application its first deadline."""
+        while True:
+            status = await self._ask(handle, uid)
+            described = await handle.describe()
+            if described.status is WorkflowExecutionStatus.FAILED:
+                try:
+                    await handle.result()
+                except WorkflowFailureError as error:
+                    raise self._refusal(error.cause) from None
+            if status.deadline or status.outcome:
+                return status
+            await asyncio.sleep(_PAUSE_BETWEEN_TRIES.total_seconds() / 4)
 
     async def _last_application(self, uid: str) -> WorkflowHandle[Any, Any]:
         query = f"WorkflowId = '{workflow_id(uid)}' AND ExecutionStatus = 'Completed'"

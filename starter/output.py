@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 from pydantic_core import to_json
@@ -15,7 +16,7 @@ from starter.client import Listed
 from workflows.audit import AuditEvent, Verdict
 from workflows.messages import Stage
 from workflows.state import OUTCOMES
-from workflows.status import Status
+from workflows.status import Deadline, Status
 from workflows.values import instant_text
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def status_panel(status: Status, facts: Iterable[tuple[str, str]]) -> Panel:
 
 
 def _fact_style(name: str, value: str) -> str:
-    if name == "overdue" or name.startswith(("refused", "failed")):
+    if name == "overdue" or name.startswith("failed"):
         return "bold red"
     return "bold" if name in {"stage", "waiting on"} else ""
 
@@ -76,7 +77,7 @@ def status_facts(status: Status) -> Iterator[tuple[str, str]]:
         "stage": status.stage,
         "status": status.status_text,
         "waiting on": status.waiting_on if status.stage not in OUTCOMES else None,
-        "due": status.due_at,
+        "due": deadline and _due(deadline),
         "counted": deadline and ", ".join(map(str, deadline.days_counted)),
         "overdue": "yes" if status.overdue else None,
         "company": status.company and status.company.legal_name,
@@ -102,10 +103,18 @@ def status_facts(status: Status) -> Iterator[tuple[str, str]]:
     yield from (("warning", shown(warning)) for warning in status.warnings)
     for failed in status.failed_emails:
         yield "failed mail", shown(f"{failed.key} to {failed.to}: {failed.reason}")
-    for refusal in status.last_refusals[-3:]:
-        yield "refused", shown(f"{refusal.command}: {refusal.error}: {refusal.message}")
+    for refusal in status.last_refusals[-1:]:
+        when = f"{refusal.command} at {shown(refusal.at)}"
+        yield "last refusal", shown(f"{when}: {refusal.error}: {refusal.message}")
     if status.allowed_commands:
         yield "possible now", ", ".join(status.allowed_commands)
+
+
+def _due(deadline: Deadline) -> str:
+    """What is due, and until when in the zone whose days were counted."""
+    zone = deadline.time_zone or "UTC"
+    local = deadline.due_at.astimezone(ZoneInfo(zone))
+    return f"{deadline.kind.replace('_', ' ')}, until {local:%a %Y-%m-%d %H:%M} ({zone})"
 
 
 def _part(value: object) -> str:
@@ -125,7 +134,7 @@ def _signing(status: Status) -> str | None:
 
 def print_list(console: Console, applications: Sequence[Listed]) -> None:
     """Applications, one a line."""
-    _print_table(
+    print_table(
         console,
         ("UID", "Stage", "Waiting on", "Due", "Overdue", "Running since"),
         [
@@ -144,7 +153,7 @@ def print_list(console: Console, applications: Sequence[Listed]) -> None:
 
 def print_audit(console: Console, events: Sequence[AuditEvent]) -> None:
     """The audit trail, one event a line."""
-    _print_table(
+    print_table(
         console,
         ("#", "At", "Who", "Command", "Verdict", "Stage", "Message"),
         [
@@ -170,7 +179,7 @@ def _move(event: AuditEvent) -> str:
 
 def print_mails(console: Console, mails: "Sequence[LedgerRow]") -> None:
     """The e-mail ledger, one mail a line."""
-    _print_table(
+    print_table(
         console,
         ("Queued", "State", "Mail", "To", "Subject", "Reason"),
         [
@@ -187,7 +196,8 @@ def print_mails(console: Console, mails: "Sequence[LedgerRow]") -> None:
     )
 
 
-def _print_table(console: Console, heading: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
+def print_table(console: Console, heading: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
+    """A table to a person; to a pipe one row a line, its cells apart by tabs."""
     if not console.is_terminal:
         # Not by rich, which turns tabs into spaces.
         for row in rows:

@@ -75,7 +75,7 @@ async def open_access(request: AccessRequest) -> AccessOutcome:
             summary="Open access to ACPN",
         )
     except FailureError:
-        return AccessOutcome(granted=False, missing=(OUTAGE,))
+        return AccessOutcome(granted=False, missing=(OUTAGE,), outage=True)
     return outcome
 
 

@@ -247,12 +247,19 @@ def emails_failed(application: Application, failed: tuple[FailedEmail, ...]) -> 
 
 
 def access_answered(application: Application, outcome: AccessOutcome) -> Decision:
-    """ACPN was asked to open: granted ends the process; what is missing is told once, and asked again."""
+    """ACPN was asked to open: granted ends the process; what is missing is told once, and asked again.
+
+    An outage is told only when it is still there at the second attempt.
+    """
     if outcome.granted:
         return _enter(application.but(access_missing=()), Stage.ACTIVE, (letters.AccessGranted,))
-    waiting = application.but(access_missing=outcome.missing, access_attempts=application.access_attempts + 1)
-    first = application.access_attempts == 0
-    told = (letters.AccessDelayed, letters.AccessAlert) if first else ()
+    tell = not application.access_delay_told and not (outcome.outage and application.access_attempts == 0)
+    waiting = application.but(
+        access_missing=outcome.missing,
+        access_attempts=application.access_attempts + 1,
+        access_delay_told=application.access_delay_told or tell,
+    )
+    told = (letters.AccessDelayed, letters.AccessAlert) if tell else ()
     return _stay(waiting, told, (access_clock,), ())
 
 

@@ -49,7 +49,11 @@ class AccessRequest(Contract):
 
 
 class AccessOutcome(Contract):
-    """Granted, or what is missing, in words for BD (``enterprise verification of 1234``)."""
+    """Granted, or what is missing, in words for BD (``enterprise verification of 1234``).
+
+    ``outage``: nothing is known to be missing, only that a service does not answer.
+    """
 
     granted: bool
     missing: tuple[str, ...] = ()
+    outage: bool = False

@@ -162,7 +162,7 @@ class Step:
     @property
     def description(self) -> str:
         """Who says what with the command, as the Web UI shows it."""
-        return cleandoc(self.command.__doc__ or "")
+        return cleandoc(self.command.__doc__ or "").replace("``", "`")
 
 
 # fmt: off

@@ -89,7 +89,7 @@ def _verified(uid: str, facts: AccountFacts) -> Account:
     if account is None or not account.verified:
         raise RefusedError(
             ErrorType.ENTERPRISE_NOT_VERIFIED,
-            f"{NOT_VERIFIED} (UID {uid}). Complete it by Go to Verify, then send the command again.",
+            f"{NOT_VERIFIED} (UID {uid}): complete it by Go to Verify.",
         )
     return account
 
@@ -148,16 +148,16 @@ def sheet_is_current(application: Application, command: ConfirmTerms | SignContr
     if sheet is None:
         raise RefusedError(ErrorType.STALE_REVISION, "No decision sheet has been issued yet.")
     named = f"revision {command.sheet_revision}"
-    same = command.sheet_revision == sheet.revision
-    if not isinstance(command, ModifyTerms):
-        same = same and command.sheet_hash.lower() == sheet.hash
-        named += f" with hash {command.sheet_hash}"
-    if not same:
-        raise RefusedError(
-            ErrorType.STALE_REVISION,
-            f"The decision sheet is at revision {sheet.revision} with hash {sheet.hash}, not {named}: "
-            "read the current sheet, then send the command for that one.",
-        )
+    current = f"revision {sheet.revision}"
+    if command.sheet_revision == sheet.revision:
+        if isinstance(command, ModifyTerms) or command.sheet_hash.lower() == sheet.hash:
+            return
+        named, current = f"hash {command.sheet_hash}", f"{current} with hash {sheet.hash}"
+    raise RefusedError(
+        ErrorType.STALE_REVISION,
+        f"The decision sheet is at {current}, not {named}: "
+        "read the current sheet, then send the command for that one.",
+    )
 
 
 def sheet_fits_application(application: Application, command: IssueDecisionSheet) -> None:

@@ -53,6 +53,7 @@ class Application(Contract):
     amendments: tuple[Amendment, ...] = ()
     access_missing: tuple[str, ...] = ()
     access_attempts: int = 0
+    access_delay_told: bool = False
     corrected_contact: Person | None = None
     failed_emails: tuple[FailedEmail, ...] = ()
     resent_emails: tuple[str, ...] = ()

@@ -20,11 +20,12 @@ class Company(Contract):
 
 
 class Deadline(Contract):
-    """What is due next, and why then: the days counted, by which calendar."""
+    """What is due next, and why then: the days counted, by which calendar, in which zone."""
 
     kind: ClockKind
     due_at: Instant
     calendar: str | None = None
+    time_zone: TimeZone | None = None
     days_counted: tuple[Day, ...] = ()
     provisional: bool = False
 

@@ -71,6 +71,7 @@ def _deadline(clock: Clock) -> Deadline:
         kind=clock.kind,
         due_at=clock.due_at,
         calendar=clock.calendar,
+        time_zone=clock.time_zone,
         days_counted=clock.days_counted,
         provisional=clock.provisional,
     )

@@ -45,11 +45,11 @@ def test_every_help_shows_a_real_example(command: list[str]) -> None:
 
 
 def test_status_for_a_pipe_is_one_fact_a_line() -> None:
-    cli = Cli(FakeService([status(due_at=AT, overdue=True)]))
+    deadline = {"kind": "start_date", "due_at": AT, "time_zone": "Asia/Shanghai"}
+    cli = Cli(FakeService([status(due_at=AT, deadline=deadline, overdue=True)]))
     lines = cli.run("status", UID).stdout.splitlines()
-    assert {"stage: drafting", "waiting on: partner", "due: 2026-03-02 09:30:00Z", "overdue: yes"} <= set(
-        lines
-    )
+    due = "due: start date, until Mon 2026-03-02 17:30 (Asia/Shanghai)"
+    assert {"stage: drafting", "waiting on: partner", due, "overdue: yes"} <= set(lines)
 
 
 def test_status_for_a_person_names_stage_and_text() -> None:
@@ -66,7 +66,7 @@ def test_status_as_json_is_the_contract() -> None:
 def test_what_a_caller_sent_cannot_steer_the_terminal() -> None:
     refusal = {"at": AT, "command": "x\x1b[2J", "error": "invalid", "message": "[bold]\x07 y"}
     result = Cli(FakeService([status(last_refusals=[refusal])])).run("status", UID)
-    assert "refused: x\ufffd[2J: invalid: [bold]\ufffd y" in result.stdout
+    assert "last refusal: x\ufffd[2J at 2026-03-02 09:30:00Z: invalid: [bold]\ufffd y" in result.stdout
     assert "\x1b" not in result.stdout
 
 

@@ -38,8 +38,7 @@ class TestEnterprise:
 
         assert refused(journey, kind, **payload) == (
             "enterprise_not_verified",
-            f"Your account has not completed enterprise verification (UID {UID}). "
-            "Complete it by Go to Verify, then send the command again.",
+            f"Your account has not completed enterprise verification (UID {UID}): complete it by Go to Verify.",
         )
 
     def test_company_not_confirmed(self) -> None:
@@ -179,15 +178,17 @@ class TestRevisions:
         journey = journey_to(situation)
         terms = journey.terms()
         said = signature(journey, "partner") if kind == "sign_contract" else terms
-        old, wrong = terms | {"sheet_revision": 1}, terms | {"sheet_hash": "ab" * 32}
+        old = terms | {"sheet_revision": 1}, "revision 2, not revision 1"
+        wrong = (
+            terms | {"sheet_hash": "ab" * 32},
+            f"revision 2 with hash {terms['sheet_hash']}, not hash {'ab' * 32}",
+        )
 
-        for stale in (old, wrong):
+        for stale, told in (old, wrong):
             error, message = refused(journey, kind, **said | stale)
             assert error == "stale_revision"
             assert message == (
-                f"The decision sheet is at revision 2 with hash {terms['sheet_hash']}, not revision "
-                f"{stale['sheet_revision']} with hash {stale['sheet_hash']}: "
-                "read the current sheet, then send the command for that one."
+                f"The decision sheet is at {told}: read the current sheet, then send the command for that one."
             )
 
     def test_a_modification_names_the_revision_only(self) -> None:

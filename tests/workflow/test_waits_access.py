@@ -306,6 +306,8 @@ class TestActivating:
             status = await applicant.status()
             assert status.stage is Stage.ACTIVATING
             assert len(status.access.missing) == 1
+            assert news(applicant) == [CONTRACT_SIGNED], "an outage of a moment is nobody's news"
+            await applicant.pass_time(timedelta(minutes=1, seconds=5))
             assert news(applicant) == [CONTRACT_SIGNED, *DELAYED]
             assert (await applicant.pass_time(timedelta(hours=3))).stage is Stage.ACTIVATING
 
