@@ -55,10 +55,10 @@ lock: ## Pin the newest versions pyproject.toml allows, with hashes, for every p
 	@$(COMPILE) --upgrade --group build --group dev --output-file requirements-dev.lock
 
 replay: setup ## Replay the recorded histories against this code
-	@$(BIN)/python -m pytest tests/replay
+	@$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) tests/replay
 
 histories: setup ## Record the histories of this release; older releases are never touched
-	@$(BIN)/python -m tests.replay.record
+	@$(BIN)/python -m tests.replay.record $(ARGS)
 
 chaos: setup ## Break every part while applicants go through: ARGS='--applicants N --seed S ...'
 	@$(BIN)/python -m bench.chaos $(ARGS)
