@@ -75,7 +75,7 @@ async def test_every_unreadable_signal_is_on_record_and_the_application_goes_on(
     assert status.stage is Stage.DRAFTING
     assert {refusal.error for refusal in status.last_refusals} == {"invalid"}
     assert len(status.last_refusals) == 20
-    assert await refused(service, applicant) == [("decline", "invalid")] * len(UNREADABLE)
+    assert await refused(applicant) == [("decline", "invalid")] * len(UNREADABLE)
     assert (await applicant.to_review()).stage is Stage.UNDER_REVIEW
     await unharmed(applicant)
 
@@ -88,7 +88,7 @@ async def test_every_unreadable_update_is_answered_and_on_record(
             await applicant.submit(*arguments)
         assert refusal.value.type == "invalid"
         assert refusal.value.non_retryable
-    assert [error for _, error in await refused(service, applicant)] == ["invalid"] * len(UNREADABLE)
+    assert [error for _, error in await refused(applicant)] == ["invalid"] * len(UNREADABLE)
     assert (await applicant.update("confirm_company")).company_confirmed
     await unharmed(applicant)
 
@@ -160,7 +160,7 @@ async def test_a_signal_of_an_unknown_name_is_on_record(
     assert refusal.command.isascii()
     assert refusal.command.isprintable()
     assert len(refusal.command) <= 200
-    last = (await audit(service, applicant))[-1]
+    last = (await audit(applicant))[-1]
     assert (last.command, last.error) == (refusal.command, "invalid")
     assert GOOD["command_id"] in str(last.details)
     await unharmed(applicant)
@@ -224,7 +224,7 @@ async def test_a_wrong_sheet_is_refused_by_signal_and_by_update_with_its_field(
         assert refusal.value.type == "invalid"
     assert status.stage is Stage.QUALIFIED
     assert status.sheet is None
-    assert len(await refused(service, applicant)) == 2 * len(WRONG_SHEETS)
+    assert len(await refused(applicant)) == 2 * len(WRONG_SHEETS)
     await unharmed(applicant)
 
 
@@ -239,7 +239,7 @@ async def test_what_was_refused_is_kept_without_harm(service: Service, applicant
     await applicant.handle.signal("decline", args=[undecodable(b'{"command_id": "a\\u0000"}'), 2])
     await applicant.handle.signal("decline", "x" * 100_000)
     await applicant.settled()
-    first, second, third = (await audit(service, applicant))[-3:]
+    first, second, third = (await audit(applicant))[-3:]
     assert "no" in str(first.details["arguments"])
     assert second.command_id is None
     assert len(json.dumps(third.details)) < 5_000

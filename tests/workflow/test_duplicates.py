@@ -33,8 +33,8 @@ def tagged(command: payloads.Json, kind: str = "approve_application") -> payload
     return {"kind": kind, **command}
 
 
-async def verdicts(service: Service, applicant: Applicant, command: str) -> list[Verdict]:
-    return [event.verdict for event in await audit(service, applicant) if event.command == command]
+async def verdicts(applicant: Applicant, command: str) -> list[Verdict]:
+    return [event.verdict for event in await audit(applicant) if event.command == command]
 
 
 async def test_a_signal_repeated_by_update(service: Service, applicant: Applicant) -> None:
@@ -44,7 +44,7 @@ async def test_a_signal_repeated_by_update(service: Service, applicant: Applican
     answer = await applicant.submit(tagged(command), update_id=command["command_id"])
     assert answer.stage is Stage.QUALIFIED
     await applicant.settled()
-    assert await verdicts(service, applicant, "approve_application") == [Verdict.ACCEPTED]
+    assert await verdicts(applicant, "approve_application") == [Verdict.ACCEPTED]
     assert applicant.templates().count("application_approved") == 1
     await unharmed(applicant)
 
@@ -55,7 +55,7 @@ async def test_an_update_repeated_by_signal(service: Service, applicant: Applica
     await applicant.handle.signal("approve_application", command)
     status = await applicant.settled()
     assert status.last_refusals == ()
-    assert await verdicts(service, applicant, "approve_application") == [Verdict.ACCEPTED]
+    assert await verdicts(applicant, "approve_application") == [Verdict.ACCEPTED]
     assert applicant.templates().count("application_approved") == 1
     await unharmed(applicant)
 
@@ -69,7 +69,7 @@ async def test_an_update_repeated_under_its_update_id_and_under_another(
     other = await applicant.submit(tagged(command))
     assert again == first
     assert other.stage is first.stage
-    assert await verdicts(service, applicant, "approve_application") == [Verdict.ACCEPTED]
+    assert await verdicts(applicant, "approve_application") == [Verdict.ACCEPTED]
     await unharmed(applicant)
 
 
@@ -83,7 +83,7 @@ async def test_the_same_command_in_flight_several_times_at_once(
     )
     assert {answer.stage for answer in answers if isinstance(answer, Status)} == {Stage.QUALIFIED}
     await applicant.settled()
-    assert await verdicts(service, applicant, "approve_application") == [Verdict.ACCEPTED]
+    assert await verdicts(applicant, "approve_application") == [Verdict.ACCEPTED]
     assert applicant.templates().count("application_approved") == 1
     await unharmed(applicant)
 
@@ -102,7 +102,7 @@ async def test_a_refused_command_gets_the_same_refusal_again_even_if_it_would_be
     await applicant.handle.signal("issue_decision_sheet", command)
     status = await applicant.settled()
     assert status.stage is Stage.QUALIFIED
-    assert await refused(service, applicant) == [("issue_decision_sheet", "wrong_stage")]
+    assert await refused(applicant) == [("issue_decision_sheet", "wrong_stage")]
     assert (await applicant.signal("issue_decision_sheet", sheet=payloads.sheet())).sheet
     await unharmed(applicant)
 
@@ -130,7 +130,7 @@ async def test_the_same_id_with_another_payload_is_invalid(
     assert refusal.value.type == "invalid"
     # The first one's answer stands.
     assert (await applicant.submit(tagged(command))).stage is Stage.QUALIFIED
-    assert await refused(service, applicant) == [(kind, "invalid")] * 2
+    assert await refused(applicant) == [(kind, "invalid")] * 2
     await unharmed(applicant)
 
 
@@ -140,7 +140,7 @@ async def test_the_time_of_sending_does_not_make_another_command(
     command = approval()
     await applicant.submit(tagged(command))
     await applicant.submit(tagged(command | {"occurred_at": "2026-01-05T02:00:00Z"}))
-    assert await refused(service, applicant) == []
+    assert await refused(applicant) == []
 
 
 async def test_an_effect_in_place_is_no_op_without_a_second_mail(service: Service) -> None:
@@ -179,12 +179,12 @@ async def test_an_effect_in_place_is_no_op_without_a_second_mail(service: Servic
     status = await applicant.status()
     assert status.stage is Stage.SIGNED
     assert status.last_refusals == ()
-    trail = [(event.command, event.verdict) for event in await audit(service, applicant)]
+    trail = [(event.command, event.verdict) for event in await audit(applicant)]
     expected = [("join", Verdict.ACCEPTED)]
     for kind, _ in done:
         expected += [(kind, Verdict.ACCEPTED), (kind, Verdict.NO_OP), (kind, Verdict.NO_OP)]
     assert trail == expected
-    keys = [mail.key for mail in await ledger(service, applicant)]
+    keys = [mail.key for mail in await ledger(applicant)]
     assert len(keys) == len(set(keys)) == len(applicant.templates())
     await unharmed(applicant)
 
@@ -207,7 +207,7 @@ async def test_a_burst_is_finished_in_order(service: Service) -> None:
     answer = await applicant.update("modify_terms", sheet_revision=1, description="sent last, so judged last")
     assert answer.stage is Stage.CORRECTING_TERMS
     await applicant.settled()
-    trail = (await audit(service, applicant))[1:]
+    trail = (await audit(applicant))[1:]
     assert [event.command_id for event in trail][:-1] == [command["command_id"] for _, command in burst]
     assert [event.error for event in trail] == [
         *(None, None, None, None, "stale_revision", None, "wrong_stage", None, None)
@@ -238,7 +238,7 @@ async def test_nine_updates_at_once_are_each_answered_in_the_order_of_arrival(se
     )
     assert {answer.stage for answer in answers} == {Stage.AWAITING_SIGNATURES}
     await applicant.settled()
-    accepted = [event for event in await audit(service, applicant) if event.command == "record_contact"]
+    accepted = [event for event in await audit(applicant) if event.command == "record_contact"]
     in_history = [
         event.workflow_execution_update_accepted_event_attributes.accepted_request.meta.update_id
         for event in (await applicant.history()).events

@@ -9,7 +9,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from tests import payloads
 from tests.rig import Applicant, Service
-from tests.workflow.trail import audit, refused, row, unharmed
+from tests.workflow import evidence
+from tests.workflow.trail import audit, refused, unharmed
 from workflows.audit import Verdict
 from workflows.messages import Stage
 from workflows.status import Status
@@ -211,13 +212,13 @@ async def test_it_is_refused_by_signal_and_by_update(
     assert unchanged(last) == unchanged(before)
     assert len(last.last_refusals) == 2
 
-    assert await refused(service, applicant) == [(kind, error)] * 2
-    first = (await audit(service, applicant))[-2]
+    assert await refused(applicant) == [(kind, error)] * 2
+    first = (await audit(applicant))[-2]
     assert first.command_id == by_signal["command_id"]
     assert first.actor is not None
     assert first.actor.role == by_signal["actor"]["role"]
     assert (first.from_stage, first.to_stage) == (before.stage, before.stage)
-    assert (await row(service, applicant)).status == last
+    assert (await evidence.row(applicant)).status == last
     assert applicant.templates() == mails
     await unharmed(applicant)
 
@@ -292,7 +293,7 @@ async def test_only_the_latest_twenty_refusals_are_shown_but_all_are_on_record(s
     status = await applicant.settled()
     ids = [command["command_id"] for command in sent]
     assert [refusal.command_id for refusal in status.last_refusals] == ids[-20:]
-    assert [e.command_id for e in await audit(service, applicant) if e.verdict is Verdict.REFUSED] == ids
+    assert [e.command_id for e in await audit(applicant) if e.verdict is Verdict.REFUSED] == ids
     await unharmed(applicant)
 
 
@@ -321,6 +322,6 @@ async def test_what_comes_while_the_end_is_reached_is_closed(service: Service) -
     assert outcome.outcome is Stage.CANCELLED
     errors = [refusal.error for refusal in outcome.last_refusals]
     assert errors == ["closed"] * len(errors)
-    assert await refused(service, applicant) == [("cancel_application", "closed")] * len(errors)
+    assert await refused(applicant) == [("cancel_application", "closed")] * len(errors)
     assert applicant.templates().count("application_cancelled") == 1
     await unharmed(applicant)

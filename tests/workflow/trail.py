@@ -1,42 +1,36 @@
-"""What is left of an application: its audit trail, its mails in the ledger, the histories of all its runs."""
+"""What is left of an application in full: its audit trail, its ledger, the histories of all its runs."""
 
 from collections.abc import Sequence
 
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import WorkflowHistory
 
-from activities.db.applications import ApplicationRecords, StoredApplication
 from activities.db.email_ledger import EmailLedger, LedgerRow
-from tests.rig import Applicant, Service
+from tests.rig import Applicant
+from tests.workflow import evidence
 from workflows.audit import AuditEvent, Verdict
 
 
-async def row(service: Service, applicant: Applicant) -> StoredApplication:
-    """The read model's row."""
-    stored = await ApplicationRecords(service.database).newest(applicant.uid)
-    assert stored is not None
-    return stored
-
-
-async def audit(service: Service, applicant: Applicant) -> tuple[AuditEvent, ...]:
+async def audit(applicant: Applicant) -> tuple[AuditEvent, ...]:
     """The audit trail; complete and without gaps."""
-    events = await ApplicationRecords(service.database).audit((await applicant.status()).application_id)
+    events = await evidence.records(applicant).audit((await applicant.status()).application_id)
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))
     return events
 
 
-async def refused(service: Service, applicant: Applicant) -> list[tuple[str, str | None]]:
+async def refused(applicant: Applicant) -> list[tuple[str, str | None]]:
     """Command and error of every refusal in the audit trail."""
-    return [
-        (event.command, event.error)
-        for event in await audit(service, applicant)
-        if event.verdict is Verdict.REFUSED
-    ]
+    return [(e.command, e.error) for e in await audit(applicant) if e.verdict is Verdict.REFUSED]
 
 
-async def ledger(service: Service, applicant: Applicant) -> list[LedgerRow]:
+async def accepted(applicant: Applicant) -> list[str]:
+    """The commands and due clocks of the audit trail that were carried out."""
+    return [e.command for e in await audit(applicant) if e.verdict is Verdict.ACCEPTED]
+
+
+async def ledger(applicant: Applicant) -> list[LedgerRow]:
     """The e-mail ledger of the application."""
-    return await EmailLedger(service.database).of((await applicant.status()).application_id)
+    return await EmailLedger(applicant.service.database).of((await applicant.status()).application_id)
 
 
 async def histories(applicant: Applicant) -> Sequence[WorkflowHistory]:
