@@ -126,6 +126,15 @@ class DevServer:
         """Where the Web UI is; None when headless or not started."""
         return None if self._ui_port is None else f"http://{IP}:{self._ui_port}"
 
+    @property
+    def pid(self) -> int:
+        """The server's process ID.
+
+        Raises:
+            RuntimeError: the server was never started, or was stopped.
+        """
+        return self._running().pid
+
     async def __aenter__(self) -> Self:
         """Start the server and return once it answers.
 
@@ -157,6 +166,14 @@ class DevServer:
         traceback: TracebackType | None,
     ) -> None:
         await self.stop()
+
+    async def until_it_ends(self) -> None:
+        """Return never: the server was not asked to end.
+
+        Raises:
+            DevServerError: the server ended all the same, with its code and the end of its log.
+        """
+        raise self._ended(await self._running().wait())
 
     async def stop(self) -> None:
         """End the server: ask (SIGINT, then SIGTERM), then kill. Does nothing if it has ended."""
@@ -196,16 +213,21 @@ class DevServer:
             async with asyncio.timeout(START_TIMEOUT.total_seconds()):
                 while not await _serves(self.address, self.namespace):
                     if process.returncode is not None:
-                        raise DevServerError(
-                            f"the Temporal dev server ended with code {process.returncode}:\n"
-                            f"{self._log_tail()}"
-                        )
+                        raise self._ended(process.returncode)
                     await asyncio.sleep(0.1)
         except TimeoutError:
             raise DevServerError(
                 f"the Temporal dev server did not answer at {self.address}"
                 f" within {START_TIMEOUT.total_seconds():g} s:\n{self._log_tail()}"
             ) from None
+
+    def _running(self) -> asyncio.subprocess.Process:
+        if self._process is None:
+            raise RuntimeError("the dev server does not run")
+        return self._process
+
+    def _ended(self, code: int) -> DevServerError:
+        return DevServerError(f"the Temporal dev server ended with code {code}:\n{self._log_tail()}")
 
     def _log_tail(self) -> str:
         lines = self._log_file.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -1,6 +1,5 @@
 """`onboarding up`: Temporal, database, mail sink and worker on this machine, in one foreground process."""
 
-import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -40,7 +39,7 @@ async def run_up(settings: Settings, *, port: int, ui_port: int, ready: Callable
 
     Raises:
         AlreadyUpError: another one uses the folder.
-        DevServerError: a port is taken, or Temporal does not start.
+        DevServerError: a port is taken, Temporal does not start, or it ends by itself.
         StartupError, SearchAttributesError: the database or the namespace can't be used as it is.
     """
     folder = settings.data
@@ -80,7 +79,7 @@ async def run_up(settings: Settings, *, port: int, ui_port: int, ready: Callable
                 logs=logs,
             )
         )
-        await asyncio.Event().wait()
+        await server.until_it_ends()
 
 
 @contextmanager

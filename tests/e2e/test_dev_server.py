@@ -139,3 +139,12 @@ async def test_ctrl_c_leaves_the_order_of_stopping_to_the_parent(tmp_path: Path)
         assert (await parent.stdout.readline()).decode().strip() == "interrupted while SERVING"
         await parent.wait()
         assert not accepts_connections(address)
+
+
+async def test_a_server_that_dies_is_noticed(tmp_path: Path) -> None:
+    async with DevServer(log_file=tmp_path / "temporal.log", headless=True) as server:
+        noticed = asyncio.create_task(server.until_it_ends())
+        await asyncio.sleep(0)
+        os.kill(server.pid, signal.SIGKILL)
+        with pytest.raises(DevServerError, match="ended with code -9"):
+            await noticed
