@@ -68,20 +68,14 @@ class Narrator:
         self.happens(event.at, who, _BY_ITSELF.get(event.command, event.command))
 
     def status(self, status: Status) -> None:
-        """What the applicant reads now."""
-        due = f", until {local(status.due_at)}" if status.due_at else ""
-        waits = (
-            ""
-            if status.outcome
-            else f"  [waits on {_WAITS_ON.get(status.waiting_on, status.waiting_on)}{due}]"
-        )
+        """What the applicant reads now, and whom it waits on."""
         overdue = "  OVERDUE" if status.overdue else ""
-        self._row(
-            "",
-            Text.assemble(
-                "→ ", (shown(status.status_text), "bold green"), (waits, "dim"), (overdue, "bold red")
-            ),
-        )
+        text = shown(status.status_text)
+        self._row("", Text.assemble("→ ", (text, "bold green"), (overdue, "bold red")))
+        if status.outcome is None:
+            whom = _WAITS_ON.get(status.waiting_on, str(status.waiting_on))
+            due = f" until {local(status.due_at)}" if status.due_at else ""
+            self._row("", Text(f"  waits on {whom}{due}", style="dim"))
 
     def error_box(self, title: str, *lines: str) -> None:
         """The message box somebody gets instead of what he wanted."""
