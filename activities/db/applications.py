@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from pydantic import ValidationError
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from activities.db.engine import Database
 from activities.db.tables import ApplicationRow, AuditEventRow, DecisionSheetRow
@@ -51,7 +52,9 @@ class ApplicationRecords:
     async def write(self, record: Record, status: Status) -> None:
         """Write state, events and sheets in one transaction; writing again changes nothing.
 
-        A record older than the one stored does not overwrite it; its events are still added.
+        A record older than the one stored does not overwrite it; its events are still added. What a later
+        workflow task says of the same event or sheet holds: the task that wrote it first was lost with its
+        worker, and done again with the messages in another order perhaps.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the database did not take it.
@@ -62,16 +65,25 @@ class ApplicationRecords:
             state.on_conflict_do_update(
                 index_elements=["application_id"],
                 set_={name: state.excluded[name] for name in row.keys() - _FIXED},
-                where=state.excluded.sequence >= ApplicationRow.sequence,
+                # A lost task may have counted further than the one that took its place has come.
+                where=or_(
+                    state.excluded.sequence >= ApplicationRow.sequence,
+                    state.excluded.updated_at > ApplicationRow.updated_at,
+                ),
             )
         ]
         application_id = record.application.application_id
-        for table, rows in (
-            (AuditEventRow, [_event_values(application_id, audited) for audited in record.events]),
-            (DecisionSheetRow, _sheet_values(record)),
-        ):
-            if rows:
-                statements.append(self._database.insert(table).values(rows).on_conflict_do_nothing())
+        if events := [_event_values(application_id, audited) for audited in record.events]:
+            added = self._database.insert(AuditEventRow).values(events)
+            statements.append(_replacing(added, AuditEventRow, added.excluded.at > AuditEventRow.at))
+        if sheets := _sheet_values(record):
+            added = self._database.insert(DecisionSheetRow).values(sheets)
+            # Later records repeat the newest sheet with their own time; that is no other sheet.
+            another = and_(
+                added.excluded.hash != DecisionSheetRow.hash,
+                added.excluded.issued_at > DecisionSheetRow.issued_at,
+            )
+            statements.append(_replacing(added, DecisionSheetRow, another))
         async with self._database.engine.begin() as connection:
             for statement in statements:
                 await connection.execute(statement)
@@ -112,6 +124,21 @@ class ApplicationRecords:
         async with self._database.session() as session:
             rows = (await session.scalars(query)).all()
         return _with_changes(rows)
+
+
+def _replacing(
+    added: postgresql.Insert | sqlite.Insert,
+    table: type[AuditEventRow] | type[DecisionSheetRow],
+    where: ColumnElement[bool],
+) -> postgresql.Insert | sqlite.Insert:
+    """Insert rows, and replace those of the same key ``where`` this holds."""
+    keys = [column.name for column in table.__table__.primary_key]
+    values = {
+        column.name: added.excluded[column.name]
+        for column in table.__table__.columns
+        if column.name not in keys
+    }
+    return added.on_conflict_do_update(index_elements=keys, set_=values, where=where)
 
 
 def _application_values(record: Record, status: Status) -> dict[str, Any]:

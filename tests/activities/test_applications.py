@@ -68,6 +68,36 @@ async def test_a_record_of_the_same_sequence_replaces(records: ApplicationRecord
     assert stored.status.pending_emails == 3
 
 
+async def test_a_task_that_was_lost_with_its_worker_gives_way_to_the_one_in_its_place(
+    records: ApplicationRecords,
+) -> None:
+    lost = [event(1), sheet_issued(2, 1), event(3, command_id="first")]
+    await write(records, record(application(stage=Stage.QUALIFIED).but(sheet=sheet(1)), *lost))
+    done = [event(1, at=LATER, command_id="second"), sheet_issued(2, 2, LATER)]
+    issued = sheet(2).model_copy(update={"revision": 1, "changes": ()})
+    again = record(application(stage=Stage.UNDER_REVIEW).but(sheet=issued), *done, at=LATER)
+    await write(records, again)
+    stored = await records.newest("1001")
+    assert stored is not None
+    assert stored.status == describe(again)
+    assert (await records.audit("run-1"))[:2] == again.events
+    assert [(kept.sheet, kept.issued_at) for kept in await records.sheets("run-1")] == [(issued, LATER)]
+
+
+async def test_a_lost_task_that_writes_late_changes_nothing(records: ApplicationRecords) -> None:
+    issued = sheet(2).model_copy(update={"revision": 1, "changes": ()})
+    done = [event(1, at=LATER), sheet_issued(2, 2, LATER), event(3, at=LATER)]
+    again = record(application(stage=Stage.UNDER_REVIEW).but(sheet=issued), *done, at=LATER)
+    await write(records, again)
+    lost = [event(1, command_id="first"), sheet_issued(2, 1)]
+    await write(records, record(application().but(sheet=sheet(1)), *lost))
+    stored = await records.newest("1001")
+    assert stored is not None
+    assert stored.status == describe(again)
+    assert await records.audit("run-1") == again.events
+    assert [kept.sheet for kept in await records.sheets("run-1")] == [issued]
+
+
 async def test_writers_at_once_leave_the_newest_state_and_every_event(records: ApplicationRecords) -> None:
     stages = [Stage.UNDER_REVIEW, Stage.WITHDRAWN, Stage.JUSTIFYING, Stage.QUALIFIED]
     writes = [
