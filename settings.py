@@ -3,6 +3,7 @@
 Only entry points read settings; everything else gets what it needs through its constructor.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -55,6 +56,18 @@ def _sender(value: str) -> str:
     return value
 
 
+def _deployment(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", value):
+        raise ValueError("must be letters, digits, '-' and '_' (Temporal puts '.' between name and build ID)")
+    return value
+
+
+def _build_id(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", value):
+        raise ValueError("must be letters, digits, '.', '-' and '_', such as a git commit")
+    return value
+
+
 Link = Annotated[str, AfterValidator(_link)]
 
 
@@ -77,6 +90,10 @@ class Settings(BaseSettings):
     verify_url: Link = "https://account-console.alibabacloud.com/#/newIntlAuth"
     accounts_url: Link | None = Field(default=None, repr=False)
     acpn_api_url: Link | None = Field(default=None, repr=False)
+    deployment: Annotated[str, AfterValidator(_deployment)] = "reseller-onboarding"
+    """Name of the worker deployment whose versions the workers are."""
+    build_id: Annotated[str, AfterValidator(_build_id)] | None = None
+    """The worker's version in its deployment; None switches worker versioning off."""
 
     @property
     def database(self) -> str:

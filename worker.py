@@ -15,6 +15,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import InterfaceError, OperationalError
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
 from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.runtime import (
     LogForwardingConfig,
     LoggingConfig,
@@ -23,7 +24,7 @@ from temporalio.runtime import (
     TelemetryFilter,
 )
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.access import AccessActivities
 from activities.access_http import HttpAcpnAccess
@@ -42,6 +43,7 @@ from activities.emails.render import Links, Renderer
 from activities.records import RecordActivities
 from activities.smtp import SmtpTransport
 from settings import Settings, SettingsError, TemporalSettings, load_settings, load_temporal_settings
+from starter.deployments import routing_of
 from starter.errors import connection_problem
 from starter.search_attributes import SearchAttributesError, register_search_attributes
 from workflows.delivery import OutstandingDelivery
@@ -49,6 +51,7 @@ from workflows.messages import TASK_QUEUE
 from workflows.onboarding import ResellerOnboarding
 from workflows.plugin import OnboardingPlugin
 
+WORKFLOWS: Final = (ResellerOnboarding, OutstandingDelivery)
 GRACE: Final = timedelta(seconds=20)
 """What activities in flight get to finish in when the worker is told to stop."""
 HTTP_TIMEOUT: Final = timedelta(seconds=5)
@@ -88,7 +91,7 @@ def build_worker(
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[ResellerOnboarding, OutstandingDelivery],
+        workflows=WORKFLOWS,
         activities=[
             records.settle,
             records.store,
@@ -97,6 +100,18 @@ def build_worker(
             emails.send_emails,
         ],
         graceful_shutdown_timeout=GRACE,
+        deployment_config=_deployment_config(settings),
+    )
+
+
+def _deployment_config(settings: Settings) -> WorkerDeploymentConfig | None:
+    """The version this worker is. Runs move on to the newest version: they live longer than any build."""
+    if settings.build_id is None:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(settings.deployment, settings.build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
     )
 
 
@@ -124,7 +139,24 @@ async def running_worker(
         if settings.acpn_api_url is not None:
             access = HttpAcpnAccess(await stack.enter_async_context(_http_client(settings.acpn_api_url)))
         worker = build_worker(client, settings, database, directory, access, task_queue=task_queue)
-        yield await stack.enter_async_context(worker)
+        await stack.enter_async_context(worker)
+        await _warn_unless_promoted(client, settings)
+        yield worker
+
+
+async def _warn_unless_promoted(client: Client, settings: Settings) -> None:
+    """A version that was not promoted waits for work without a word."""
+    if settings.build_id is None:
+        return
+    routing = await routing_of(client, settings.deployment)
+    if settings.build_id in (routing.current, routing.ramping):
+        log.info("Version %s of worker deployment %s", settings.build_id, settings.deployment)
+    else:
+        log.warning(
+            "Version %s of worker deployment %s gets no work until it is promoted:"
+            " run `onboarding deploy promote %s`",
+            *(settings.build_id, settings.deployment, settings.build_id),
+        )
 
 
 def _http_client(base_url: str) -> httpx.AsyncClient:
