@@ -48,7 +48,7 @@ def directory(*accounts: Account) -> AccountFacts:
 
 def set_clocks(requests: tuple[ClockRequest, ...], at: datetime) -> tuple[Clock, ...]:
     """The clocks asked for, by a calendar in which every day is a working day and begins as UTC has it."""
-    return tuple(_clock(request, at) for request in requests)
+    return tuple(_clock(request, request.since or at) for request in requests)
 
 
 def _clock(request: ClockRequest, at: datetime) -> Clock:

@@ -189,6 +189,39 @@ class TestDeadlines:
         assert journey.status.stage == "active"
         assert journey.record.application.access_missing == ()
 
+    def test_an_outage_of_a_moment_is_told_to_nobody(self) -> None:
+        down = AccessOutcome(granted=False, missing=("an answer",), outage=True)
+        journey = journey_to("activating")
+        assert told(journey.wait(down).letters) == []
+        assert told(journey.wait(down).letters) == ["access_delayed", "access_alert"], "but one that lasts is"
+        assert told(journey.wait(down).letters) == []
+
+        short = journey_to("activating")
+        short.wait(down)
+        assert told(short.wait().letters) == ["access_granted"]
+
+    def test_what_is_missing_after_an_outage_is_told(self) -> None:
+        journey = journey_to("activating")
+        journey.wait(AccessOutcome(granted=False, missing=("an answer",), outage=True))
+        missing = AccessOutcome(granted=False, missing=(MISSING,))
+        assert told(journey.wait(missing).letters) == ["access_delayed", "access_alert"]
+        assert told(journey.wait(missing).letters) == []
+
+    def test_the_next_reminder_counts_from_the_day_that_has_just_ended(self) -> None:
+        journey = journey_to("qualified")
+        journey.wait()
+        first = journey.now
+        journey.wait()
+        assert journey.now - first == timedelta(days=3)
+
+    def test_long_after_a_reminder_was_due_the_next_counts_from_now(self) -> None:
+        journey = journey_to("qualified")
+        journey.now += timedelta(days=30)
+        [request] = journey.wait().requests
+        assert request.since is None
+        assert journey.status.due_at
+        assert journey.status.due_at > journey.now + timedelta(days=2)
+
     def test_temporals_own_cancel_ends_every_stage_also_after_signing(self) -> None:
         for stage in STAGES[:10]:
             journey = journey_to(stage)

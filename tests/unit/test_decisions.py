@@ -9,6 +9,7 @@ from workflows import decisions
 from workflows.facts import AccountFacts
 from workflows.letters import Audience, ContractSigned, SheetToConfirm, TermsConfirmed, compose
 from workflows.rules import RefusedError
+from workflows.status import FailedEmail
 
 
 def test_a_refusal_says_who_may_and_what_is_possible() -> None:
@@ -116,6 +117,51 @@ class TestLetters:
     def test_the_last_letter_names_the_accounts_that_have_access(self) -> None:
         mail = journey_to("active").mails[-1].model_dump()
         assert (mail["template"], mail["covered_uids"]) == ("access_granted", ("5000000000000001",))
+
+
+class TestFailedMails:
+    """Whom a mail that can't be delivered is told to; a letter to the lead is only shown."""
+
+    @pytest.mark.parametrize(
+        ("templates", "alerts"),
+        [
+            (["sheet_to_confirm"], ["email_failed"]),
+            (["review_requested"], ["email_to_bd_failed"]),
+            (["review_overdue"], []),
+            (
+                ["review_requested", "sheet_to_confirm", "terms_confirmed"],
+                ["email_failed", "email_to_bd_failed"],
+            ),
+        ],
+    )
+    def test_alerts(self, templates: list[str], alerts: list[str]) -> None:
+        journey = journey_to("qualified")
+        failed = tuple(
+            FailedEmail(key=f"{n}.{name}", template=name, to="a@b.example.com", reason="550", at=journey.now)
+            for n, name in enumerate(templates)
+        )
+
+        decision = decisions.emails_failed(journey.application, failed)
+
+        told = [letter.model_fields["template"].default for letter in decision.letters]
+        assert told == alerts
+        assert decision.application.failed_emails == failed
+        assert decision.application.stage == "qualified"
+
+    def test_one_sent_again_is_not_sent_a_third_time(self) -> None:
+        journey = journey_to("qualified")
+        key = journey.bounce()
+        journey.say("resend_email", key=key)
+        assert journey.say("resend_email", key=key).resends == ()
+
+    def test_a_corrected_contact_holds_until_a_form_is_submitted_again(self) -> None:
+        journey = journey_to("under_review")
+        journey.say("correct_contact", email="ann@acme.example.com")
+        contact = journey.application.recipient
+        assert (contact.name, contact.email) == ("Ann Tan", "ann@acme.example.com")
+        journey.say("withdraw_application")
+        journey.say("submit_application", **journey_to("under_review").said["submit_application"])
+        assert journey.application.recipient.email == "ann.tan@acme.example.com"
 
 
 class TestDirectory:

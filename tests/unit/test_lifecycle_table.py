@@ -333,6 +333,14 @@ def test_status_texts(row: str) -> None:
     assert (status.stage, status.waiting_on, status.status_text) == (stage, waiting_on, text)
 
 
+def test_every_command_says_in_the_web_ui_who_says_what() -> None:
+    described = {step.name: step.description for step in STEPS}
+    assert described["confirm_company"].startswith("Partner: the company information shown is ours")
+    assert all(
+        text.startswith(("Partner", "BD", "A party")) and "``" not in text for text in described.values()
+    )
+
+
 def test_every_stage_has_a_status_text_and_a_clock_row() -> None:
     for table in (STATUS_TEXTS, CLOCKS_ON_ENTERING):
         assert [row.split()[0] for row in table.strip().splitlines()] == list(STAGES)

@@ -32,7 +32,7 @@ Commitment        amount period_months compensation
 CommissionPolicy  code name bands?
 Band              from_amount to_amount? rate_percent
 Discount          product_code percent valid_from? valid_to?
-Deadline          kind due_at calendar? time_zone? days_counted? provisional?
+Deadline          kind due_at calendar? days_counted? provisional? + time_zone?
 Justification     question answer?
 IssuedSheet       revision hash content changes?
 SheetChange       field before? after?

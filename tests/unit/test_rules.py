@@ -38,7 +38,8 @@ class TestEnterprise:
 
         assert refused(journey, kind, **payload) == (
             "enterprise_not_verified",
-            f"Your account has not completed enterprise verification (UID {UID}): complete it by Go to Verify.",
+            f"Your account has not completed enterprise verification (UID {UID}): "
+            "complete it by Go to Verify.",
         )
 
     def test_company_not_confirmed(self) -> None:
@@ -188,7 +189,8 @@ class TestRevisions:
             error, message = refused(journey, kind, **said | stale)
             assert error == "stale_revision"
             assert message == (
-                f"The decision sheet is at {told}: read the current sheet, then send the command for that one."
+                f"The decision sheet is at {told}: "
+                "read the current sheet, then send the command for that one."
             )
 
     def test_a_modification_names_the_revision_only(self) -> None:
