@@ -28,6 +28,8 @@ LETTERS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "email_failed": (("email_failed", BD),),
 }
 """Which e-mails each step has, by the guide (§2.2 to §2.5) and design §4."""
+TOLD_AT_ATTEMPT: Final = 2
+"""The attempt to open access at which an outage that still lasts is told."""
 IN_FLIGHT: Final = 5.0
 """Seconds after the server took a message within which its worker, or the database, may break before the
 ledger has it."""
@@ -49,7 +51,7 @@ class Expected:
 def expected_mails(script: Script, audit: list[Audited]) -> list[Expected]:
     """The e-mails of an applicant's audited transitions, in order."""
     addresses = {PARTNER: contact_of(script), BD: bd_of(script.uid)["email"]}
-    found, delayed = list[Expected](), False
+    found, refused_access = list[Expected](), 0
     for audited in audit:
         if audited.verdict != ACCEPTED:
             continue
@@ -58,8 +60,11 @@ def expected_mails(script: Script, audit: list[Audited]) -> list[Expected]:
             letters = (("contract_signed", PARTNER),)
         if audited.command == "access_check" and audited.to_stage == ACTIVE:
             letters = (("access_granted", PARTNER),)
-        elif audited.command == "access_check" and not delayed:
-            letters, delayed = (("access_delayed", PARTNER), ("access_alert", BD)), True
+        elif audited.command == "access_check":
+            # Nothing but an outage keeps access closed here, and a short one is told to nobody.
+            refused_access += 1
+            if refused_access == TOLD_AT_ATTEMPT:
+                letters = (("access_delayed", PARTNER), ("access_alert", BD))
         found += [
             Expected(f"{audited.sequence}.{template}", template, addresses[who], audited.sequence)
             for template, who in letters
