@@ -52,7 +52,7 @@ diagram: setup ## Draw the lifecycle in README.md anew from the code's tables
 lock: ## Pin the newest versions pyproject.toml allows, with hashes, for every platform
 	@test -x $(BIN)/uv || $(MAKE) --no-print-directory setup
 	@$(COMPILE) --upgrade --group build --output-file requirements.lock
-	@$(COMPILE) --upgrade --group build --group dev --output-file requirements-dev.lock
+	@$(COMPILE) --upgrade --extra embedded --group build --group dev --output-file requirements-dev.lock
 
 replay: setup ## Replay the recorded histories against this code
 	@$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) tests/replay

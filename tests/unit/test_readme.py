@@ -153,7 +153,10 @@ def test_every_dependency_has_its_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     record = next((ROOT / "docs/decisions").glob("0011-*.md")).read_text(encoding="utf-8")
     wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
-    wanted += project["dependency-groups"]["build"]
+    wanted += [
+        *project["dependency-groups"]["build"],
+        *project["project"]["optional-dependencies"]["embedded"],
+    ]
     names = {re.split(r"[\[><=~;! ]", requirement)[0] for requirement in wanted}
     assert set(rows(record)) == names
 
