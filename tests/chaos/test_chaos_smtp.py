@@ -32,7 +32,7 @@ async def served(log: Path, kind: FaultKind | None) -> AsyncIterator[list[int]]:
 
 
 async def send(
-    port: int, message_id: str, to: str = "contact-1@acme.example.com", timeout: float = 30
+    port: int, message_id: str, to: str = "contact-1@acme.example.com", patience: float = 30
 ) -> None:
     message = EmailMessage()
     message["From"] = "onboarding@vendor.example.com"
@@ -40,7 +40,7 @@ async def send(
     message["Message-ID"] = message_id
     message["X-Onboarding-Template"] = "application_received"
     message.set_content("Hello")
-    await aiosmtplib.send(message, hostname=IP, port=port, timeout=timeout)
+    await aiosmtplib.send(message, hostname=IP, port=port, timeout=patience)
 
 
 def told(log: Path) -> list[tuple[MailEvent, bool]]:
@@ -86,7 +86,7 @@ async def test_the_client_does_not_hear_that_it_was_taken(
     log = tmp_path / "mails.jsonl"
     async with served(log, kind) as ports:
         with pytest.raises((aiosmtplib.SMTPException, OSError)):
-            await send(ports[0], "<1@vendor>", timeout=1 if kind is FaultKind.HANG else 30)
+            await send(ports[0], "<1@vendor>", patience=1 if kind is FaultKind.HANG else 30)
     assert told(log) == logged
 
 
