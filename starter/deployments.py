@@ -110,22 +110,20 @@ async def promote(
     build_id: str,
     ramp: float | None = None,
     *,
+    wait: timedelta,
     task_queue: str = TASK_QUEUE,
 ) -> None:
     """Give this version all work, or with ``ramp`` (0 to 100) that percentage of the runs; 0 ends its ramp.
 
-    Returns once it is in force on every task queue.
+    ``wait``: for a worker of this version that is just starting. Returns once it is in force on every task
+    queue.
 
     Raises:
         DeploymentError: no worker of this version polls, or it lacks a task queue of the current one.
     """
-    polls = await _last_polls(client, deployment, task_queue)
     # The server itself would take a version whose last worker stopped a minute ago: everything stood still.
-    if ramp != 0 and not _alive(polls.get(build_id, [])):
-        raise DeploymentError(
-            f"No worker of version {build_id} polls for deployment {deployment}.",
-            f"Start one first: ONBOARDING_BUILD_ID={build_id} python worker.py",
-        )
+    if ramp != 0:
+        await _until_polling(client, deployment, build_id, wait, task_queue)
     service, identity = client.workflow_service, client.service_client.config.identity
     try:
         if ramp is None:
@@ -155,6 +153,23 @@ async def promote(
             "Look at `onboarding deploy status`; start its workers, or promote another version.",
         ) from None
     await _until_in_force(client, deployment)
+
+
+async def _until_polling(
+    client: Client, deployment: str, build_id: str, wait: timedelta, task_queue: str
+) -> None:
+    give_up_at = asyncio.get_running_loop().time() + wait.total_seconds()
+    while True:
+        info = await _info(client, deployment)
+        registered = info and build_id in {v.deployment_version.build_id for v in info.version_summaries}
+        if registered and _alive((await _last_polls(client, deployment, task_queue)).get(build_id, ())):
+            return
+        if asyncio.get_running_loop().time() >= give_up_at:
+            raise DeploymentError(
+                f"No worker of version {build_id} polls for deployment {deployment}.",
+                f"Start one first: ONBOARDING_BUILD_ID={build_id} python worker.py",
+            )
+        await asyncio.sleep(0.1)
 
 
 async def _until_in_force(client: Client, deployment: str) -> None:

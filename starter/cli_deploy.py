@@ -1,0 +1,241 @@
+"""What a release is prepared and rolled out with: replay checks, exported histories, worker versions."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+from temporalio.client import Client
+
+from settings import load_settings, load_temporal_settings
+from starter.cli_runner import FAILED, fail, perform
+from starter.client import connect
+from starter.errors import connection_problem
+from starter.output import print_table, shown
+from starter.session import Session, UnreachableError
+
+if TYPE_CHECKING:
+    from starter.deployments import Deployment
+    from starter.replay_check import Break, Checked, Selection
+
+DEPLOY: Final = "Deploy"
+DIED: Final = "Does the code here start (python worker.py)? Is there enough memory?"
+CLOSED_SINCE: Final = timedelta(days=7)
+
+app: Final = typer.Typer()
+histories: Final = typer.Typer(help="Histories of live applications.", no_args_is_help=True)
+deploy: Final = typer.Typer(help="Worker versions.", no_args_is_help=True)
+app.add_typer(histories, name="histories", rich_help_panel=DEPLOY)
+app.add_typer(deploy, name="deploy", rich_help_panel=DEPLOY)
+
+QueryOption = Annotated[
+    str | None, typer.Option(help="Only runs this Temporal query finds, too.", show_default="all runs")
+]
+LimitOption = Annotated[
+    int, typer.Option(min=1, help="How many runs, spread over all stages; each stage has at least one.")
+]
+SinceOption = Annotated[
+    datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+        help="Of those that have ended, only runs that ended since (UTC).",
+        show_default="7 days ago",
+    ),
+]
+
+
+@asynccontextmanager
+async def _temporal() -> AsyncIterator[Client]:
+    temporal = load_temporal_settings()
+    try:
+        client = await connect(temporal)
+    except RuntimeError as error:
+        raise UnreachableError(f"{temporal.address} ({connection_problem(error)})") from None
+    yield client
+
+
+@app.command("replay-check", rich_help_panel=DEPLOY, epilog="Example: onboarding replay-check --limit 500")
+def replay_check(
+    ctx: typer.Context, query: QueryOption = None, limit: LimitOption = 200, since: SinceOption = None
+) -> None:
+    """Replay live applications against the code here; exit code 1 if any breaks. The step before a deploy."""
+
+    async def action(session: Session) -> None:
+        # The workflow and its sandbox; the other commands start faster without.
+        from starter.replay_check import ReplayDiedError, check, pick
+
+        async with _temporal() as client:
+            groups = await pick(client, _selection(query, limit, since))
+            with _progress(session, "Replaying", sum(len(group.picked) for group in groups)) as advance:
+                try:
+                    checked = await check(client, groups, advance)
+                except ReplayDiedError as error:
+                    fail(str(error), DIED)
+        _print_check(session, checked)
+        if checked.breaks:
+            raise typer.Exit(FAILED)
+
+    perform(ctx, action)
+
+
+@histories.command(epilog="Example: onboarding histories export --anonymise histories/ --limit 40")
+def export(
+    ctx: typer.Context,
+    anonymise: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder to write to.", file_okay=False, writable=True)
+    ],
+    query: QueryOption = None,
+    limit: LimitOption = 40,
+    since: SinceOption = None,
+) -> None:
+    """Save histories of live applications, personal data replaced, so that they still replay."""
+    anonymise.mkdir(parents=True, exist_ok=True)
+
+    async def action(session: Session) -> None:
+        from starter import replay_check
+
+        async with _temporal() as client:
+            groups = await replay_check.pick(client, _selection(query, limit, since))
+            with _progress(session, "Exporting", sum(len(group.picked) for group in groups)) as advance:
+                try:
+                    exported = await replay_check.export(client, groups, anonymise, advance)
+                except replay_check.ReplayDiedError as error:
+                    fail(str(error), DIED)
+        session.console.print(f"{len(exported.files)} histories written to {anonymise}", soft_wrap=True)
+        if exported.refused:
+            _print_breaks(session, exported.refused)
+            fail(
+                f"{len(exported.refused)} histories were not kept: they don't replay without their data.",
+                "Does the code here replay the originals? onboarding replay-check",
+            )
+
+    perform(ctx, action)
+
+
+@deploy.command(epilog="Example: onboarding deploy promote 082b6bb --ramp 10")
+def promote(
+    ctx: typer.Context,
+    build: Annotated[str, typer.Argument(help="Build ID (ONBOARDING_BUILD_ID) of workers that run.")],
+    ramp: Annotated[
+        float | None,
+        typer.Option(min=0, max=100, help="Only this percentage of the runs; 0 takes them back."),
+    ] = None,
+    wait: Annotated[
+        int, typer.Option(min=0, help="Seconds to wait for a worker of this version that is starting.")
+    ] = 30,
+) -> None:
+    """Give this worker version all work, running applications included; without promotion it gets none."""
+
+    async def action(session: Session) -> None:
+        from starter import deployments
+
+        name = load_settings().deployment
+        async with _temporal() as client:
+            try:
+                await deployments.promote(client, name, build, ramp, wait=timedelta(seconds=wait))
+            except deployments.DeploymentError as error:
+                fail(str(error), error.remedy)
+            _print_deployment(session, await deployments.describe(client, name))
+
+    perform(ctx, action)
+
+
+@deploy.command(epilog="Example: onboarding deploy status")
+def status(ctx: typer.Context) -> None:
+    """Show which worker version gets the work, which poll, and where open runs are; 1 if any stand still."""
+
+    async def action(session: Session) -> None:
+        from starter import deployments
+
+        async with _temporal() as client:
+            deployment = await deployments.describe(client, load_settings().deployment)
+        _print_deployment(session, deployment)
+        if deployment.warnings:
+            raise typer.Exit(FAILED)
+
+    perform(ctx, action)
+
+
+def _selection(query: str | None, limit: int, since: datetime | None) -> "Selection":
+    from starter.replay_check import Selection
+
+    closed_since = since.replace(tzinfo=UTC) if since else datetime.now(UTC) - CLOSED_SINCE
+    return Selection(limit=limit, closed_since=closed_since, query=query)
+
+
+@contextmanager
+def _progress(session: Session, what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar on a terminal; to a pipe, nothing."""
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = session.console
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda: progress.advance(task)
+
+
+def _print_check(session: Session, checked: "Checked") -> None:
+    console = session.console
+    print_table(
+        console,
+        ("Stage", "Runs", "Replayed", "Broken"),
+        [
+            (
+                Text(group.name),
+                Text(str(group.found)),
+                Text(str(len(group.picked))),
+                Text(str(broken := checked.broken(group)), style="bold red" if broken else "green"),
+            )
+            for group in checked.groups
+        ],
+    )
+    for run in checked.gone:
+        console.print(Text(f"Removed by the server meanwhile: {run.workflow_id} {run.run_id}"))
+    _print_breaks(session, checked.breaks)
+    replayed = sum(len(group.picked) for group in checked.groups) - len(checked.gone)
+    if not checked.groups:
+        console.print("No applications found: there is nothing this code could break.")
+    elif checked.breaks:
+        fail(f"{len(checked.breaks)} of {replayed} runs break under this code: don't deploy it.")
+    else:
+        console.print(Text(f"All {replayed} runs replay: this code can take them over.", style="green"))
+
+
+def _print_breaks(session: Session, breaks: "tuple[Break, ...]") -> None:
+    from starter.replay_check import REMEDY
+
+    for found in breaks:
+        run = found.run
+        state = "open" if run.running else "closed"
+        lines = {
+            "broken": f"{run.workflow_id} run {run.run_id} ({run.group}, {state})",
+            "history": found.event and f"event {found.event}",
+            "this code": found.problem,
+        }
+        for name, value in lines.items():
+            if value:
+                session.console.print(Text(f"{name}: {shown(value)}"), soft_wrap=True)
+    if breaks:
+        session.console.print(Text(REMEDY), soft_wrap=True)
+
+
+def _print_deployment(session: Session, deployment: "Deployment") -> None:
+    print_table(
+        session.console,
+        ("Version", "Gets work", "Pollers", "Last poll", "Open runs"),
+        [
+            (
+                Text(each.name),
+                Text(each.role or "–"),
+                Text(str(each.pollers)),
+                Text(shown(each.last_poll)),
+                Text(str(each.open_runs)),
+            )
+            for each in deployment.versions
+        ],
+    )
+    for warning in deployment.warnings:
+        session.console.print(Text(f"Warning: {warning}", style="bold red"), soft_wrap=True)

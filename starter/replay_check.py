@@ -1,0 +1,294 @@
+"""Before a deploy: does the code here replay what applications on a live server have done so far?
+
+Applications are picked stage by stage, so that every stage there is gets replayed, and within a stage from
+the newest to the oldest, whose histories older code wrote.
+"""
+
+import asyncio
+import json
+import multiprocessing
+import os
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import History
+from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowHistory
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import Replayer
+
+from starter.anonymise import Anonymiser
+from worker import WORKFLOWS
+from workflows.messages import WORKFLOW_TYPE, Stage
+from workflows.plugin import OnboardingPlugin
+from workflows.search_attributes import STAGE
+from workflows.values import instant_text
+
+NO_STAGE_YET: Final = "no stage yet"
+DELIVERY: Final = "outstanding delivery"
+WORTH_A_PROCESS: Final = 20
+"""A process takes as long to start as it does to replay so many runs."""
+REMEDY: Final = (
+    "If the change is meant, keep the old way for runs that have begun: name a patch in workflows/patches.py"
+    " and branch on it where the code differs. If it is not, take it back."
+)
+_EVENT: Final = re.compile(r"HistoryEvent\(id: (\d+)")
+_NONDETERMINISM: Final = re.compile(r"^.*?Nondeterminism error: ", re.DOTALL)
+
+
+class ReplayDiedError(Exception):
+    """A process that replayed has died: this says nothing about any history."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which runs are looked at: all that run, and those closed since ``closed_since``.
+
+    ``query`` narrows them down (a Temporal visibility query). At most ``limit`` runs are picked, but at
+    least one of every stage there is.
+    """
+
+    limit: int
+    closed_since: datetime
+    query: str | None = None
+
+    def of(self, group: str) -> str:
+        """The visibility query for the runs of one of `groups`."""
+        terms = [
+            _GROUPS[group],
+            f"(ExecutionStatus = 'Running' OR CloseTime >= '{instant_text(self.closed_since)}')",
+        ]
+        if self.query:
+            terms.append(f"({self.query})")
+        return " AND ".join(terms)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run picked, and the group (the stage) it stands for."""
+
+    group: str
+    workflow_id: str
+    run_id: str
+    running: bool
+
+
+@dataclass(frozen=True)
+class Break:
+    """A run the code here can't go on with: what it did instead, and the event of the history it met."""
+
+    run: Run
+    problem: str
+    event: str | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """A stage, how many runs there are in it, and those picked."""
+
+    name: str
+    found: int
+    picked: tuple[Run, ...]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a replay check found. ``gone`` are runs the server removed meanwhile."""
+
+    groups: tuple[Group, ...]
+    breaks: tuple[Break, ...]
+    gone: tuple[Run, ...] = ()
+
+    def broken(self, group: Group) -> int:
+        """How many runs of a group broke."""
+        return sum(found.run.group == group.name for found in self.breaks)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export wrote, and the runs it refused to keep because they don't replay without their data."""
+
+    files: tuple[Path, ...]
+    refused: tuple[Break, ...]
+
+
+_GROUPS: Final = {
+    **{stage.value: f"WorkflowType = '{WORKFLOW_TYPE}' AND {STAGE.name} = '{stage}'" for stage in Stage},
+    NO_STAGE_YET: f"WorkflowType = '{WORKFLOW_TYPE}' AND {STAGE.name} IS NULL",
+    DELIVERY: "WorkflowType = 'OutstandingDelivery'",
+}
+
+
+async def pick(client: Client, selection: Selection) -> tuple[Group, ...]:
+    """The groups that have runs, with runs picked evenly from each, the newest and the oldest among them.
+
+    Raises:
+        RPCError: the server refuses the query (INVALID_ARGUMENT), or can't be asked.
+    """
+    counted = await asyncio.gather(*(client.count_workflows(selection.of(group)) for group in _GROUPS))
+    found = {group: count.count for group, count in zip(_GROUPS, counted, strict=True) if count.count}
+    quotas = _quotas(found, selection.limit)
+    groups = [
+        Group(group, found[group], await _spread(client, selection, group, found[group], quotas[group]))
+        for group in found
+    ]
+    return tuple(groups)
+
+
+def _quotas(found: dict[str, int], limit: int) -> dict[str, int]:
+    """One of each, then one more of each that has more, until the limit is reached."""
+    quotas = dict.fromkeys(found, 1)
+    left = limit - len(found)
+    while left > 0 and (growing := [group for group in found if quotas[group] < found[group]]):
+        for group in growing[:left]:
+            quotas[group] += 1
+        left -= len(growing)
+    return quotas
+
+
+async def _spread(
+    client: Client, selection: Selection, group: str, found: int, quota: int
+) -> tuple[Run, ...]:
+    """As many runs as the quota, at even distances in the list, which begins with the newest."""
+    last = max(quota - 1, 1)
+    wanted = {number * (found - 1) // last for number in range(quota)}
+    picked, place = [], 0
+    async for execution in client.list_workflows(selection.of(group)):
+        if place in wanted:
+            picked.append(_run(group, execution))
+        place += 1
+    return tuple(picked)
+
+
+def _run(group: str, execution: WorkflowExecution) -> Run:
+    running = execution.status is WorkflowExecutionStatus.RUNNING
+    return Run(group, execution.id, execution.run_id, running)
+
+
+async def check(client: Client, groups: Sequence[Group], advance: Callable[[], None]) -> Checked:
+    """Replay every run picked against the code here, several processes at a time.
+
+    ``advance`` is called after each. Only the histories being replayed are held in memory.
+
+    Raises:
+        ReplayDiedError: a process died, of a lack of memory perhaps.
+        RPCError: the server can't be asked.
+    """
+    breaks: list[Break] = []
+    gone: list[Run] = []
+    runs = [run for group in groups for run in group.picked]
+    processes = min(os.cpu_count() or 1, 1 + len(runs) // WORTH_A_PROCESS)
+    with _replaying(processes) as pool:
+
+        async def one(run: Run) -> None:
+            history = await _history(client, run)
+            if history is None:
+                gone.append(run)
+            elif found := await _replayed(pool, run, history):
+                breaks.append(found)
+            advance()
+
+        await _each(runs, 2 * processes, one)
+    return Checked(tuple(groups), tuple(breaks), tuple(gone))
+
+
+async def export(
+    client: Client, groups: Sequence[Group], folder: Path, advance: Callable[[], None]
+) -> Exported:
+    """Write every run picked into a folder, without personal data; what then does not replay is not kept.
+
+    Files are named by stage and number; those in the folder stay as they are. Raises as `check` does.
+    """
+    anonymiser = Anonymiser()
+    files: list[Path] = []
+    refused: list[Break] = []
+    with _replaying(1) as pool:
+        for run in (run for group in groups for run in group.picked):
+            history = await _history(client, run)
+            if history is not None:
+                stand_in = anonymiser.history(history)
+                found = await _replayed(pool, run, stand_in)
+                if found:
+                    refused.append(found)
+                else:
+                    files.append(_write(folder, run.group, stand_in))
+            advance()
+    return Exported(tuple(files), tuple(refused))
+
+
+def _write(folder: Path, group: str, history: WorkflowHistory) -> Path:
+    name = group.replace(" ", "_")
+    number = 1
+    while (path := folder / f"{name}-{number:03}.json").exists():
+        number += 1
+    path.write_text(_lines(history), encoding="utf-8")
+    return path
+
+
+def _lines(history: WorkflowHistory) -> str:
+    """As ``temporal workflow show -o json`` has it, but one event a line: a diff shows which changed."""
+    events = ",\n".join(
+        json.dumps(event, separators=(",", ":")) for event in json.loads(history.to_json())["events"]
+    )
+    return f'{{"events":[\n{events}\n]}}\n'
+
+
+async def _history(client: Client, run: Run) -> WorkflowHistory | None:
+    handle = client.get_workflow_handle(run.workflow_id, run_id=run.run_id)
+    try:
+        return await handle.fetch_history()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+
+
+async def _each(runs: Iterable[Run], at_a_time: int, action: Callable[[Run], Awaitable[None]]) -> None:
+    waiting = iter(runs)
+
+    async def lane() -> None:
+        for run in waiting:
+            await action(run)
+
+    # Not a TaskGroup: the console script tells what an error means, and knows no group of them.
+    await asyncio.gather(*(lane() for _ in range(at_a_time)))
+
+
+@contextmanager
+def _replaying(processes: int) -> Iterator[Executor]:
+    # Spawned: a fork would copy the threads of Temporal's core in the middle of whatever they do.
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(processes, mp_context=context) as pool:
+            yield pool
+    except BrokenProcessPool as error:
+        raise ReplayDiedError("A process that replayed died; what it said stands above.") from error
+
+
+async def _replayed(pool: Executor, run: Run, history: WorkflowHistory) -> Break | None:
+    events = History(events=history.events).SerializeToString()
+    failure = await asyncio.get_running_loop().run_in_executor(pool, _replay, history.workflow_id, events)
+    if failure is None:
+        return None
+    number = _EVENT.search(failure)
+    event = next((event for event in history.events if number and event.event_id == int(number[1])), None)
+    name = event and EventType.Name(event.event_type).removeprefix("EVENT_TYPE_").lower()
+    return Break(run, _NONDETERMINISM.sub("", failure), f"{event.event_id} {name}" if event else None)
+
+
+def _replay(workflow_id: str, events: bytes) -> str | None:
+    """What a replay failed with; in a process of the pool."""
+    return asyncio.run(_failure(WorkflowHistory(workflow_id, History.FromString(events).events)))
+
+
+async def _failure(history: WorkflowHistory) -> str | None:
+    replayer = Replayer(workflows=WORKFLOWS, plugins=[OnboardingPlugin()])
+    result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
+    return None if result.replay_failure is None else str(result.replay_failure)

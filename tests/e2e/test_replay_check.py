@@ -1,0 +1,261 @@
+"""`onboarding replay-check` and `histories export` against live applications in many stages."""
+
+import asyncio
+import json
+import os
+import sys
+from base64 import b64decode
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from temporalio import workflow
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from starter.dev_server import TIME_SKIPPING_DYNAMIC_CONFIG, dynamic_config_arguments, temporal_executable
+from tests import payloads
+from tests.replay.corpus import parse, replay
+from tests.rig import Applicant, Service, serve
+from tests.temporal_env import SEARCH_ATTRIBUTES, TIME_SKIPPING, unique
+from workflows.messages import WORKFLOW_TYPE, Stage, workflow_id
+from workflows.plugin import OnboardingPlugin
+from workflows.search_attributes import STAGE
+
+ONBOARDING = Path(sys.executable).with_name("onboarding")
+PERSONAL = {
+    "legal_name": "Walnut & Söhne Pte. Ltd.",
+    "registration_number": "201988776Q",
+    "address": "77 Cuppage Road\nSingapore 229467",
+    "website": "https://walnut.example.org/about",
+    "contact": {
+        "name": "Wilhelmina Tan",
+        "title": "Head of Alliances",
+        "email": "wilhelmina.tan@walnut.example.org",
+        "phone": "+65 6123 4567",
+    },
+    "qualification": "Seventeen engineers, 云计算合作伙伴, and a letter from Mr Lim.",
+}
+TEXTS = {
+    "reason": "Our registered office moved to Jurong",
+    "question": "Who is Mr Lim, and why does he vouch for you?",
+    "answer": "Mr Lim is our auditor since 2011",
+    "note": "Called Wilhelmina on her mobile, 9123 9999",
+    "description": "The credit line Wilhelmina agreed on is 70,000",
+    "explanation": "Mr Lim says he has never heard of Walnut",
+    "document_ref": "DMS-2026-000417-walnut",
+    "signer": "Wilhelmina Tan-Lopez",
+}
+
+
+@workflow.defn(name=WORKFLOW_TYPE)
+class OlderOnboarding:
+    """What an older release might have done: it waits before it looks anything up."""
+
+    @workflow.run
+    async def run(self, joined: Any) -> None:
+        workflow.upsert_search_attributes([STAGE.value_set(Stage.QUALIFIED)])
+        await workflow.sleep(timedelta(days=1))
+
+
+@dataclass
+class Live:
+    """A server with applications, and the stage each is in."""
+
+    env: WorkflowEnvironment
+    applicants: dict[Stage, Applicant]
+
+    def query(self) -> str:
+        """Finds these applications only."""
+        ids = ", ".join(f"'{applicant.handle.id}'" for applicant in self.applicants.values())
+        return f"WorkflowId IN ({ids})"
+
+    async def onboarding(self, *arguments: str) -> tuple[int, str]:
+        """Exit code and output of the console script."""
+        inherited = {n: v for n, v in os.environ.items() if not n.startswith(("ONBOARDING_", "TEMPORAL_"))}
+        process = await asyncio.create_subprocess_exec(
+            *(str(ONBOARDING), *arguments),
+            env=inherited | {"TEMPORAL_ADDRESS": self.env.client.service_client.config.target_host},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, output.decode()
+
+
+async def _rejected(applicant: Applicant) -> None:
+    await applicant.to_review(**PERSONAL)
+    await applicant.signal("withdraw_application", reason=TEXTS["reason"])
+    await applicant.signal("submit_application", application=payloads.form(applicant.uid, **PERSONAL))
+    await applicant.signal("request_justification", question=TEXTS["question"])
+    await applicant.update("provide_justification", answer=TEXTS["answer"])
+    await applicant.signal("reject_application", reason_code="REF-7", explanation=TEXTS["explanation"])
+
+
+async def _signed(applicant: Applicant) -> None:
+    await applicant.to_review(**PERSONAL)
+    await applicant.signal("approve_application", form_revision=1)
+    await applicant.signal("issue_decision_sheet", sheet=payloads.sheet(start="2199-01-01"))
+    await applicant.signal("modify_terms", sheet_revision=1, description=TEXTS["description"])
+    await applicant.signal("issue_decision_sheet", sheet=payloads.sheet(start="2199-01-01", ecs="11"))
+    confirming = {"command_id": "confirm-by-wilhelmina", **await applicant.named_sheet()}
+    await applicant.signal("confirm_terms", **confirming)
+    await applicant.signal("confirm_terms", **confirming)
+    await applicant.signal("record_contact", note=TEXTS["note"])
+    await applicant.sign("partner", signer_name=TEXTS["signer"], document_ref=TEXTS["document_ref"])
+    await applicant.handle.signal("confirm_terms", {"wilhelmina.tan@walnut.example.org": 20_198_877_600})
+    await applicant.sign("vendor")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def live(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Live]:
+    """A server of its own: two workers on one task queue would take each other's work."""
+    async with (
+        await WorkflowEnvironment.start_time_skipping_v2(
+            ts_config=TIME_SKIPPING,
+            plugins=[OnboardingPlugin()],
+            search_attributes=SEARCH_ATTRIBUTES,
+            dev_server_existing_path=str(temporal_executable()),
+            dev_server_extra_args=dynamic_config_arguments(TIME_SKIPPING_DYNAMIC_CONFIG),
+            dev_server_startup_timeout=timedelta(seconds=60),
+        ) as env,
+        serve(env, tmp_path_factory.mktemp("service")) as service,
+    ):
+        applicants = {stage: await _applicant(service) for stage in (Stage.DRAFTING, *_WAYS)}
+        for stage, way in _WAYS.items():
+            await way(applicants[stage])
+            assert (await applicants[stage].settled()).stage is stage
+        yield Live(env, applicants)
+
+
+async def _applicant(service: Service) -> Applicant:
+    applicant = await service.applicant(start=False)
+    enterprise = {name: PERSONAL[name] for name in ("legal_name", "registration_number")}
+    await service.account(applicant.uid, enterprise=enterprise)
+    await applicant.join()
+    return applicant
+
+
+_WAYS = {Stage.REJECTED: _rejected, Stage.SIGNED: _signed}
+
+
+async def test_every_stage_is_replayed(live: Live) -> None:
+    code, output = await live.onboarding("replay-check", "--limit", "1", "--query", live.query())
+    assert code == 0, output
+    lines = [line.split("\t") for line in output.splitlines()]
+    assert [line for line in lines if len(line) == 4] == [
+        [stage.value, "1", "1", "0"] for stage in (Stage.DRAFTING, Stage.SIGNED, Stage.REJECTED)
+    ]
+    assert "All 3 runs replay" in output
+
+
+async def test_what_ended_earlier_is_left_out(live: Live) -> None:
+    code, output = await live.onboarding("replay-check", "--since", "2190-01-01", "--query", live.query())
+    assert code == 0
+    assert "All 2 runs replay" in output
+
+
+async def test_a_history_other_code_wrote_breaks_with_its_event_and_a_remedy(live: Live) -> None:
+    client, queue, name = live.env.client, unique("older"), workflow_id(str(uuid4().int)[:16])
+    async with Worker(client, task_queue=queue, workflows=[OlderOnboarding]):
+        with live.env.with_time_skipping_disabled():
+            handle = await client.start_workflow(WORKFLOW_TYPE, payloads.join("1"), id=name, task_queue=queue)
+        query = f"WorkflowId = '{name}' AND {STAGE.name} = 'qualified'"
+        while not (await client.count_workflows(query)).count:  # noqa: ASYNC110 - visibility tells nobody
+            await asyncio.sleep(0.05)
+    code, output = await live.onboarding("replay-check", "--query", f"WorkflowId = '{name}'")
+    await handle.terminate()
+    assert code == 1
+    assert "qualified\t1\t1\t1" in output
+    assert f"broken: {name} run {handle.result_run_id} (qualified, open)" in output
+    assert "history: event 5 upsert_workflow_search_attributes" in output
+    assert "this code: " in output
+    assert "workflows/patches.py" in output
+    assert "Traceback" not in output
+
+
+async def test_a_query_the_server_refuses_is_told(live: Live) -> None:
+    code, output = await live.onboarding("replay-check", "--query", "NoSuchAttribute = 1")
+    assert code == 1
+    assert "NoSuchAttribute" in output
+    assert "Traceback" not in output
+
+
+def test_nothing_is_picked_beyond_what_there_is() -> None:
+    from starter.replay_check import _quotas
+
+    assert _quotas({"a": 1, "b": 10, "c": 3}, 9) == {"a": 1, "b": 5, "c": 3}
+    assert _quotas({"a": 5, "b": 10}, 1) == {"a": 1, "b": 1}
+    assert _quotas({}, 5) == {}
+
+
+async def test_exported_histories_hold_nothing_personal_and_replay(live: Live, tmp_path: Path) -> None:
+    code, output = await live.onboarding(
+        "histories", "export", "--anonymise", str(tmp_path), "--query", live.query()
+    )
+    assert code == 0, output
+    files = _files(tmp_path)
+    assert [file.name for file in files] == ["drafting-001.json", "rejected-001.json", "signed-001.json"]
+    texts = set(_strings([PERSONAL, TEXTS, payloads.CONTACT, payloads.BD, payloads.BD_LEAD]))
+    texts |= {applicant.uid for applicant in live.applicants.values()}
+    texts |= {str(applicant.handle.first_execution_run_id) for applicant in live.applicants.values()}
+    texts |= {"Ann Tan", "join@acme.example.com", "confirm-by-wilhelmina", "20198877600", "partner-1"}
+    words = {word for text in texts for word in text.split() if not word.islower()}
+    # The contract's time zone is kept.
+    words.discard("Singapore")
+    # Shorter ones turn up by chance among so many random letters.
+    personal = {text for text in texts | words if len(text) > 5}
+    for file in files:
+        document = file.read_text(encoding="utf-8")
+        seen = "\n".join([document, *_decoded(json.loads(document))]).casefold()
+        assert [text for text in sorted(personal) if text.casefold() in seen] == []
+        replayed = await replay(parse(document))
+        assert replayed.failure is None
+        stage = next(ask.to_stage for ask in reversed(replayed.trail) if ask.to_stage)
+        assert file.name == f"{stage}-001.json"
+
+
+async def test_a_second_export_leaves_the_first_alone(live: Live, tmp_path: Path) -> None:
+    query = f"WorkflowId = '{live.applicants[Stage.DRAFTING].handle.id}'"
+    for _ in range(2):
+        await live.onboarding("histories", "export", "--anonymise", str(tmp_path), "--query", query)
+    first, second = (file.read_text() for file in _files(tmp_path))
+    assert first != second
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir())
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _strings(part)
+
+
+def _decoded(document: Any) -> Iterator[str]:
+    """Every payload, both as it stands and with its JSON escapes undone."""
+    if isinstance(document, dict):
+        if isinstance(document.get("data"), str):
+            text = b64decode(document["data"]).decode("utf-8", "replace")
+            yield text
+            yield from _strings_in(text)
+        for part in document.values():
+            yield from _decoded(part)
+    elif isinstance(document, list):
+        for part in document:
+            yield from _decoded(part)
+
+
+def _strings_in(text: str) -> Iterator[str]:
+    try:
+        yield from _strings(json.loads(text))
+    except ValueError:
+        return
