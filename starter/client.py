@@ -1,7 +1,8 @@
 """The typed client of the onboarding service; the only place that touches workflow handles."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any, Final, Self
 from uuid import uuid4
@@ -50,6 +51,7 @@ from workflows.values import Contract, Instant
 
 ANSWER_WITHIN: Final = timedelta(seconds=30)
 _PAUSE_BETWEEN_TRIES: Final = timedelta(milliseconds=200)
+_LONGEST_PAUSE: Final = timedelta(seconds=2)
 _PASSING: Final = frozenset(
     {
         RPCStatusCode.UNAVAILABLE,
@@ -203,6 +205,7 @@ class OnboardingClient(Commands):
         try:
             async with asyncio.timeout(self._answer_within.total_seconds()):
                 update_id = command.command_id
+                pauses = _pauses()
                 while True:
                     try:
                         answer: Status = await handle.execute_update(
@@ -220,7 +223,7 @@ class OnboardingClient(Commands):
                             raise self._refusal(cause) from None
                     except RPCError as error:
                         await self._may_pass(error, uid, handle)
-                    await asyncio.sleep(_PAUSE_BETWEEN_TRIES.total_seconds())
+                    await asyncio.sleep(next(pauses))
         # The SDK reports a cancellation of its call, the timeout's included, as an error of its own.
         except (TimeoutError, RPCTimeoutOrCancelledError):
             raise self._no_answer(f"{command.kind} (command ID {command.command_id})") from None
@@ -310,6 +313,17 @@ class OnboardingClient(Commands):
 
     def _error(self, error: ErrorType, message: str) -> OnboardingError:
         return OnboardingError(error, message, verify_url=self._verify_url)
+
+
+def _pauses() -> Iterator[float]:
+    """Seconds between tries: doubling up to two, and never two callers in step.
+
+    A run takes ten updates at a time; callers that all come back at once would keep it from finishing any.
+    """
+    pause = _PAUSE_BETWEEN_TRIES.total_seconds()
+    while True:
+        yield pause * random.uniform(0.5, 1.5)  # noqa: S311 - spreads callers in time, guards nothing
+        pause = min(2 * pause, _LONGEST_PAUSE.total_seconds())
 
 
 def _listed(execution: WorkflowExecution) -> Listed:
