@@ -7,7 +7,7 @@ BRANCH_FLOOR ?= 95
 BIN := .venv/bin
 STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet
 
 .DEFAULT_GOAL := help
@@ -51,8 +51,9 @@ diagram: setup ## Draw the lifecycle in README.md anew from the code's tables
 
 lock: ## Pin the newest versions pyproject.toml allows, with hashes, for every platform
 	@test -x $(BIN)/uv || $(MAKE) --no-print-directory setup
-	@$(COMPILE) --upgrade --group build --output-file requirements.lock
-	@$(COMPILE) --upgrade --extra embedded --group build --group dev --output-file requirements-dev.lock
+	@$(COMPILE) --upgrade pyproject.toml --group build --output-file requirements.lock
+	@$(COMPILE) --upgrade pyproject.toml --extra embedded --group build --group dev --output-file requirements-dev.lock
+	@$(COMPILE) --upgrade --group ui --constraint requirements-dev.lock --output-file requirements-ui.lock
 
 replay: setup ## Replay the recorded histories against this code
 	@$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) tests/replay
