@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import logging
 import shutil
 import signal
 import tempfile
@@ -16,6 +15,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from temporalio.runtime import Runtime, TelemetryConfig
 
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
@@ -29,8 +29,8 @@ from bench.chaos.plan import MEANING, FaultKind, Plan, Script, plan
 from bench.chaos.report import Report, report, show
 from bench.chaos.services import running
 from settings import TemporalSettings
+from starter.client import connect
 from tests import payloads
-from worker import connect_when_up, log_plainly
 from workflows.facts import Account
 
 FAULT_SHARE: Final = 0.6
@@ -68,7 +68,7 @@ def main(
         str, typer.Option(help="Names separated by commas, 'all' or 'none'; -NAME leaves one out.")
     ] = "all",
     workers: Annotated[int, typer.Option(help="Worker processes.")] = 2,
-    output: Annotated[Path, typer.Option(help="The report as JSON.")] = Path("chaos.json"),
+    output: Annotated[Path, typer.Option(help="The report as JSON.")] = Path("build/chaos.json"),
     keep: Annotated[bool, typer.Option(help="Keep the folder with logs and evidence.")] = False,
 ) -> None:
     """Push applicants through the process while everything breaks, then look for what was lost or doubled."""
@@ -90,6 +90,7 @@ def main(
         else:
             shutil.rmtree(folder, ignore_errors=True)
     show(result, console)
+    output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
     console.print(f"Report: {output}")
     # The SDK's threads may still be at work, and a process ending under them aborts (sdk-python #300).
@@ -108,10 +109,11 @@ async def _interruptible(run: Coroutine[Any, Any, Report]) -> Report:
 
 async def _run(folder: Path, planned: Plan, limit: float, concurrency: int, console: Console) -> Report:
     sendings: list[Sending] = []
-    log_plainly(logging.FileHandler(folder / "driver.log", encoding="utf-8"))
+    # That the server is away is what we are here for: the SDK need not say so.
+    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=None)))
     at = datetime.now(UTC)
     async with running(folder, planned) as services:
-        client = await connect_when_up(
+        client = await connect(
             TemporalSettings(
                 services.temporal.address,
                 services.temporal.namespace,
