@@ -1,11 +1,16 @@
 """Handing messages to an SMTP server, and telling what will never work from what may work later."""
 
+import asyncio
 import ipaddress
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
-from urllib.parse import unquote, urlsplit
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
 
@@ -14,6 +19,12 @@ _AUTHENTICATION_CODES: Final = frozenset({530, 534, 535, 538})
 """RFC 4954 §6: about how we log in, whichever command they answer."""
 _MESSAGE_TOO_BIG: Final = 552
 """RFC 1870 §6.1: given to MAIL FROM, but about the message."""
+_CLOSING: Final = 421
+"""RFC 5321 §3.8: the server closes the connection; it may answer any command."""
+_OPTIONS: Final = frozenset({"tls", "ca"})
+IDLE: Final = timedelta(seconds=30)
+"""How long a connection waits for the next batch. Servers wait minutes (RFC 5321 §4.5.3.2.7)."""
+_MOST_IDLE: Final = 4
 
 
 class PermanentDeliveryError(Exception):
@@ -28,19 +39,36 @@ class TemporaryDeliveryError(Exception):
     """Not accepted now: the server is away or busy, or our own settings have to be put right."""
 
 
+class Tls(StrEnum):
+    """How a conversation is encrypted; wherever it is, the server's certificate is verified."""
+
+    IMPLICIT = "implicit"
+    """From the first byte (RFC 8314 §3.3)."""
+    REQUIRED = "required"
+    """By STARTTLS (RFC 3207); a server without it gets no mail."""
+    OFFERED = "offered"
+    """By STARTTLS where the server offers it: within this machine."""
+    NONE = "none"
+    """Not at all, because the URL says so."""
+
+
 @dataclass(frozen=True)
 class SmtpAddress:
-    """Where the server is and who logs in, taken from ``ONBOARDING_SMTP_URL``."""
+    """Where the server is, who logs in and how it is encrypted, taken from ``ONBOARDING_SMTP_URL``."""
 
     host: str
     port: int
-    implicit_tls: bool
+    tls: Tls
+    ca: Path | None
     username: str | None
     password: str | None
 
     @classmethod
     def from_url(cls, url: str) -> "SmtpAddress":
-        """Read ``smtp://`` or ``smtps://[user:password@]host[:port]``; user and password are percent-decoded.
+        """Read ``smtp://`` or ``smtps://[user:password@]host[:port][?ca=FILE][&tls=none]``.
+
+        User and password are percent-decoded. ``ca``: certificates of the authorities to trust instead of the
+        system's. ``tls=none``: plain text to another machine, too, for which there can be no password.
 
         Raises ValueError that names the variable and what is wrong, never the URL, which holds a password.
         """
@@ -49,47 +77,80 @@ class SmtpAddress:
             port = parts.port
         except ValueError:
             # The cause would quote the URL, password included, when a "/" in it is not percent-encoded.
-            raise ValueError("ONBOARDING_SMTP_URL: host or port can't be read") from None
+            raise _wrong("host or port can't be read") from None
         if parts.scheme not in _DEFAULT_PORTS:
-            raise ValueError("ONBOARDING_SMTP_URL: must begin with smtp:// or smtps://")
+            raise _wrong("must begin with smtp:// or smtps://")
         if not parts.hostname:
-            raise ValueError("ONBOARDING_SMTP_URL: names no host")
-        if parts.path not in {"", "/"} or parts.query or parts.fragment:
-            raise ValueError("ONBOARDING_SMTP_URL: nothing may follow host and port")
+            raise _wrong("names no host")
+        if parts.path not in {"", "/"} or parts.fragment:
+            raise _wrong("nothing but ?tls=none or ?ca=FILE may follow host and port")
         if bool(parts.username) != bool(parts.password):
-            raise ValueError("ONBOARDING_SMTP_URL: user and password belong together")
-        return cls(
+            raise _wrong("user and password belong together")
+        options = _options(parts.query)
+        address = cls(
             host=parts.hostname,
             port=_DEFAULT_PORTS[parts.scheme] if port is None else port,
-            implicit_tls=parts.scheme == "smtps",
+            tls=_tls(parts.scheme, parts.hostname, options.get("tls")),
+            ca=Path(options["ca"]) if "ca" in options else None,
             username=unquote(parts.username) if parts.username else None,
             password=unquote(parts.password) if parts.password else None,
         )
+        if address.tls is Tls.NONE:
+            if address.username is not None and not _is_loopback(address.host):
+                raise _wrong("a password leaves this machine only encrypted, so not with tls=none")
+            if address.ca is not None:
+                raise _wrong("ca and tls=none exclude each other")
+        address.tls_context()
+        return address
 
-    @property
-    def must_start_tls(self) -> bool:
-        """A password goes over the network encrypted or not at all; within this machine it may go plain."""
-        return self.username is not None and not self.implicit_tls and not _is_loopback(self.host)
+    def tls_context(self) -> ssl.SSLContext:
+        """What verifies the server: ``ca``, else the system's authorities (or those of ``SSL_CERT_FILE``).
+
+        Raises ValueError when ``ca`` can't be read.
+        """
+        try:
+            return ssl.create_default_context(cafile=self.ca)
+        except OSError as error:
+            reason = error.strerror if isinstance(error, FileNotFoundError) else "holds no certificate"
+            raise _wrong(f"ca={self.ca}: {reason}") from None
+
+
+class _Client(aiosmtplib.SMTP):
+    """Knows whether the message in hand may have reached the server."""
+
+    data_begun = False
+
+    async def data(self, *args: Any, **options: Any) -> Any:
+        self.data_begun = True
+        return await super().data(*args, **options)
 
 
 class SmtpConnection:
-    """One conversation for a batch of messages; it is opened, and opened again, when a message needs it."""
+    """One conversation at a time; it is opened, and opened again, when a message needs it."""
 
-    def __init__(self, address: SmtpAddress, timeout: float) -> None:
-        self._address = address
-        self._client = aiosmtplib.SMTP(
+    def __init__(self, address: SmtpAddress, tls_context: ssl.SSLContext, timeout: float) -> None:
+        self._client = _Client(
             hostname=address.host,
             port=address.port,
             username=address.username,
             password=address.password,
-            use_tls=address.implicit_tls,
+            use_tls=address.tls is Tls.IMPLICIT,
             # None: upgrade when the server offers it.
-            start_tls=False if address.implicit_tls else (True if address.must_start_tls else None),
+            start_tls=None if address.tls is Tls.OFFERED else address.tls is Tls.REQUIRED,
+            tls_context=tls_context,
             timeout=timeout,
         )
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is connected, as far as is known on this side."""
+        return self._client.is_connected
+
     async def send(self, sender: str, recipient: str, message: bytes, *, needs_utf8: bool = False) -> None:
         """Return when the server has taken the message over (its final 250).
+
+        A connection that was already open may turn out to be closed by the server. If so before the message
+        itself went out, it is sent over a new one, once: it can't have been accepted.
 
         ``needs_utf8``: an address is not ASCII, so the server must know SMTPUTF8 (RFC 6531).
 
@@ -98,25 +159,36 @@ class SmtpConnection:
             TemporaryDeliveryError: anything else; when the final answer got lost, the server may have the
                 message.
         """
+        was_open = self.is_open
         try:
-            if not self._client.is_connected:
-                await self._client.connect()
-            await self._client.sendmail(
-                sender,
-                [recipient],
-                message,
-                mail_options=["SMTPUTF8", "BODY=8BITMIME"] if needs_utf8 else [],
-            )
+            try:
+                await self._converse(sender, recipient, message, needs_utf8)
+            except aiosmtplib.SMTPException as error:
+                if not was_open or self._client.data_begun or not _closed_by_server(error):
+                    raise
+                self.close()
+                await self._converse(sender, recipient, message, needs_utf8)
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise _classified(error) from error
+
+    async def _converse(self, sender: str, recipient: str, message: bytes, needs_utf8: bool) -> None:
+        if not self.is_open:
+            await self._client.connect()
+        self._client.data_begun = False
+        await self._client.sendmail(
+            sender,
+            [recipient],
+            message,
+            mail_options=["SMTPUTF8", "BODY=8BITMIME"] if needs_utf8 else [],
+        )
 
     async def quit(self) -> None:
         """Say good-bye; what was accepted stays accepted whatever the server answers."""
         try:
-            if self._client.is_connected:
+            if self.is_open:
                 await self._client.quit()
         except (aiosmtplib.SMTPException, OSError):
-            self._client.close()
+            self.close()
 
     def close(self) -> None:
         """Drop the connection as it is."""
@@ -124,22 +196,95 @@ class SmtpConnection:
 
 
 class SmtpTransport:
-    """The server that ``ONBOARDING_SMTP_URL`` names."""
+    """The server that ``ONBOARDING_SMTP_URL`` names, and the connections to it that wait for work.
 
-    def __init__(self, url: str, *, timeout: float = 30.0) -> None:
+    To be used on one event loop; `close` it at the end.
+    """
+
+    def __init__(self, url: str, *, timeout: float = 30.0, idle: timedelta = IDLE) -> None:
         """``timeout``: seconds for connecting and for each answer. Raises ValueError on a bad URL."""
         self._address = SmtpAddress.from_url(url)
+        self._tls_context = self._address.tls_context()
         self._timeout = timeout
+        self._idle_seconds = idle.total_seconds()
+        self._idle: dict[SmtpConnection, asyncio.TimerHandle] = {}
+        self._ending: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[SmtpConnection]:
-        """A connection for one batch; when the batch ends by an error or is cancelled it is just dropped."""
-        connection = SmtpConnection(self._address, self._timeout)
+        """A connection for one batch alone; afterwards it waits for the next, for a bounded time.
+
+        When the batch ends by an error or is cancelled, nobody knows what the server makes of it: it is
+        dropped.
+        """
+        connection = self._waiting_one() or SmtpConnection(self._address, self._tls_context, self._timeout)
         try:
             yield connection
-            await connection.quit()
-        finally:
+        except BaseException:
             connection.close()
+            raise
+        if connection.is_open:
+            self._keep(connection)
+
+    @property
+    def waiting(self) -> int:
+        """How many connections wait for work."""
+        return len(self._idle)
+
+    async def close(self) -> None:
+        """End the connections that wait."""
+        for connection in tuple(self._idle):
+            self._end(connection)
+        await asyncio.gather(*self._ending)
+
+    def _waiting_one(self) -> SmtpConnection | None:
+        """The one that was used last, so that those too many grow old."""
+        while self._idle:
+            connection, timer = self._idle.popitem()
+            timer.cancel()
+            if connection.is_open:
+                return connection
+        return None
+
+    def _keep(self, connection: SmtpConnection) -> None:
+        timer = asyncio.get_running_loop().call_later(self._idle_seconds, self._end, connection)
+        self._idle[connection] = timer
+        if len(self._idle) > _MOST_IDLE:
+            self._end(next(iter(self._idle)))
+
+    def _end(self, connection: SmtpConnection) -> None:
+        self._idle.pop(connection).cancel()
+        task = asyncio.get_running_loop().create_task(connection.quit())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+
+def _wrong(reason: str) -> ValueError:
+    return ValueError(f"ONBOARDING_SMTP_URL: {reason}")
+
+
+def _options(query: str) -> dict[str, str]:
+    try:
+        found = parse_qs(query, strict_parsing=True, keep_blank_values=True) if query else {}
+    except ValueError:
+        found = {"": [""]}
+    if not found.keys() <= _OPTIONS or any(len(values) != 1 or not values[0] for values in found.values()):
+        raise _wrong("after the ? there may be tls=none or ca=FILE")
+    return {name: value for name, [value] in found.items()}
+
+
+def _tls(scheme: str, host: str, wanted: str | None) -> Tls:
+    if wanted not in {None, "none"} or (wanted and scheme == "smtps"):
+        raise _wrong("tls can only be none, and only with smtp://")
+    if wanted:
+        return Tls.NONE
+    if scheme == "smtps":
+        return Tls.IMPLICIT
+    return Tls.OFFERED if _is_loopback(host) else Tls.REQUIRED
+
+
+def _closed_by_server(error: aiosmtplib.SMTPException) -> bool:
+    return isinstance(error, aiosmtplib.SMTPServerDisconnected) or getattr(error, "code", None) == _CLOSING
 
 
 def _is_loopback(host: str) -> bool:
@@ -153,6 +298,9 @@ def _is_loopback(host: str) -> bool:
 
 def _classified(error: Exception) -> PermanentDeliveryError | TemporaryDeliveryError:
     match error:
+        case ssl.SSLError():
+            # A certificate that does not verify is a ValueError as well.
+            return TemporaryDeliveryError(f"TLS with the mail server failed: {error}")
         case aiosmtplib.SMTPRecipientsRefused(recipients=[refused, *_]):
             return _by_code(refused.code, f"recipient refused: {refused.code} {refused.message}")
         case aiosmtplib.SMTPDataError():

@@ -1,6 +1,7 @@
 """A real SMTP server that misbehaves by plan, and remembers what it accepted."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from copy import deepcopy
@@ -21,10 +22,12 @@ class Plan:
     ``lose_answers``: that many messages are accepted, but the connection breaks before the 250.
     ``drop_before_data``: that many messages are lost with the connection, not accepted.
     ``drop_after_answer``: the connection ends right after each 250.
+    ``sender_once``: the answer to the next MAIL FROM alone; after 421 the connection ends.
     """
 
     greeting: str | None = None
     sender: str | None = None
+    sender_once: str | None = None
     recipients: dict[str, str] = field(default_factory=dict)
     data: list[str] = field(default_factory=list)
     hang: bool = False
@@ -64,10 +67,14 @@ def _transport(conversation: SMTP) -> asyncio.Transport:
 
 
 class SmtpServer:
-    """Listens on a free loopback port while `running`."""
+    """Listens on a free loopback port while `running`; ``starttls`` or ``tls`` give it a certificate."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(
+        self, plan: Plan, *, starttls: ssl.SSLContext | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.plan = deepcopy(plan)
+        self._starttls, self._tls = starttls, tls
+        self.encrypted: list[bool] = []
         self.accepted: list[Accepted] = []
         self.connections = 0
         self.reached_data = asyncio.Event()
@@ -79,10 +86,17 @@ class SmtpServer:
         """For ``ONBOARDING_SMTP_URL``."""
         return f"smtp://127.0.0.1:{self._port}"
 
+    def hang_up(self) -> None:
+        """Close every connection, as a server does that has waited long enough."""
+        for transport in self._open:
+            transport.close()
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator["SmtpServer"]:
         """Serve until the block is left."""
-        server = await asyncio.get_running_loop().create_server(self._conversation, "127.0.0.1", self._port)
+        server = await asyncio.get_running_loop().create_server(
+            self._conversation, "127.0.0.1", self._port, ssl=self._tls
+        )
         self._port = server.sockets[0].getsockname()[1]
         try:
             yield self
@@ -100,6 +114,7 @@ class SmtpServer:
             auth_require_tls=False,
             auth_required=self.plan.login is not None,
             authenticator=self._authenticate,
+            tls_context=self._starttls,
             loop=asyncio.get_running_loop(),
         )
         conversation.plan = self.plan
@@ -116,8 +131,14 @@ class SmtpServer:
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         self._open.add(_transport(server))
+        self.encrypted.append(_transport(server).get_extra_info("sslcontext") is not None)
         if self.plan.sender:
             return self.plan.sender
+        if self.plan.sender_once:
+            answer, self.plan.sender_once = self.plan.sender_once, None
+            if answer.startswith("421 "):
+                asyncio.get_running_loop().call_soon(_transport(server).close)
+            return answer
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 OK"

@@ -13,7 +13,7 @@ from icalendar import Calendar
 
 from activities.emails.message import MessageFactory, UnsafeMessageError
 from activities.emails.render import RenderedLetter
-from activities.smtp import SmtpAddress
+from activities.smtp import SmtpAddress, Tls
 from tests.unit.letters import TEMPLATES, letter
 from workflows.letters import AnyLetter
 
@@ -198,26 +198,20 @@ def test_a_wrong_smtp_url_is_named_without_the_password(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "port", "implicit_tls", "must_start_tls"),
+    ("url", "port", "tls"),
     [
-        ("smtp://mail.example.com", 25, False, False),
-        ("smtps://mail.example.com", 465, True, False),
-        ("smtp://u:p@mail.example.com:587", 587, False, True),
-        ("smtps://u:p@mail.example.com", 465, True, False),
-        ("smtp://u:p@127.0.0.1:2525/", 2525, False, False),
-        ("smtp://u:p@localhost", 25, False, False),
-        ("smtp://u:p@[::1]:2525", 2525, False, False),
+        ("smtp://mail.example.com", 25, Tls.REQUIRED),
+        ("smtps://mail.example.com", 465, Tls.IMPLICIT),
+        ("smtp://u:p@mail.example.com:587", 587, Tls.REQUIRED),
+        ("smtps://u:p@mail.example.com", 465, Tls.IMPLICIT),
+        ("smtp://u:p@127.0.0.1:2525/", 2525, Tls.OFFERED),
+        ("smtp://u:p@localhost", 25, Tls.OFFERED),
+        ("smtp://u:p@[::1]:2525", 2525, Tls.OFFERED),
     ],
 )
-def test_ports_and_encryption_follow_from_the_url(
-    url: str, port: int, implicit_tls: bool, must_start_tls: bool
-) -> None:
+def test_ports_and_encryption_follow_from_the_url(url: str, port: int, tls: Tls) -> None:
     address = SmtpAddress.from_url(url)
-    assert (address.port, address.implicit_tls, address.must_start_tls) == (
-        port,
-        implicit_tls,
-        must_start_tls,
-    )
+    assert (address.port, address.tls) == (port, tls)
 
 
 def test_user_and_password_are_decoded() -> None:
