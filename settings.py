@@ -68,6 +68,13 @@ def _build_id(value: str) -> str:
     return value
 
 
+def _listening(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError("must be address:port, such as 0.0.0.0:9464")
+    return value
+
+
 Link = Annotated[str, AfterValidator(_link)]
 
 
@@ -94,6 +101,10 @@ class Settings(BaseSettings):
     """Name of the worker deployment whose versions the workers are."""
     build_id: Annotated[str, AfterValidator(_build_id)] | None = None
     """The worker's version in its deployment; None switches worker versioning off."""
+    metrics_address: Annotated[str, AfterValidator(_listening)] | None = None
+    """Where the worker answers Prometheus (path ``/metrics``); None: nowhere."""
+    health_file: Path | None = None
+    """What the worker touches as long as it polls; None: nothing."""
 
     @property
     def database(self) -> str:

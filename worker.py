@@ -19,6 +19,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.runtime import (
     LogForwardingConfig,
     LoggingConfig,
+    PrometheusConfig,
     Runtime,
     TelemetryConfig,
     TelemetryFilter,
@@ -45,6 +46,7 @@ from activities.smtp import SmtpTransport
 from settings import Settings, SettingsError, TemporalSettings, load_settings, load_temporal_settings
 from starter.deployments import routing_of
 from starter.errors import connection_problem
+from starter.health import HEARTBEAT, show_polling
 from starter.search_attributes import SearchAttributesError, register_search_attributes
 from workflows.delivery import OutstandingDelivery
 from workflows.messages import TASK_QUEUE
@@ -128,7 +130,7 @@ async def running_worker(
     async with AsyncExitStack() as stack:
         database = Database(settings.database)
         stack.push_async_callback(database.dispose)
-        await _ready(database)
+        await prepare_database(database)
         await register_search_attributes(client)
         directory: AccountDirectory = SqlAccountDirectory(database)
         access: AcpnAccess = SqlAcpnAccess(database)
@@ -163,9 +165,13 @@ def _http_client(base_url: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=base_url, timeout=HTTP_TIMEOUT.total_seconds())
 
 
-async def _ready(database: Database) -> None:
-    """Wait for the database, bring its schema up to date, and open its first connection."""
-    for pause in _pauses():
+async def prepare_database(database: Database) -> None:
+    """Wait for the database, bring its schema up to date, and open its first connection.
+
+    Raises:
+        StartupError: it has the schema of a newer release.
+    """
+    for pause in pauses():
         try:
             await database.migrate()
             await database.check()
@@ -189,7 +195,7 @@ async def connect_when_up(temporal: TemporalSettings) -> Client:
     Raises:
         StartupError: the server answers, but not us.
     """
-    for pause in _pauses():
+    for pause in pauses():
         try:
             client = await Client.connect(**temporal.options, plugins=[OnboardingPlugin()])
             service = client.workflow_service
@@ -213,7 +219,8 @@ async def connect_when_up(temporal: TemporalSettings) -> Client:
     raise AssertionError("pauses never end")
 
 
-def _pauses() -> Iterator[float]:
+def pauses() -> Iterator[float]:
+    """Seconds to wait between two looks at something that is not up yet; they never end."""
     pause = _FIRST_PAUSE
     while True:
         yield pause.total_seconds()
@@ -226,7 +233,10 @@ async def run_worker(settings: Settings, temporal: TemporalSettings) -> None:
     log.info("Mail server: %s", settings.smtp_server)
     async with running_worker(client, settings):
         log.info("Working on task queue %s", TASK_QUEUE)
-        await asyncio.Event().wait()
+        if settings.health_file is None:
+            await asyncio.Event().wait()
+        else:
+            await show_polling(client, settings.health_file)
 
 
 async def until_signalled(program: Coroutine[Any, Any, None]) -> None:
@@ -252,10 +262,14 @@ async def until_signalled(program: Coroutine[Any, Any, None]) -> None:
             raise
 
 
-def log_plainly(handler: logging.Handler) -> None:
+def log_plainly(handler: logging.Handler, metrics_address: str | None = None) -> None:
     """One line for each event, times in UTC; what the SDK's own core has to say goes the same way.
 
+    ``metrics_address``: where to answer Prometheus.
     To be called before the first connection, once in a process.
+
+    Raises:
+        StartupError: that address can't be used.
     """
     formatter = logging.Formatter(
         "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
@@ -268,18 +282,31 @@ def log_plainly(handler: logging.Handler) -> None:
         filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
         forwarding=LogForwardingConfig(logger=logging.getLogger("temporalio.core")),
     )
-    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=core)))
+    metrics = metrics_address and PrometheusConfig(
+        metrics_address, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+    )
+    try:
+        runtime = Runtime(
+            telemetry=TelemetryConfig(logging=core, metrics=metrics or None),
+            worker_heartbeat_interval=HEARTBEAT,
+        )
+    # What the SDK raises says neither which setting nor what is wrong with it.
+    except (RuntimeError, ValueError) as error:
+        raise StartupError(
+            f"ONBOARDING_METRICS_ADDRESS: {metrics_address} can't be listened on ({error})"
+        ) from error
+    Runtime.set_default(runtime)
 
 
 def main() -> int:
     """Run the worker; 0 after SIGTERM or SIGINT, 1 when it can't work, 2 when a setting is wrong."""
-    log_plainly(logging.StreamHandler())
     try:
         settings, temporal = load_settings(), load_temporal_settings()
     except SettingsError as error:
         print(f"Wrong settings:\n{error}", file=sys.stderr)
         return 2
     try:
+        log_plainly(logging.StreamHandler(), settings.metrics_address)
         asyncio.run(until_signalled(run_worker(settings, temporal)))
     except (StartupError, SearchAttributesError) as error:
         print(error, file=sys.stderr)

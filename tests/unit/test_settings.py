@@ -66,6 +66,8 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
         ("ONBOARDING_VERIFY_URL", "ftp://example.com", "https://"),
         ("ONBOARDING_ACCOUNTS_URL", "accounts", "https://"),
         ("ONBOARDING_ACPN_API_URL", "acpn", "https://"),
+        ("ONBOARDING_METRICS_ADDRESS", "9464", "address:port"),
+        ("ONBOARDING_METRICS_ADDRESS", "0.0.0.0:99999", "address:port"),
     ],
 )
 def test_a_wrong_value_is_named_and_not_shown(
