@@ -8,19 +8,26 @@ on record like every other bad message.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.contrib.pydantic import PydanticPayloadConverter
-from temporalio.converter import DataConverter
+from temporalio.converter import (
+    DataConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+    PayloadCodec,
+)
+
+from workflows.encryption import CAME_CLEAR
 
 
 class LenientPayloadConverter(PydanticPayloadConverter):
     """Temporal's pydantic converter, except that decoding without a type hint never fails.
 
     A payload of unknown encoding, broken JSON, JSON nested too deeply and the like then comes back as a
-    `temporalio.common.RawValue` holding it. With type hints it is the pydantic converter, errors and all.
+    `temporalio.common.RawValue` holding it, and so does one that came clear where encryption is required. With type hints it is the pydantic converter, errors and all.
     """
 
     def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
@@ -36,6 +43,8 @@ class LenientPayloadConverter(PydanticPayloadConverter):
         return [self._decode_or_wrap(payload) for payload in payloads]
 
     def _decode_or_wrap(self, payload: Payload) -> Any:
+        if CAME_CLEAR in payload.metadata:
+            return RawValue(payload)
         try:
             [value] = super().from_payloads([payload])
         except Exception:
@@ -47,3 +56,14 @@ class LenientPayloadConverter(PydanticPayloadConverter):
 
 DATA_CONVERTER: Final = DataConverter(payload_converter_class=LenientPayloadConverter)
 """For every client and replayer; `workflows.plugin.OnboardingPlugin` carries it there."""
+
+
+def data_converter(codec: PayloadCodec | None) -> DataConverter:
+    """`DATA_CONVERTER`, with a codec for what is stored, the messages and traces of failures included."""
+    if codec is None:
+        return DATA_CONVERTER
+    return replace(
+        DATA_CONVERTER,
+        payload_codec=codec,
+        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+    )

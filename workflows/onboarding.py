@@ -21,6 +21,7 @@ from workflows.courier import Courier
 from workflows.decisions import Decision
 from workflows.delivery import Outstanding, OutstandingDelivery
 from workflows.desk import Desk, Memory
+from workflows.encryption import Reader
 from workflows.emails import EmailReceipt
 from workflows.facts import AccessRequest, AccountQuery
 from workflows.inbox import EmailsFailed, Message, OperatorCancel, takes_every_command
@@ -67,7 +68,9 @@ class ResellerOnboarding:
         # Whoever starts a run can send a second argument; only a run before this one has a memory.
         self._continued = workflow.info().continued_run_id is not None and len(arguments) > 1
         self._refused_start: RefusedError | None = None
+        self._reader = Reader()
         try:
+            arguments = self._reader.read(arguments, own=self._continued)
             self._input = intake.parse_start(arguments[:1] if self._continued else arguments)
             self._desk = _desk_of(self._input, arguments)
         except RefusedError as refusal:
@@ -210,7 +213,10 @@ class ResellerOnboarding:
     async def _obey(self, message: Message) -> Status | RefusedError:
         """Judge a command and carry it out, or refuse it on record."""
         command: Command | None = None
+        # What may not be read is not kept either.
+        arguments, message.arguments = message.arguments, ()
         try:
+            message.arguments = self._reader.read(arguments)
             command = intake.parse_command(message.name, message.arguments)
             answer = self._desk.answered_before(command)
             if answer is None:

@@ -5,10 +5,11 @@ A history written under one data converter or sandbox and replayed under another
 
 from typing import Final
 
+from temporalio.converter import PayloadCodec
 from temporalio.plugin import SimplePlugin
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from workflows.data_converter import DATA_CONVERTER
+from workflows.data_converter import data_converter
 
 LIBRARY_MODULES: Final = (
     "aiosmtplib",
@@ -71,9 +72,10 @@ class OnboardingPlugin(SimplePlugin):
     Temporal warns of it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, codec: PayloadCodec | None = None) -> None:
+        """``codec``: encrypts what Temporal stores (`settings.Settings.codec`)."""
         super().__init__(
             "reseller-onboarding",
-            data_converter=DATA_CONVERTER,
+            data_converter=data_converter(codec),
             workflow_runner=sandboxed_workflow_runner(),
         )
