@@ -119,11 +119,16 @@ async def promote(
     queue.
 
     Raises:
-        DeploymentError: no worker of this version polls, or it lacks a task queue of the current one.
+        DeploymentError: no worker of this version polls, it lacks a task queue of the current one, or its
+            ramp is to be ended and it has none.
     """
     # The server itself would take a version whose last worker stopped a minute ago: everything stood still.
     if ramp != 0:
         await _until_polling(client, deployment, build_id, wait, task_queue)
+    elif (await routing_of(client, deployment)).ramping != build_id:
+        raise DeploymentError(
+            f"Version {build_id} is not ramping.", "Look at which is: onboarding deploy status"
+        )
     service, identity = client.workflow_service, client.service_client.config.identity
     try:
         if ramp is None:

@@ -68,6 +68,8 @@ async def run_up(settings: Settings, *, port: int, ui_port: int, ready: Callable
                 {"target_host": server.address, "namespace": server.namespace},
             )
         )
+        # The only worker there is: a version that nobody promotes would do nothing.
+        settings = settings.model_copy(update={"build_id": None})
         await stack.enter_async_context(running_worker(client, settings))
         ready(
             Addresses(

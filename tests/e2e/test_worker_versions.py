@@ -181,6 +181,8 @@ async def test_a_version_ramps_up_and_is_taken_back(site: Site) -> None:
             "v2": "ramping 25 %",
         }
         assert [each.pollers > 0 for each in described.versions] == [True, True]
+        with pytest.raises(DeploymentError, match="v1 is not ramping"):
+            await site.promote("v1", ramp=0)
         await site.promote("v2", ramp=0)
         assert (await deployments.routing_of(site.temporal, NAME)) == Routing(current="v1")
 
