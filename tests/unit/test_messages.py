@@ -300,6 +300,20 @@ class TestNumbers:
         assert signed["signed_at"] == "2026-03-02T01:30:00Z"
 
 
+class TestTimes:
+    """What no calendar or timer could reckon with is refused at the model."""
+
+    @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+    def test_days_out_of_reach(self, day: str) -> None:
+        with pytest.raises(ValidationError, match="must be a date of the years"):
+            TypeAdapter(values.Day).validate_python(day)
+
+    @pytest.mark.parametrize("instant", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00"])
+    def test_instants_out_of_reach(self, instant: str) -> None:
+        with pytest.raises(ValidationError, match="must be an instant of the years"):
+            TypeAdapter(values.Instant).validate_python(instant)
+
+
 class TestForm:
     """The application form."""
 
