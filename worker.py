@@ -16,6 +16,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.converter import PayloadCodec
 from temporalio.runtime import (
     LogForwardingConfig,
     LoggingConfig,
@@ -77,6 +78,7 @@ def build_worker(
     database: Database,
     directory: AccountDirectory,
     access: AcpnAccess,
+    mail: SmtpTransport,
     *,
     task_queue: str = TASK_QUEUE,
 ) -> Worker:
@@ -86,7 +88,7 @@ def build_worker(
     links = Links(portal_url=settings.portal_url, acpn_url=settings.acpn_url, verify_url=settings.verify_url)
     emails = EmailActivities(
         EmailLedger(database),
-        SmtpTransport(settings.smtp_url.get_secret_value()),
+        mail,
         Renderer(links),
         MessageFactory(settings.email_from),
     )
@@ -128,7 +130,7 @@ async def running_worker(
         SearchAttributesError: the namespace can't be used as it is.
     """
     async with AsyncExitStack() as stack:
-        database = Database(settings.database)
+        database = Database(settings.database, pool_size=settings.database_pool_size)
         stack.push_async_callback(database.dispose)
         await prepare_database(database)
         await register_search_attributes(client)
@@ -140,7 +142,9 @@ async def running_worker(
             )
         if settings.acpn_api_url is not None:
             access = HttpAcpnAccess(await stack.enter_async_context(_http_client(settings.acpn_api_url)))
-        worker = build_worker(client, settings, database, directory, access, task_queue=task_queue)
+        mail = SmtpTransport(settings.smtp_url.get_secret_value())
+        stack.push_async_callback(mail.close)
+        worker = build_worker(client, settings, database, directory, access, mail, task_queue=task_queue)
         await stack.enter_async_context(worker)
         await _warn_unless_promoted(client, settings)
         yield worker
@@ -189,15 +193,15 @@ async def prepare_database(database: Database) -> None:
             return
 
 
-async def connect_when_up(temporal: TemporalSettings) -> Client:
-    """A client as soon as server and namespace answer.
+async def connect_when_up(temporal: TemporalSettings, codec: PayloadCodec | None = None) -> Client:
+    """A client as soon as server and namespace answer; ``codec`` encrypts what the server stores.
 
     Raises:
         StartupError: the server answers, but not us.
     """
     for pause in pauses():
         try:
-            client = await Client.connect(**temporal.options, plugins=[OnboardingPlugin()])
+            client = await Client.connect(**temporal.options, plugins=[OnboardingPlugin(codec)])
             service = client.workflow_service
             await service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
             version = (await service.get_system_info(GetSystemInfoRequest())).server_version
@@ -229,7 +233,7 @@ def pauses() -> Iterator[float]:
 
 async def run_worker(settings: Settings, temporal: TemporalSettings) -> None:
     """Work until cancelled."""
-    client = await connect_when_up(temporal)
+    client = await connect_when_up(temporal, settings.codec)
     log.info("Mail server: %s", settings.smtp_server)
     async with running_worker(client, settings):
         log.info("Working on task queue %s", TASK_QUEUE)

@@ -24,6 +24,7 @@ from temporalio.common import (
     TypedSearchAttributes,
     WorkflowIDReusePolicy,
 )
+from temporalio.converter import PayloadCodec
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -84,13 +85,13 @@ class Listed(Contract):
     started_at: Instant
 
 
-async def connect(temporal: TemporalSettings) -> Client:
-    """A connection that speaks this project's payloads.
+async def connect(temporal: TemporalSettings, codec: PayloadCodec | None = None) -> Client:
+    """A connection that speaks this project's payloads, encrypted by ``codec`` (`settings.Settings.codec`).
 
     Raises:
         RuntimeError: nothing answers at that address.
     """
-    return await Client.connect(**temporal.options, plugins=[OnboardingPlugin()])
+    return await Client.connect(**temporal.options, plugins=[OnboardingPlugin(codec)])
 
 
 class OnboardingClient(Commands):
@@ -120,7 +121,7 @@ class OnboardingClient(Commands):
         Raises:
             RuntimeError: nothing answers at that address.
         """
-        return cls(await connect(temporal), verify_url=settings.verify_url)
+        return cls(await connect(temporal, settings.codec), verify_url=settings.verify_url)
 
     async def join(self, joining: OnboardingInput) -> Joined:
         """Start an application, or enter the one that runs (guide §2.1 Step 3, §2.2 Step 2).

@@ -24,6 +24,7 @@ from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer
 
+from settings import load_settings
 from starter.anonymise import Anonymiser
 from worker import WORKFLOWS
 from workflows.messages import WORKFLOW_TYPE, Stage
@@ -289,6 +290,7 @@ def _replay(workflow_id: str, events: bytes) -> str | None:
 
 
 async def _failure(history: WorkflowHistory) -> str | None:
-    replayer = Replayer(workflows=WORKFLOWS, plugins=[OnboardingPlugin()])
+    # Read here: the process of the pool has the environment, but no codec can be handed to it.
+    replayer = Replayer(workflows=WORKFLOWS, plugins=[OnboardingPlugin(load_settings().codec)])
     result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
     return None if result.replay_failure is None else str(result.replay_failure)

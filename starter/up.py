@@ -66,7 +66,8 @@ async def run_up(settings: Settings, *, port: int, ui_port: int, ready: Callable
                 server.address,
                 server.namespace,
                 {"target_host": server.address, "namespace": server.namespace},
-            )
+            ),
+            settings.codec,
         )
         # The only worker there is: a version that nobody promotes would do nothing.
         settings = settings.model_copy(update={"build_id": None})
