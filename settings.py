@@ -4,14 +4,26 @@ Only entry points read settings; everything else gets what it needs through its 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import AfterValidator, Field, HttpUrl, SecretStr, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    Field,
+    HttpUrl,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
+
+if TYPE_CHECKING:
+    from temporalio.converter import PayloadCodec
 
 PREFIX: Final = "ONBOARDING_"
 OPTIONS: Final = {"data": "--data", "database_url": "--db", "smtp_url": "--smtp"}
@@ -56,6 +68,19 @@ def _sender(value: str) -> str:
     return value
 
 
+def _encryption_keys(value: SecretStr) -> SecretStr:
+    from workflows.codec import EncryptionCodec
+
+    EncryptionCodec.from_text(value.get_secret_value())
+    return value
+
+
+def _token(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[\x21-\x7e]{16,}", value.get_secret_value()):
+        raise ValueError("must be at least 16 characters, without blanks")
+    return value
+
+
 def _deployment(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", value):
         raise ValueError("must be letters, digits, '-' and '_' (Temporal puts '.' between name and build ID)")
@@ -90,6 +115,8 @@ class Settings(BaseSettings):
 
     data: Path = Path(".onboarding")
     database_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = None
+    database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 20
+    """The most connections a process keeps to the database."""
     smtp_url: Annotated[SecretStr, AfterValidator(_smtp_url)] = SecretStr("smtp://127.0.0.1:1025")
     email_from: Annotated[str, AfterValidator(_sender)] = "Reseller Onboarding <onboarding@reseller.example>"
     portal_url: Link = "https://www.alibabacloud.com/"
@@ -105,6 +132,32 @@ class Settings(BaseSettings):
     """Where the worker answers Prometheus (path ``/metrics``); None: nowhere."""
     health_file: Path | None = None
     """What the worker touches as long as it polls; None: nothing."""
+
+    encryption_keys: Annotated[SecretStr, AfterValidator(_encryption_keys)] | None = None
+    """``id:base64,id:base64``: keys for what Temporal stores, the one that writes first; None: clear."""
+    encryption_required: bool = False
+    """Whether messages that come in clear are refused."""
+    codec_token: Annotated[SecretStr, AfterValidator(_token)] | None = None
+    """What callers of `onboarding codec-server` show."""
+
+    @field_validator("encryption_required")
+    @classmethod
+    def _with_keys(cls, value: bool, info: ValidationInfo) -> bool:
+        # Absent: the keys themselves are wrong, which is said already.
+        if value and info.data.get("encryption_keys", "wrong") is None:
+            raise ValueError("needs ONBOARDING_ENCRYPTION_KEYS")
+        return value
+
+    @property
+    def codec(self) -> "PayloadCodec | None":
+        """Encrypts what Temporal stores; the same for clients, workers and replays."""
+        if self.encryption_keys is None:
+            return None
+        from workflows.codec import EncryptionCodec
+
+        return EncryptionCodec.from_text(
+            self.encryption_keys.get_secret_value(), required=self.encryption_required
+        )
 
     @property
     def database(self) -> str:
@@ -132,7 +185,8 @@ class TemporalSettings:
 
     address: str
     namespace: str
-    options: ClientConnectConfig
+    # They hold the API key and the client's private key.
+    options: ClientConnectConfig = field(repr=False)
 
 
 def load_settings(**options: Any) -> Settings:

@@ -27,7 +27,8 @@ class LenientPayloadConverter(PydanticPayloadConverter):
     """Temporal's pydantic converter, except that decoding without a type hint never fails.
 
     A payload of unknown encoding, broken JSON, JSON nested too deeply and the like then comes back as a
-    `temporalio.common.RawValue` holding it, and so does one that came clear where encryption is required. With type hints it is the pydantic converter, errors and all.
+    `temporalio.common.RawValue` holding it, and so does one that came clear where encryption is required.
+    With type hints it is the pydantic converter, errors and all.
     """
 
     def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:

@@ -21,8 +21,8 @@ from workflows.courier import Courier
 from workflows.decisions import Decision
 from workflows.delivery import Outstanding, OutstandingDelivery
 from workflows.desk import Desk, Memory
-from workflows.encryption import Reader
 from workflows.emails import EmailReceipt
+from workflows.encryption import Reader
 from workflows.facts import AccessRequest, AccountQuery
 from workflows.inbox import EmailsFailed, Message, OperatorCancel, takes_every_command
 from workflows.letters import AnyLetter

@@ -19,6 +19,8 @@ from sqlalchemy.pool import NullPool
 
 SETTING: Final = "ONBOARDING_DATABASE_URL"
 
+POOL_SIZE: Final = 20
+
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _ALEMBIC: Final = threading.Lock()
 """Alembic's ``context`` and ``op`` are globals of the process: one migration at a time."""
@@ -29,6 +31,7 @@ _POSTGRESQL_OPTIONS: Final[dict[str, int]] = {
     "connect_timeout": 2,  # seconds; libpq takes less for 2
     "tcp_user_timeout": 10_000,  # milliseconds; a server that vanished does not keep a connection for minutes
 }
+_SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _BEGIN: Final = "sqlite_begin"
 
 
@@ -42,14 +45,18 @@ class Database:
     ``sqlite:///FILE`` is driven by aiosqlite, ``postgresql://…`` (or ``postgres://…``) by psycopg.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
         """Connect lazily: nothing is opened before the first use.
 
+        ``pool_size``: the most connections at a time; who needs one more waits for 5 s. The URL's parameters
+        go to libpq: ``?sslmode=verify-full&sslrootcert=FILE`` and the like.
+
         Raises:
-            ValueError: not a URL of these two databases, or SQLite without a file.
+            ValueError: not a URL of these two databases, SQLite without a file, or a parameter that is wrong.
         """
         self._url = _driven(url)
-        self._engine: Final = _async_engine(self._url)
+        _check_parameters(self._url)
+        self._engine: Final = _async_engine(self._url, pool_size)
         self.session: Final[async_sessionmaker[AsyncSession]] = async_sessionmaker(
             self._engine, expire_on_commit=False
         )
@@ -144,12 +151,41 @@ def _driven(url: str) -> URL:
             raise ValueError(f"{SETTING} names {other!r}; it must begin with sqlite: or postgresql:")
 
 
-def _async_engine(url: URL) -> AsyncEngine:
+def _check_parameters(url: URL) -> None:
+    """What else only the first connection would tell, which may be long after the start.
+
+    SQLite's parameters are the driver's affair.
+    """
+    if url.get_backend_name() != "postgresql":
+        return
+    # SQLite starts faster without libpq.
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import make_conninfo
+
+    parameters = {name: value for name, value in url.query.items() if isinstance(value, str)}
+    if len(parameters) != len(url.query):
+        raise ValueError(f"{SETTING} names a parameter twice")
+    try:
+        make_conninfo("", **parameters)
+    # Its message may quote what was sent.
+    except ProgrammingError:
+        raise ValueError(f"{SETTING} has a parameter after the ? that libpq does not know") from None
+    mode = parameters.get("sslmode")
+    if mode is not None and mode not in _SSL_MODES:
+        raise ValueError(f"{SETTING}: sslmode must be one of {', '.join(_SSL_MODES)}")
+    for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl"):
+        file = parameters.get(name)
+        # libpq's word for the authorities of the system.
+        if file and file != "system" and not Path(file).is_file():
+            raise ValueError(f"{SETTING}: {name} names no file: {file}")
+
+
+def _async_engine(url: URL, pool_size: int) -> AsyncEngine:
     engine = create_async_engine(
         url,
         pool_pre_ping=True,
-        pool_size=10,
-        max_overflow=10,
+        pool_size=pool_size,
+        max_overflow=0,
         pool_timeout=5,
         connect_args=_connect_args(url),
         json_serializer=to_json,
