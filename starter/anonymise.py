@@ -30,6 +30,7 @@ from workflows.delivery import Outstanding
 from workflows.desk import Memory
 from workflows.documents import DecisionSheet, sheet_hash
 from workflows.emails import EmailBatch, EmailReceipt
+from workflows.encryption import CAME_CLEAR
 from workflows.facts import AccessOutcome, AccessRequest, AccountFacts, AccountQuery
 from workflows.lifecycle import STEPS
 from workflows.messages import UPDATE_NAME, AnyCommand, OnboardingInput
@@ -77,7 +78,7 @@ _DATE_OR_TIME: Final = re.compile(
 _LETTER_KEY: Final = re.compile(r"\d+\.([a-z_]+)")
 _CALENDAR: Final = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,3})?(?: \(holidays [\d.]+\))?")
 _SYSTEM_ATTRIBUTE: Final = re.compile(r"Temporal\w+|BuildIds")
-_METADATA: Final = frozenset({"encoding", "messageType", "type"})
+_METADATA: Final = frozenset({"encoding", "messageType", "type", CAME_CLEAR})
 _ENCODINGS: Final = frozenset(
     {b"json/plain", b"json/protobuf", b"binary/plain", b"binary/null", b"binary/protobuf"}
 )
@@ -105,7 +106,7 @@ class Anonymiser:
 
     def _register_digests(self, events: Sequence[HistoryEvent]) -> None:
         """The sheets first: commands name their hashes, and fingerprints are taken of commands."""
-        for payload in _payloads(events):
+        for payload in payloads(events):
             for part in _objects(_decoded(payload)):
                 self._register_sheet(part.get("sheet"), part.get("sheet_hash"))
                 self._register_sheet(part.get("content"), part.get("hash"))
@@ -261,7 +262,8 @@ def _listed_values() -> dict[str, frozenset[str]]:
     return listed
 
 
-def _payloads(events: Iterable[Message]) -> Iterator[Payload]:
+def payloads(events: Iterable[Message]) -> Iterator[Payload]:
+    """Every payload in these parts of a history."""
     for message in events:
         if isinstance(message, Payload):
             yield message
@@ -270,9 +272,9 @@ def _payloads(events: Iterable[Message]) -> Iterator[Payload]:
             if field.type != FieldDescriptor.TYPE_MESSAGE:
                 continue
             if _is_map(field):
-                yield from _payloads(part for part in value.values() if isinstance(part, Message))
+                yield from payloads(part for part in value.values() if isinstance(part, Message))
             else:
-                yield from _payloads(value if _is_repeated(value) else [value])
+                yield from payloads(value if _is_repeated(value) else [value])
 
 
 def _messages(events: Iterable[HistoryEvent]) -> Iterator[tuple[str | None, Sequence[Payload]]]:

@@ -52,7 +52,7 @@ SinceOption = Annotated[
 async def _temporal() -> AsyncIterator[Client]:
     temporal = load_temporal_settings()
     try:
-        client = await connect(temporal)
+        client = await connect(temporal, load_settings().codec)
     except RuntimeError as error:
         raise UnreachableError(f"{temporal.address} ({connection_problem(error)})") from None
     yield client

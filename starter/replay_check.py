@@ -21,11 +21,12 @@ from typing import Final
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowHistory
+from temporalio.converter import PayloadCodec
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer
 
 from settings import load_settings
-from starter.anonymise import Anonymiser
+from starter.anonymise import Anonymiser, payloads
 from worker import WORKFLOWS
 from workflows.messages import WORKFLOW_TYPE, Stage
 from workflows.plugin import OnboardingPlugin
@@ -214,8 +215,8 @@ async def export(
         for run in (run for group in groups for run in group.picked):
             history = await _history(client, run)
             if history is not None:
-                stand_in = anonymiser.history(history)
-                found = await _replayed(pool, run, stand_in)
+                stand_in = anonymiser.history(await _decrypted(history, client.data_converter.payload_codec))
+                found = await _replayed(pool, run, stand_in, encrypted=False)
                 if found:
                     refused.append(found)
                 else:
@@ -273,9 +274,21 @@ def _replaying(processes: int) -> Iterator[Executor]:
         raise ReplayDiedError("A process that replayed died; what it said stands above.") from error
 
 
-async def _replayed(pool: Executor, run: Run, history: WorkflowHistory) -> Break | None:
+async def _decrypted(history: WorkflowHistory, codec: PayloadCodec | None) -> WorkflowHistory:
+    if codec:
+        for payload in payloads(history.events):
+            [clear] = await codec.decode([payload])
+            payload.CopyFrom(clear)
+    return history
+
+
+async def _replayed(
+    pool: Executor, run: Run, history: WorkflowHistory, *, encrypted: bool = True
+) -> Break | None:
     events = History(events=history.events).SerializeToString()
-    failure = await asyncio.get_running_loop().run_in_executor(pool, _replay, history.workflow_id, events)
+    failure = await asyncio.get_running_loop().run_in_executor(
+        pool, _replay, history.workflow_id, events, encrypted
+    )
     if failure is None:
         return None
     number = _EVENT.search(failure)
@@ -284,13 +297,14 @@ async def _replayed(pool: Executor, run: Run, history: WorkflowHistory) -> Break
     return Break(run, _NONDETERMINISM.sub("", failure), f"{event.event_id} {name}" if event else None)
 
 
-def _replay(workflow_id: str, events: bytes) -> str | None:
+def _replay(workflow_id: str, events: bytes, encrypted: bool) -> str | None:
     """What a replay failed with; in a process of the pool."""
-    return asyncio.run(_failure(WorkflowHistory(workflow_id, History.FromString(events).events)))
-
-
-async def _failure(history: WorkflowHistory) -> str | None:
     # Read here: the process of the pool has the environment, but no codec can be handed to it.
-    replayer = Replayer(workflows=WORKFLOWS, plugins=[OnboardingPlugin(load_settings().codec)])
+    codec = load_settings().codec if encrypted else None
+    return asyncio.run(_failure(WorkflowHistory(workflow_id, History.FromString(events).events), codec))
+
+
+async def _failure(history: WorkflowHistory, codec: PayloadCodec | None) -> str | None:
+    replayer = Replayer(workflows=WORKFLOWS, plugins=[OnboardingPlugin(codec)])
     result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
     return None if result.replay_failure is None else str(result.replay_failure)

@@ -86,8 +86,10 @@ class StandIns:
     def _shaped(self, original: str) -> str:
         if not any(_is_replaced(character) for character in original):
             return original
-        # Names are compared by `casefold`, which can make a text longer.
-        text = original if len(original.casefold()) == len(original) else original.casefold()
+        # Names of several words are compared by `casefold`, which can make a text longer (ß). Of one word it
+        # may be a code, which has to stay as invalid as it is.
+        longer = len(original.casefold()) > len(original) and len(original.split()) > 1
+        text = original.casefold() if longer else original
         key = "".join(text.casefold().split())
         if key not in self._attempts:
             self._attempts[key] = next(
@@ -102,7 +104,7 @@ class StandIns:
 
     def _spelled(self, text: str, attempt: int) -> str:
         key = "".join(text.casefold().split())
-        random = iter(self._stream(key, attempt, 2 * len(key)))
+        random = iter(self._stream(key, attempt, 2 * len(text)))
         letters = "abcdef" if _HEX.fullmatch(text) else string.ascii_lowercase
         spelled = ""
         for character in text:

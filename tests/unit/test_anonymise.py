@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from temporalio.api.common.v1 import Payload, Payloads
@@ -29,6 +29,7 @@ def valid(kind: Any, value: str) -> bool:
 
 
 @given(st.text())
+@example("ß")
 def test_what_a_text_is_valid_as_its_stand_in_is_too(text: str) -> None:
     stand_in = StandIns().text(text)
     for kind in (Code, HeaderText, Text, Uid, Email):
