@@ -1,5 +1,6 @@
 """`settings`: defaults that fit together, and a wrong value named by its variable, secrets never shown."""
 
+import base64
 import os
 from pathlib import Path
 
@@ -56,7 +57,20 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
         ("ONBOARDING_DATABASE_URL", "not a url", "SQLAlchemy URL"),
         ("ONBOARDING_DATABASE_URL", f"mysql://u:{HIDDEN}@h/d", "postgresql"),
         ("ONBOARDING_DATABASE_URL", "sqlite://", "file"),
+        ("ONBOARDING_DATABASE_URL", f"postgresql://u:{HIDDEN}@h/d?sslmode=strict", "verify-full"),
+        ("ONBOARDING_DATABASE_URL", f"postgresql://u:{HIDDEN}@h/d?sslrot={HIDDEN}", "libpq"),
+        ("ONBOARDING_DATABASE_URL", f"postgresql://u:{HIDDEN}@h/d?sslmode=a&sslmode=b", "twice"),
+        ("ONBOARDING_DATABASE_URL", f"postgresql://u:{HIDDEN}@h/d?sslrootcert=/no/file", "sslrootcert"),
+        ("ONBOARDING_DATABASE_POOL_SIZE", "0", "1"),
+        ("ONBOARDING_DATABASE_POOL_SIZE", "many", "integer"),
+        ("ONBOARDING_ENCRYPTION_KEYS", HIDDEN, "id:base64"),
+        ("ONBOARDING_ENCRYPTION_KEYS", f"k1:{HIDDEN}", "base64"),
+        ("ONBOARDING_ENCRYPTION_REQUIRED", "true", "ONBOARDING_ENCRYPTION_KEYS"),
+        ("ONBOARDING_ENCRYPTION_REQUIRED", "perhaps", "boolean"),
+        ("ONBOARDING_CODEC_TOKEN", HIDDEN, "16 characters"),
         ("ONBOARDING_SMTP_URL", "http://h", "smtp://"),
+        ("ONBOARDING_SMTP_URL", f"smtp://u:{HIDDEN}@h?tls=none", "encrypted"),
+        ("ONBOARDING_SMTP_URL", f"smtp://u:{HIDDEN}@h?ca=/no/file", "ca=/no/file"),
         ("ONBOARDING_SMTP_URL", f"smtp://u:{HIDDEN}@h:99999", "port"),
         ("ONBOARDING_SMTP_URL", f"smtp://u:{HIDDEN}/x@h", "port"),
         ("ONBOARDING_EMAIL_FROM", "nobody", "@"),
@@ -101,8 +115,15 @@ def test_no_representation_shows_a_password(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("ONBOARDING_DATABASE_URL", f"postgresql://u:{HIDDEN}@h/d")
     monkeypatch.setenv("ONBOARDING_SMTP_URL", f"smtps://u:{HIDDEN}@mail.example.com")
     monkeypatch.setenv("ONBOARDING_ACCOUNTS_URL", f"https://u:{HIDDEN}@accounts.example.com")
-    found = load_settings()
-    for shown in (repr(found), str(found), found.smtp_server):
+    key = base64.b64encode(HIDDEN.encode() * 3)[:43].decode() + "="
+    monkeypatch.setenv("ONBOARDING_ENCRYPTION_KEYS", f"k1:{key}")
+    monkeypatch.setenv("ONBOARDING_CODEC_TOKEN", f"{HIDDEN}-{HIDDEN}")
+    monkeypatch.setenv("TEMPORAL_API_KEY", HIDDEN)
+    found, temporal = load_settings(), load_temporal_settings()
+    assert temporal.options["api_key"] == HIDDEN
+    shown_by_all = (repr(found), str(found), found.smtp_server, repr(temporal), repr(found.codec))
+    for shown in shown_by_all:
+        assert key not in shown
         assert HIDDEN not in shown
     assert found.smtp_server == "mail.example.com:465"
 
