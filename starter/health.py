@@ -31,7 +31,7 @@ async def show_polling(client: Client, file: Path, *, task_queue: str = TASK_QUE
     """
     # A process before us in the same container may have left it.
     await asyncio.to_thread(file.unlink, missing_ok=True)
-    polls = True
+    polls = False
     while True:
         try:
             polled, why = await _polls(client, task_queue), "its polls are not answered"
@@ -39,8 +39,10 @@ async def show_polling(client: Client, file: Path, *, task_queue: str = TASK_QUE
             polled, why = False, error.message
         if polled:
             await asyncio.to_thread(file.touch)
-        elif polls:
-            log.warning("The worker is not healthy: %s", why)
+        if polled and not polls:
+            log.info("The server confirms that this worker polls")
+        elif polls and not polled:
+            log.warning("The worker does not poll: %s", why)
         polls = polled
         await asyncio.sleep(LOOK_EVERY.total_seconds())
 
