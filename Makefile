@@ -3,6 +3,7 @@ PYTHON ?= python3
 PYTEST_WORKERS ?= 2
 LINE_FLOOR ?= 98
 BRANCH_FLOOR ?= 95
+COMPOSE ?= docker compose
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -11,10 +12,10 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format diagram lock replay histories chaos clean
+.PHONY: help setup demo test lint format diagram lock replay histories chaos stack-test clean
 
 help: ## Show these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) ## Make .venv from the lock, if the lock or pyproject.toml changed
 
@@ -63,6 +64,9 @@ histories: setup ## Record the histories of this release; older releases are nev
 
 chaos: setup ## Break every part while applicants go through: ARGS='--applicants N --seed S ...'
 	@$(BIN)/python -m bench.chaos $(ARGS)
+
+stack-test: setup ## Start docker-compose.yml, break it, check what is left: COMPOSE='docker compose'
+	@$(BIN)/python -m bench.stack --compose '$(COMPOSE)' $(ARGS)
 
 clean: ## Remove .venv, caches and reports (not the data of `onboarding up`)
 	@rm -rf .venv build dist *.egg-info .coverage .coverage.* coverage.json htmlcov \

@@ -1,0 +1,161 @@
+"""The stack of docker-compose.yml as a project of its own, on whatever engine ``DOCKER_HOST`` names."""
+
+import json
+import secrets
+import shlex
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+ROOT: Final = Path(__file__).parents[2]
+PROJECT: Final = "onboarding-stack-test"
+IMAGE: Final = "reseller-onboarding:unversioned"
+BASE_IMAGE: Final = "python:3.12-slim"
+PATIENCE: Final = 240.0
+"""Seconds anything may take that is waited for: an unhealthy worker is found out after 120, and two looks."""
+
+
+class StackError(Exception):
+    """The stack does not do what it must; the message says what."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command of the console script ended with."""
+
+    code: int
+    output: str
+    errors: str
+    seconds: float
+
+
+class Stack:
+    """Compose project `PROJECT` with passwords and free ports of its own; one at a time."""
+
+    def __init__(self, compose: str, folder: Path) -> None:
+        """``compose``: the command, such as ``docker compose``; ``folder``: where settings may be written."""
+        self.ports: Final = {
+            name: _free_port()
+            for name in ("TEMPORAL_PORT", "TEMPORAL_UI_PORT", "MAILPIT_PORT", "PROMETHEUS_PORT")
+        }
+        settings = folder / "stack.env"
+        settings.write_text(_filled((ROOT / ".env.example").read_text(encoding="utf-8"), self.ports))
+        self._compose = [
+            *shlex.split(compose),
+            f"--project-directory={ROOT}",
+            f"--file={ROOT / 'docker-compose.yml'}",
+            f"--env-file={settings}",
+            f"--project-name={PROJECT}",
+        ]
+
+    def up(self) -> None:
+        """Build and start everything, and return when all of it is healthy."""
+        self._composed("build", "--quiet", "setup")
+        self._composed("up", "--detach", "--wait", "--quiet-pull")
+
+    def down(self) -> None:
+        """Remove everything, data too."""
+        self._composed("--profile", "*", "down", "--volumes", "--timeout", "10")
+
+    def onboarding(self, *arguments: str, given: str = "") -> Answer:
+        """Run the console script inside the network; ``given`` is its standard input."""
+        return self.begin(*arguments, given=given)()
+
+    def begin(self, *arguments: str, given: str = "") -> Callable[[], Answer]:
+        """The same in the background; the function returned waits for its end."""
+        began = time.monotonic()
+        process = subprocess.Popen(  # noqa: S603 - a command this package wrote
+            [*self._compose, "--progress=quiet", "run", "--rm", "--no-TTY", "cli", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+        def answer() -> Answer:
+            output, errors = process.communicate(given, timeout=PATIENCE)
+            return Answer(process.returncode, output, errors, time.monotonic() - began)
+
+        return answer
+
+    def containers(self, service: str) -> list[str]:
+        """The service's container IDs, running or not."""
+        return self._composed("ps", "--all", "--quiet", service).split()
+
+    def signal(self, number: str, *containers: str) -> None:
+        """Send a signal to the containers' main processes, all in one go."""
+        _run(["docker", "kill", f"--signal={number}", *containers])
+
+    def start(self, *containers: str) -> None:
+        """Start containers that were killed."""
+        _run(["docker", "start", *containers])
+
+    def until(self, health: str, *containers: str) -> float:
+        """Wait until all of them are ``healthy`` (or ``unhealthy``); how many seconds that took."""
+        return waited(
+            f"containers are {health}", lambda: all(self.health(each) == health for each in containers)
+        )
+
+    def health(self, container: str) -> str:
+        """What the engine holds of a container's health."""
+        state: Mapping[str, Any] = inspected(container)["State"]
+        return str(state["Health"]["Status"]) if state["Running"] else "stopped"
+
+    def get(self, port: str, path: str) -> bytes:
+        """The body at a published port."""
+        answer = httpx.get(f"http://127.0.0.1:{self.ports[port]}{path}", timeout=10)
+        return answer.raise_for_status().content
+
+    def _composed(self, *arguments: str) -> str:
+        return _run([*self._compose, *arguments])
+
+
+def inspected(name: str) -> Mapping[str, Any]:
+    """What the engine knows of a container or image."""
+    [found] = json.loads(_run(["docker", "inspect", name]))
+    return dict(found)
+
+
+def waited(what: str, condition: Callable[[], bool]) -> float:
+    """Wait until it holds; how many seconds that took.
+
+    Raises:
+        StackError: it does not hold within `PATIENCE`.
+    """
+    began = time.monotonic()
+    while not condition():
+        if time.monotonic() - began > PATIENCE:
+            raise StackError(f"not within {PATIENCE:g} s: {what}")
+        time.sleep(0.5)
+    return time.monotonic() - began
+
+
+def _run(command: Sequence[str]) -> str:
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - as above
+    if ended.returncode != 0:
+        raise StackError(f"{shlex.join(command)} ended with {ended.returncode}:\n{ended.stderr[-4000:]}")
+    return ended.stdout
+
+
+def _filled(example: str, ports: Mapping[str, int]) -> str:
+    lines = []
+    for line in example.splitlines():
+        name, assigned, _ = line.partition("=")
+        if assigned and name.endswith("_PASSWORD"):
+            line = f"{name}={secrets.token_hex(24)}"
+        elif assigned and name in ports:
+            line = f"{name}={ports[name]}"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
