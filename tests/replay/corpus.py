@@ -17,6 +17,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict
 from temporalio import workflow
 from temporalio.client import WorkflowHistory
+from temporalio.converter import PayloadCodec
 from temporalio.worker import (
     ContinueAsNewInput,
     Interceptor,
@@ -134,14 +135,17 @@ class Replayed:
 
 
 async def replay(
-    history: WorkflowHistory, workflows: Sequence[type] = (ResellerOnboarding, OutstandingDelivery)
+    history: WorkflowHistory,
+    workflows: Sequence[type] = (ResellerOnboarding, OutstandingDelivery),
+    *,
+    codec: PayloadCodec | None = None,
 ) -> Replayed:
     """Replay a history as the worker would: with its workflows, its data converter and its sandbox."""
     observer = _Observer()
     with ThreadPoolExecutor(1) as executor:
         replayer = Replayer(
             workflows=workflows,
-            plugins=[OnboardingPlugin()],
+            plugins=[OnboardingPlugin(codec)],
             interceptors=[observer],
             workflow_task_executor=executor,
         )

@@ -1,0 +1,17 @@
+"""Histories from before encryption, replayed after it was switched on and is required."""
+
+import pytest
+
+from tests.replay.corpus import Recorded, recorded, replay
+from workflows.codec import EncryptionCodec
+
+
+@pytest.mark.parametrize("one", recorded(), ids=lambda one: one.name)
+async def test_clear_history_replays_where_encryption_is_required(one: Recorded) -> None:
+    """What was taken in clear stays taken, what a run handed to the next one stays readable."""
+    codec = EncryptionCodec({"k1": bytes(32)}, required=True)
+
+    encrypted, plain = await replay(one.history(), codec=codec), await replay(one.history())
+
+    assert encrypted.failure is None
+    assert encrypted.trail == plain.trail
