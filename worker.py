@@ -55,6 +55,7 @@ from workflows.onboarding import ResellerOnboarding
 from workflows.plugin import OnboardingPlugin
 
 WORKFLOWS: Final = (ResellerOnboarding, OutstandingDelivery)
+STICKY: Final = timedelta(seconds=2)
 GRACE: Final = timedelta(seconds=20)
 """What activities in flight get to finish in when the worker is told to stop."""
 HTTP_TIMEOUT: Final = timedelta(seconds=5)
@@ -104,6 +105,8 @@ def build_worker(
             emails.send_emails,
         ],
         graceful_shutdown_timeout=GRACE,
+        # How long a run waits for a worker that has died before another takes it over.
+        sticky_queue_schedule_to_start_timeout=STICKY,
         deployment_config=_deployment_config(settings),
     )
 

@@ -26,7 +26,6 @@ from temporalio.client import WorkflowHistory
 
 from starter.stand_ins import StandIns
 from workflows import intake
-from workflows.delivery import Outstanding
 from workflows.desk import Memory
 from workflows.documents import DecisionSheet, sheet_hash
 from workflows.emails import EmailBatch, EmailReceipt
@@ -41,7 +40,7 @@ from workflows.status import Status
 from workflows.values import Country, Currency, TimeZone
 
 _MODELS: Final[TypeAdapter[Any]] = TypeAdapter(
-    AnyCommand | OnboardingInput | Memory | Transition | Settled | EmailBatch | EmailReceipt | Outstanding
+    AnyCommand | OnboardingInput | Memory | Transition | Settled | EmailBatch | EmailReceipt
     | Status | AccountQuery | AccountFacts | AccessRequest | AccessOutcome
 )  # fmt: skip
 """Whatever our payloads hold."""

@@ -283,7 +283,7 @@ def contact(note: Annotated[str | None, typer.Option(help="What was said.")] = N
 )
 def signing_path(
     path: Annotated[SigningPath, typer.Option(help="How the contract is signed.")],
-    order: Annotated[SignatureOrder, typer.Option(help="Who signs first.")] = SignatureOrder.ANY,
+    order: Annotated[SignatureOrder, typer.Option(help="Who signs first.")],
 ) -> Fields:
     """BD: choose how, and in which order, the contract is signed."""
     return {"path": path, "order": order}

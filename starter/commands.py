@@ -136,7 +136,7 @@ class Commands(ABC):
         uid: str,
         actor: Actor,
         path: SigningPath,
-        order: SignatureOrder = SignatureOrder.ANY,
+        order: SignatureOrder,
         *,
         command_id: str | None = None,
     ) -> Status:

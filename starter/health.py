@@ -19,6 +19,8 @@ HEARTBEAT: Final = timedelta(seconds=15)
 POLLED_WITHIN: Final = timedelta(seconds=120)
 """A poll that finds nothing is answered after a minute, and heard of with the heartbeat after that."""
 LOOK_EVERY: Final = timedelta(seconds=10)
+ANSWER_WITHIN: Final = timedelta(seconds=5)
+"""Without it, a look on a connection that died unnoticed would never end."""
 
 log: Final = logging.getLogger("onboarding.health")
 
@@ -54,7 +56,8 @@ async def _polls(client: Client, task_queue: str) -> bool:
         ListWorkersRequest(
             namespace=client.namespace,
             query=f"WorkerIdentity = '{identity}' AND TaskQueue = '{task_queue}'",
-        )
+        ),
+        timeout=ANSWER_WITHIN,
     )
     return polls_now((each.worker_heartbeat for each in listed.workers_info), datetime.now(UTC))
 

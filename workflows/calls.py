@@ -64,10 +64,15 @@ async def look_up(query: AccountQuery) -> AccountFacts | None:
     return facts
 
 
-async def open_access(request: AccessRequest) -> AccessOutcome:
-    """Ask ACPN once to give access; an outage counts as something that is missing, and is asked again."""
+async def open_access(request: AccessRequest, *, committed: bool) -> AccessOutcome:
+    """Ask ACPN once to give access; an outage counts as something that is missing, and is asked again.
+
+    ``committed``: all that led here is in history. If not, a normal activity waits until it is: access
+    must not be given on the word of an update that a dying worker may have been the only one to know.
+    """
+    call = workflow.execute_local_activity_method if committed else workflow.execute_activity_method
     try:
-        outcome: AccessOutcome = await workflow.execute_local_activity_method(
+        outcome: AccessOutcome = await call(
             AccessActivities.open_access,
             request,
             start_to_close_timeout=timedelta(seconds=5),

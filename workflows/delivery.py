@@ -1,20 +1,13 @@
 """What an ended application leaves behind: the mails and the record that could not leave in time."""
 
-import asyncio
-
 from temporalio import workflow
 
-from workflows import calls
-from workflows.letters import AnyLetter
-from workflows.records import Record
-from workflows.values import Contract
-
-
-class Outstanding(Contract):
-    """The letters still to be sent, in order, and the record if the database does not have it yet."""
-
-    letters: tuple[AnyLetter, ...] = ()
-    record: Record | None = None
+from workflows import calls, decisions
+from workflows.audit import Verdict
+from workflows.courier import BATCH_OF_LETTERS
+from workflows.desk import Desk, Memory
+from workflows.emails import EmailReceipt
+from workflows.messages import SYSTEM
 
 
 @workflow.defn(name="OutstandingDelivery")
@@ -22,9 +15,24 @@ class OutstandingDelivery:
     """An abandoned child of an onboarding that has ended: it tries until mail server and database work."""
 
     @workflow.run
-    async def run(self, outstanding: Outstanding) -> None:
-        """Deliver everything; nothing but an outage keeps it from ending."""
-        errands = [calls.store(outstanding.record)] if outstanding.record else []
-        if outstanding.letters:
-            await calls.send(outstanding.letters)
-        await asyncio.gather(*errands)
+    async def run(self, memory: Memory) -> None:
+        """Store what is not stored and send what is not sent; nothing but an outage keeps it from ending."""
+        desk = Desk(memory)
+        while desk.outbox or desk.unstored:
+            if desk.unstored:
+                record = desk.record(workflow.now())
+                await calls.store(record)
+                desk.stored(record)
+            if letters := tuple(desk.outbox[:BATCH_OF_LETTERS]):
+                receipt = await calls.send(letters)
+                desk.delivered(letters)
+                if receipt.failed:
+                    self._tell(desk, receipt)
+
+    def _tell(self, desk: Desk, receipt: EmailReceipt) -> None:
+        """Tell BD of mails that can't be delivered, as the onboarding itself would."""
+        now = workflow.now()
+        decision = decisions.emails_failed(desk.application, receipt.failed)
+        desk.note(now, "email_failed", Verdict.ACCEPTED, desk.application.stage, actor=SYSTEM)
+        desk.application = decision.application
+        desk.write(decision, now)

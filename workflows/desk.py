@@ -4,9 +4,10 @@ from typing import Any, Final, Self
 
 from pydantic import JsonValue
 
-from workflows import intake
+from workflows import decisions, intake, rules
 from workflows.audit import AuditEvent, Verdict
-from workflows.letters import AnyLetter, addressed_again
+from workflows.decisions import Decision
+from workflows.letters import AnyLetter, addressed_again, compose
 from workflows.messages import Actor, Command, ErrorType, Stage
 from workflows.records import Record
 from workflows.rules import RefusedError
@@ -172,6 +173,22 @@ class Desk:
         """These letters are done with: they have left, or have failed for good."""
         gone = {letter.key for letter in letters}
         self.outbox = [letter for letter in self.outbox if letter.key not in gone]
+
+    def write(self, decision: Decision, at: Instant) -> None:
+        """Queue the letters of a decision that has been carried out."""
+        self.outbox.extend(
+            compose(
+                letter,
+                self.application,
+                sequence=self.sequence,
+                now=at,
+                status_text=decisions.status_text(self.application),
+                warnings=rules.warnings(self.application),
+            )
+            for letter in decision.letters
+        )
+        for key in decision.resends:
+            self.send_again(key, at)
 
     def send_again(self, key: str, at: Instant) -> None:
         """Put a letter that failed into the outbox once more, for who gets such letters now."""

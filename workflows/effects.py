@@ -128,7 +128,7 @@ def approve_application(application: Application, command: ApproveApplication, n
 def reject_application(application: Application, command: RejectApplication, now: Instant) -> Application:
     return application.but(
         rejection=Rejection(reason_code=command.reason_code, explanation=command.explanation),
-        closing=Closing(by=Role.BD, reason=command.explanation),
+        closing=Closing(by=command.actor.role, reason=command.explanation),
     )
 
 

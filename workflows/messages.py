@@ -13,7 +13,19 @@ from pydantic import Field, TypeAdapter
 
 from workflows.documents import ApplicationForm, DecisionSheet
 from workflows.policy import Policy
-from workflows.values import Code, CommandId, Contract, Day, Email, HeaderText, Instant, Text, TimeZone, Uid
+from workflows.values import (
+    Code,
+    CommandId,
+    Contract,
+    Day,
+    Digest,
+    Email,
+    HeaderText,
+    Instant,
+    Text,
+    TimeZone,
+    Uid,
+)
 
 WORKFLOW_TYPE: Final = "ResellerOnboarding"
 TASK_QUEUE: Final = "reseller-onboarding"
@@ -114,6 +126,10 @@ class Actor(Contract):
     name: HeaderText | None = None
 
 
+SYSTEM: Final = Actor(role=Role.SYSTEM, id="onboarding")
+"""The service itself."""
+
+
 class Person(Contract):
     """A BD or BD lead: who reads the mails for that desk and whom the partner may consult."""
 
@@ -203,7 +219,7 @@ class ConfirmTerms(Command):
 
     kind: Literal["confirm_terms"] = "confirm_terms"
     sheet_revision: int = Field(ge=1)
-    sheet_hash: str
+    sheet_hash: Digest
 
 
 class ModifyTerms(Command):
@@ -227,7 +243,7 @@ class ChooseSigningPath(Command):
 
     kind: Literal["choose_signing_path"] = "choose_signing_path"
     path: SigningPath
-    order: SignatureOrder = SignatureOrder.ANY
+    order: SignatureOrder
 
 
 class SignContract(Command):
@@ -237,7 +253,7 @@ class SignContract(Command):
     party: Party
     signer_name: HeaderText
     sheet_revision: int = Field(ge=1)
-    sheet_hash: str
+    sheet_hash: Digest
     signed_at: Instant
     document_ref: HeaderText | None = None
 

@@ -14,12 +14,12 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, FailureError
 
-from workflows import calls, decisions, intake, letters, rules, search_attributes, view
+from workflows import calls, decisions, intake, rules, search_attributes, view
 from workflows.audit import Verdict
 from workflows.clocks import Clock, ClockKind
 from workflows.courier import Courier
 from workflows.decisions import Decision
-from workflows.delivery import Outstanding, OutstandingDelivery
+from workflows.delivery import OutstandingDelivery
 from workflows.desk import Desk, Memory
 from workflows.emails import EmailReceipt
 from workflows.encryption import Reader
@@ -28,13 +28,12 @@ from workflows.inbox import EmailsFailed, Message, OperatorCancel, takes_every_c
 from workflows.letters import AnyLetter
 from workflows.messages import (
     QUERY_NAME,
+    SYSTEM,
     UPDATE_NAME,
     WORKFLOW_TYPE,
-    Actor,
     Command,
     ErrorType,
     OnboardingInput,
-    Role,
 )
 from workflows.policy import Policy
 from workflows.records import Transition
@@ -42,7 +41,6 @@ from workflows.rules import RefusedError
 from workflows.state import Application
 from workflows.status import Status
 
-SYSTEM: Final = Actor(role=Role.SYSTEM, id="onboarding")
 LAST_ERRANDS_WITHIN: Final = timedelta(seconds=30)
 """How long an ended application waits for its last mails before a child workflow takes them over."""
 
@@ -64,6 +62,7 @@ class ResellerOnboarding:
         self._timer_at: datetime | None = None
         self._cancel_requested = False
         self._mails_returned = False
+        self._uncommitted = False
         self._last_errands_until: datetime | None = None
         # Whoever starts a run can send a second argument; only a run before this one has a memory.
         self._continued = workflow.info().continued_run_id is not None and len(arguments) > 1
@@ -176,6 +175,7 @@ class ResellerOnboarding:
             self._quiet = True
             await workflow.wait_condition(self._something_to_do)
             self._quiet = False
+            self._uncommitted = False
         return self._inbox.popleft()
 
     def _something_to_do(self) -> bool:
@@ -213,6 +213,9 @@ class ResellerOnboarding:
     async def _obey(self, message: Message) -> Status | RefusedError:
         """Judge a command and carry it out, or refuse it on record."""
         command: Command | None = None
+        # An update is in history only once its workflow task is: should the worker die first, it may never
+        # have been. A signal is there before its task begins. Until then, nothing leaves this run.
+        self._uncommitted = self._uncommitted or message.name is None
         # What may not be read is not kept either.
         arguments, message.arguments = message.arguments, ()
         try:
@@ -248,7 +251,8 @@ class ResellerOnboarding:
         application = self._desk.application
         moment = decisions.moment_of(application, clock, workflow.now())
         if clock.kind is ClockKind.ACCESS_CHECK:
-            outcome = await calls.open_access(_access_request(application, workflow.now()))
+            request = _access_request(application, workflow.now())
+            outcome = await calls.open_access(request, committed=not self._uncommitted)
             await self._carry_out(decisions.access_answered(application, outcome), moment.name)
         else:
             await self._carry_out(decisions.time_is_up(application, clock, workflow.now()), moment.name)
@@ -264,7 +268,7 @@ class ResellerOnboarding:
     ) -> None:
         """The one place where the stage changes, is recorded, and its mails are queued."""
         desk, now = self._desk, workflow.now()
-        behind = bool(desk.unstored)
+        store = not (desk.unstored or self._uncommitted)
         desk.note(
             now,
             name,
@@ -276,24 +280,12 @@ class ResellerOnboarding:
             refusal=refusal,
         )
         record = desk.record(now, decision.application, len(decision.letters) + len(decision.resends))
-        transition = Transition.model_construct(record=record, requests=decision.requests, store=not behind)
+        transition = Transition.model_construct(record=record, requests=decision.requests, store=store)
         settled = await calls.settle(transition)
         if settled.stored:
             desk.stored(record)
         desk.application = decisions.settled(decision.application, settled)
-        desk.outbox.extend(
-            letters.compose(
-                letter,
-                desk.application,
-                sequence=desk.sequence,
-                now=now,
-                status_text=decisions.status_text(desk.application),
-                warnings=rules.warnings(desk.application),
-            )
-            for letter in decision.letters
-        )
-        for key in decision.resends:
-            desk.send_again(key, now)
+        desk.write(decision, now)
 
     async def _last_errands(self) -> bool:
         """Give the last mails, and a database that was down, a little time; whether a command came first."""
@@ -320,10 +312,9 @@ class ResellerOnboarding:
             self._mails_returned = False
             await calls.settle(Transition.model_construct(record=desk.record(now)))
         if desk.outbox or desk.unstored:
-            record = desk.record(now) if desk.unstored else None
             await workflow.start_child_workflow(
                 OutstandingDelivery.run,
-                Outstanding.model_construct(letters=tuple(desk.outbox), record=record),
+                desk.memory(),
                 id=f"{workflow.info().workflow_id}-delivery-{desk.application.application_id}-{desk.sequence}",
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
                 static_summary="E-mails and records an ended onboarding could not deliver in time",

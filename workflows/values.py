@@ -62,7 +62,8 @@ def _decimal_from_string(value: Any) -> Any:
     if not isinstance(value, str):
         raise ValueError('must be a decimal in a JSON string, such as "12.50" (a JSON number loses digits)')
     try:
-        return Decimal(value.strip())
+        # Python would also read "1_000" and the digits of other scripts.
+        return Decimal(value.strip() if value.isascii() and "_" not in value else "not a number")
     except InvalidOperation:
         raise ValueError('must be a decimal number in a string, such as "12.50"') from None
 
@@ -155,6 +156,8 @@ _DECIMAL: Final = (
 
 Uid = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,32}$")]
 """An account of the vendor's cloud: a digit string."""
+Digest = Annotated[str, StringConstraints(strip_whitespace=True, max_length=128)]
+"""A hash as a caller names it; whether it is the right one is a matter of revisions, not of form."""
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$")]
 """A configured code (partner level, commission policy, product): configuration, not an enum."""
 HeaderText = Annotated[

@@ -32,7 +32,8 @@ from temporalio.worker import (
 
 from workflows.audit import AuditEvent, Verdict
 from workflows.clocks import ClockKind
-from workflows.delivery import Outstanding, OutstandingDelivery
+from workflows.delivery import OutstandingDelivery
+from workflows.desk import Memory
 from workflows.emails import EmailBatch
 from workflows.messages import ErrorType, Stage
 from workflows.onboarding import ResellerOnboarding
@@ -181,9 +182,8 @@ class _Observer(Interceptor):
                 clocks = tuple(request.kind for request in argument.requests)
                 self.asked.extend(_settled(name, event, clocks) for event in events)
                 self._newest = argument.record.sequence
-            case EmailBatch() | Outstanding():
-                letters = tuple(letter.template for letter in argument.letters)
-                self.asked.append(Ask(ask=name, letters=letters))
+            case EmailBatch(letters=letters) | Memory(outbox=letters):
+                self.asked.append(Ask(ask=name, letters=tuple(letter.template for letter in letters)))
             case _:
                 self.asked.append(Ask(ask=name))
 

@@ -57,7 +57,7 @@ issue_decision_sheet    sheet
 confirm_terms           sheet_revision sheet_hash
 modify_terms            sheet_revision description fields?
 record_contact          note?
-choose_signing_path     path order?
+choose_signing_path     path order
 sign_contract           party signer_name sheet_revision sheet_hash signed_at document_ref?
 reopen_terms            reason
 amend_start_date        start_date time_zone reason

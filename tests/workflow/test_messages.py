@@ -71,7 +71,7 @@ REFUSED: Final[dict[str, tuple[Way, str, payloads.Json, str, str]]] = {
     "path after a signature": (
         half_signed,
         "choose_signing_path",
-        {"path": "offline_paper"},
+        {"path": "offline_paper", "order": "any"},
         "wrong_stage",
         "after a signature",
     ),

@@ -165,7 +165,7 @@ class TestPathAndOrder:
         status = await applicant.sign("vendor")
         assert "choose_signing_path" not in status.allowed_commands
 
-        error = await refused(applicant, "choose_signing_path", path="offline_paper")
+        error = await refused(applicant, "choose_signing_path", path="offline_paper", order="any")
         assert error.type == "wrong_stage"
         assert (await applicant.status()).signing.path is SigningPath.ONLINE_ESIGN
 
