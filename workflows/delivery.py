@@ -1,13 +1,14 @@
 """What an ended application leaves behind: the mails and the record that could not leave in time."""
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 
 from workflows import calls, decisions
 from workflows.audit import Verdict
 from workflows.courier import BATCH_OF_LETTERS
 from workflows.desk import Desk, Memory
 from workflows.emails import EmailReceipt
-from workflows.messages import SYSTEM
+from workflows.messages import SYSTEM, ErrorType
 
 
 @workflow.defn(name="OutstandingDelivery")
@@ -16,7 +17,14 @@ class OutstandingDelivery:
 
     @workflow.run
     async def run(self, memory: Memory) -> None:
-        """Store what is not stored and send what is not sent; nothing but an outage keeps it from ending."""
+        """Store what is not stored and send what is not sent; nothing but an outage keeps it from ending.
+
+        Fails with type ``invalid`` when somebody else than an onboarding starts it.
+        """
+        if workflow.info().parent is None:
+            raise ApplicationError(
+                "only an onboarding hands on its mails", type=ErrorType.INVALID, non_retryable=True
+            )
         desk = Desk(memory)
         while desk.outbox or desk.unstored:
             if desk.unstored:

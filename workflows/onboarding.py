@@ -64,8 +64,7 @@ class ResellerOnboarding:
         self._mails_returned = False
         self._uncommitted = False
         self._last_errands_until: datetime | None = None
-        # Whoever starts a run can send a second argument; only a run before this one has a memory.
-        self._continued = workflow.info().continued_run_id is not None and len(arguments) > 1
+        self._continued = _has_memory(workflow.info()) and len(arguments) > 1
         self._refused_start: RefusedError | None = None
         self._reader = Reader()
         try:
@@ -336,6 +335,14 @@ class ResellerOnboarding:
         if changed:
             workflow.upsert_search_attributes(changed)
         workflow.set_current_details(view.details(self._desk.record(workflow.now())))
+
+
+def _has_memory(run: workflow.Info) -> bool:
+    """Whether the run before handed this one its memory; whoever starts a run can send a second argument.
+
+    By a cron schedule or a retry Temporal also starts one run after another, with what the starter sent.
+    """
+    return run.continued_run_id is not None and run.cron_schedule is None and run.attempt == 1
 
 
 def _desk_of(joined: OnboardingInput, arguments: tuple[Any, ...]) -> Desk:
