@@ -1,7 +1,8 @@
 """A service whose Temporal keeps everything encrypted, its keys, and what may not be found in the clear."""
 
+import asyncio
 import base64
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,6 +105,15 @@ async def stack(folder: Path) -> AsyncIterator[Stack]:
 def joining(uid: str, **changes: Any) -> OnboardingInput:
     """The start input."""
     return OnboardingInput.model_validate(payloads.join(uid, **changes))
+
+
+async def until(reached: Callable[[], Awaitable[bool]]) -> None:
+    """Ask until it is so; the server does not tell by itself."""
+    async with asyncio.timeout(60):
+        while True:
+            if await reached():
+                return
+            await asyncio.sleep(0.05)
 
 
 PUBLIC: Final = frozenset({"reseller", "gold", "en", "Asia/Singapore"})

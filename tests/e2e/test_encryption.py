@@ -1,7 +1,6 @@
 """Encryption on the real server: nothing readable is kept, keys may change, clear messages are refused."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +24,7 @@ from temporalio.worker import Replayer
 from settings import Settings
 from starter.client import OnboardingClient
 from tests import payloads
-from tests.e2e.encrypted import Stack, found_in, joining, keys, secrets, stack, told_by_server
+from tests.e2e.encrypted import Stack, found_in, joining, keys, secrets, stack, told_by_server, until
 from tests.rig import undecodable
 from worker import WORKFLOWS
 from workflows.documents import ApplicationForm, DecisionSheet
@@ -99,15 +98,6 @@ async def active(client: OnboardingClient, uid: str) -> Status:
 
     await until(reached)
     return await client.status(uid)
-
-
-async def until(reached: Callable[[], Awaitable[bool]]) -> None:
-    """Ask until it is so; the server does not tell by itself."""
-    async with asyncio.timeout(60):
-        while True:
-            if await reached():
-                return
-            await asyncio.sleep(0.05)
 
 
 async def ended(client: Client, uid: str) -> None:
