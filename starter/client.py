@@ -59,6 +59,8 @@ _PASSING: Final = frozenset(
         RPCStatusCode.ABORTED,
         RPCStatusCode.RESOURCE_EXHAUSTED,
         RPCStatusCode.CANCELLED,
+        # A workflow task was to be done again, because something arrived while the run continued as new.
+        RPCStatusCode.FAILED_PRECONDITION,
     }
 )
 # The server's own failure of an update whose run continued as new, or ended, before answering it.

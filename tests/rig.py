@@ -8,7 +8,7 @@ import email
 import email.message
 import email.policy
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -43,6 +43,7 @@ class Mailbox:
 
     messages: list[email.message.EmailMessage] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
+    before_accepting: Callable[[bytes], Awaitable[None]] | None = None
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -54,6 +55,8 @@ class Mailbox:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         content = cast("bytes", envelope.content)
+        if self.before_accepting:
+            await self.before_accepting(content)
         self.messages.append(email.message_from_bytes(content, policy=email.policy.default))
         return "250 OK"
 

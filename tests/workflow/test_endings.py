@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Final
 
 import pytest
-from aiosmtpd.smtp import SMTP, Envelope, Session
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
@@ -153,21 +152,19 @@ async def held_mails(service: Service, template: str) -> AsyncIterator[asyncio.E
 
     The event is set once it does.
     """
-    mailbox, held, go_on = service.mailbox, asyncio.Event(), asyncio.Event()
-    accept = mailbox.handle_DATA
+    held, go_on = asyncio.Event(), asyncio.Event()
 
-    async def hold(server: SMTP, session: Session, envelope: Envelope) -> str:
-        if f"X-Onboarding-Template: {template}".encode() in (envelope.content or b""):
+    async def hold(content: bytes) -> None:
+        if f"X-Onboarding-Template: {template}".encode() in content:
             held.set()
             await go_on.wait()
-        return await accept(server, session, envelope)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mailbox, "handle_DATA", hold)
-        try:
-            yield held
-        finally:
-            go_on.set()
+    service.mailbox.before_accepting = hold
+    try:
+        yield held
+    finally:
+        service.mailbox.before_accepting = None
+        go_on.set()
 
 
 class TestCancelOfTemporal:
