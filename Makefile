@@ -12,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format diagram lock replay histories chaos stack-test clean
+.PHONY: help setup demo test lint format diagram layout lock replay histories chaos stack-test clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,9 @@ format: setup ## Format, and fix what ruff can fix
 diagram: setup ## Draw the lifecycle in README.md anew from the code's tables
 	@$(BIN)/python -c 'from pathlib import Path; from workflows.diagram import renewed; page = Path("README.md"); \
 		page.write_text(renewed(page.read_text(encoding="utf-8")), encoding="utf-8")'
+
+layout: setup ## Write docs/layout.md anew from the first lines of the modules
+	@$(BIN)/python -m tests.layout
 
 lock: ## Pin the newest versions pyproject.toml allows, with hashes, for every platform
 	@test -x $(BIN)/uv || $(MAKE) --no-print-directory setup

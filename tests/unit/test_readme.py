@@ -24,7 +24,6 @@ from workflows.status import Access
 
 ROOT: Final = Path(__file__).parents[2]
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
-LAYOUT: Final = (ROOT / "docs/layout.md").read_text(encoding="utf-8")
 AUDIENCES: Final = {Audience.PARTNER: "partner", Audience.BD: "BD", Audience.BD_LEAD: "BD lead"}
 
 
@@ -98,14 +97,8 @@ def test_what_callers_and_ops_may_name_stands_there(name: str) -> None:
     assert name in README
 
 
-def test_every_module_has_its_line() -> None:
-    modules = {
-        str(path.relative_to(ROOT))
-        for folder in ("workflows", "activities", "starter")
-        for path in (ROOT / folder).rglob("*.py")
-        if path.name != "__init__.py" and "versions" not in path.parts
-    } | {"worker.py", "settings.py"}
-    assert set(rows(LAYOUT)) == modules, "docs/layout.md must have one line for each module"
+def test_the_layout_page_is_current() -> None:
+    assert layout.PAGE.read_text(encoding="utf-8") == layout.page(), "`make layout` writes it anew"
 
 
 def test_every_make_target_has_its_line() -> None:
