@@ -1,0 +1,173 @@
+"""The remote codec of Temporal's Web UI and CLI: they send it payloads, it answers with them decrypted.
+
+Protocol: ``POST /decode`` and ``/encode``, both ways `temporalio.api.common.v1.Payloads` in JSON.
+What can't be decrypted comes back as it is, so that a page shows everything else.
+"""
+
+import asyncio
+import hmac
+import ipaddress
+import json
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import jwt
+from google.protobuf import json_format
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.converter import PayloadCodec
+
+MAX_BODY_BYTES: Final = 8 * 1024 * 1024
+"""Temporal refuses messages over 4 MiB, which base64 makes a third larger."""
+ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+"""Signatures by a private key only: a public key must not serve as the secret of an HMAC."""
+_BEARER: Final = "bearer "
+
+Admits = Callable[[str], bool]
+"""Whether who shows this bearer token may have payloads; it may block."""
+Codes = Callable[[Sequence[Payload]], Awaitable[list[Payload]]]
+
+
+def codec_app(codec: PayloadCodec, *, origins: Collection[str], admits: Admits | None) -> Starlette:
+    """The service.
+
+    ``origins``: the pages that may ask, exactly as browsers name them (``https://temporal.example.com``).
+    ``admits``: ``None`` lets everybody in who can reach the port.
+    """
+    return Starlette(
+        routes=[
+            Route("/encode", _endpoint(codec.encode, origins, admits), methods=["POST"]),
+            Route("/decode", _endpoint(codec.decode, origins, admits), methods=["POST"]),
+        ],
+        middleware=[
+            Middleware(
+                CORSMiddleware,
+                allow_origins=sorted(origins),
+                allow_methods=["POST"],
+                allow_headers=["Authorization", "Content-Type", "X-Namespace"],
+                allow_credentials=True,
+                # A browser asks before a public page may call a server on this machine.
+                allow_private_network=True,
+            )
+        ],
+    )
+
+
+def shared_token(token: str) -> Admits:
+    """Who shows this very token is let in."""
+    expected = token.encode()
+    return lambda shown: hmac.compare_digest(shown.encode(), expected)
+
+
+def oidc_tokens(jwks: str, *, issuer: str, audience: str) -> Admits:
+    """Who shows a token of this issuer, for this audience and not expired, is let in (OpenID Connect).
+
+    ``jwks``: the issuer's public keys, a file or an ``http(s)://`` address that is asked anew for a key ID it
+    does not know yet.
+
+    Raises ValueError when the file holds no keys.
+    """
+    key_of = _keys_at(jwks) if urlsplit(jwks).scheme in {"http", "https"} else _keys_in(Path(jwks))
+
+    def admits(shown: str) -> bool:
+        try:
+            jwt.decode(
+                shown,
+                key_of(shown),
+                algorithms=ALGORITHMS,
+                issuer=issuer,
+                audience=audience,
+                options={"require": ["exp", "iss", "aud"]},
+            )
+        except (jwt.PyJWTError, KeyError):
+            return False
+        return True
+
+    return admits
+
+
+def _keys_at(address: str) -> Callable[[str], jwt.PyJWK]:
+    return jwt.PyJWKClient(address, timeout=5).get_signing_key_from_jwt
+
+
+def _keys_in(file: Path) -> Callable[[str], jwt.PyJWK]:
+    try:
+        keys = jwt.PyJWKSet.from_json(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, AttributeError, jwt.PyJWTError) as error:
+        raise ValueError(f"{file} holds no JSON Web Key Set: {error}") from None
+    return lambda shown: keys[jwt.get_unverified_header(shown)["kid"]]
+
+
+def exact_origin(value: str) -> str:
+    """An origin as browsers name it (RFC 6454 §6.2). Raises ValueError for anything else, ``*`` included."""
+    parts = urlsplit(value)
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or value != f"{parts.scheme}://{parts.netloc}"
+    ):
+        raise ValueError(
+            f"{value!r} is not an origin, such as http://localhost:8233 (no path, no '/' at the end)"
+        )
+    return value
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens there."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _endpoint(
+    code: Codes, origins: Collection[str], admits: Admits | None
+) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        origin = request.headers.get("origin")
+        if origin is not None and origin not in origins:
+            raise HTTPException(403, "This page may not ask; its origin is not one of --origin.")
+        if admits is not None and not await _admitted(request, admits):
+            raise HTTPException(401, "A token is needed.", {"WWW-Authenticate": "Bearer"})
+        payloads = _parsed(await _body(request))
+        coded = Payloads(payloads=await code(payloads.payloads))
+        return JSONResponse(json_format.MessageToDict(coded), headers={"Cache-Control": "no-store"})
+
+    return answer
+
+
+async def _admitted(request: Request, admits: Admits) -> bool:
+    shown = request.headers.get("authorization", "")
+    if not shown.lower().startswith(_BEARER):
+        return False
+    # An issuer may be asked for its keys.
+    return await asyncio.to_thread(admits, shown[len(_BEARER) :].strip())
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise HTTPException(413, f"More than {MAX_BODY_BYTES} bytes.")
+    except ClientDisconnect:
+        raise HTTPException(400, "The request broke off.") from None
+    return bytes(body)
+
+
+def _parsed(body: bytes) -> Payloads:
+    try:
+        document: Any = json.loads(body)
+        return json_format.ParseDict(document, Payloads(), ignore_unknown_fields=True)
+    # What is no JSON, no object, nested too deeply, or not of these fields.
+    except (ValueError, RecursionError, AttributeError, TypeError, json_format.ParseError):
+        raise HTTPException(400, 'Expected {"payloads": [...]}, as Temporal writes it.') from None
