@@ -70,8 +70,8 @@ def shared_token(token: str) -> Admits:
 def oidc_tokens(jwks: str, *, issuer: str, audience: str) -> Admits:
     """Who shows a token of this issuer, for this audience and not expired, is let in (OpenID Connect).
 
-    ``jwks``: the issuer's public keys, a file or an ``http(s)://`` address that is asked anew for a key ID it
-    does not know yet.
+    ``jwks``: the issuer's public keys, a file or an ``http(s)://`` address; that is asked again every five
+    minutes and, at most twice a minute, for a key it has not named yet.
 
     Raises ValueError when the file holds no keys.
     """
@@ -167,6 +167,8 @@ async def _body(request: Request) -> bytes:
 def _parsed(body: bytes) -> Payloads:
     try:
         document: Any = json.loads(body)
+        if not isinstance(document, dict):
+            raise TypeError
         return json_format.ParseDict(document, Payloads(), ignore_unknown_fields=True)
     # What is no JSON, no object, nested too deeply, or not of these fields.
     except (ValueError, RecursionError, AttributeError, TypeError, json_format.ParseError):
