@@ -9,7 +9,7 @@ PAGE: Final = ROOT / "docs/layout.md"
 FOLDERS: Final = ("workflows", "activities", "starter", "bench")
 TITLE: Final = """# Layout: one line for each module
 
-Written by `make layout` from the modules' own first lines. `__init__.py` files are empty; migrations are numbered.
+Written by `make layout` from the modules' own first lines. `__init__.py` files are empty.
 
 | module | what is in it |
 |---|---|

@@ -12,6 +12,7 @@ from typing import Any, Final, get_args
 import pytest
 
 from settings import PREFIX, Settings
+from tests import layout
 from workflows import diagram
 from workflows.documents import DecisionSheet, sheet_hash
 from workflows.intake import parse_command, parse_start
