@@ -14,7 +14,7 @@ from workflows.letters import AnyLetter
 
 BATCH_OF_LETTERS: Final = 20
 BATCH_CHARACTERS: Final = 256 * 1024
-"""A batch is one payload, and Temporal terminates a run whose payload is larger than 2 MiB: a character has up
+"""A batch is one payload, and Temporal terminates a run with one larger than 2 MiB. A character has up
 to four bytes, and the first letter of a batch goes whatever its size."""
 
 
