@@ -181,12 +181,12 @@ def print_mails(console: Console, mails: "Sequence[LedgerRow]") -> None:
     """The e-mail ledger, one mail a line."""
     print_table(
         console,
-        ("Queued", "State", "Mail", "To", "Subject", "Reason"),
+        ("Queued", "State", "Key", "To", "Subject", "Reason"),
         [
             (
                 Text(shown(mail.queued_at)),
                 Text(mail.state, style="red" if mail.reason else ""),
-                Text(mail.template),
+                Text(mail.key),
                 Text(shown(mail.recipient)),
                 Text(shown(mail.subject)),
                 Text(shown(mail.reason)),
