@@ -45,6 +45,7 @@ class AccessActivities:
 
 
 def _missing(request: AccessRequest, uids: tuple[str, ...], accounts: Mapping[str, Account]) -> Iterator[str]:
+    master = accounts.get(request.company_master_uid)
     for uid in uids:
         account = accounts.get(uid)
         if account is None:
@@ -52,5 +53,7 @@ def _missing(request: AccessRequest, uids: tuple[str, ...], accounts: Mapping[st
             continue
         if not account.verified:
             yield f"enterprise verification of {uid}"
+        elif master and account.enterprise != master.enterprise:
+            yield f"enterprise verification of {uid} for the company of {master.uid}"
         if request.require_credit_control and uid in request.uids and not account.credit_control:
             yield f"credit control of {uid}"

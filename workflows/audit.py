@@ -21,7 +21,7 @@ class AuditEvent(Contract):
 
     ``command`` is a command of the contract, or the name of what the service did by itself
     (``review_reminder``, ``expiry`` …; actor ``system``). ``details`` is the command's own payload, for
-    one that did not parse as much of it as could be kept.
+    one that did not parse as much of it as could be kept. ``sheet_revision``: the revision it issued.
     """
 
     sequence: int
@@ -35,4 +35,5 @@ class AuditEvent(Contract):
     to_stage: Stage
     error: str | None = None
     message: str | None = None
+    sheet_revision: int | None = None
     details: dict[str, JsonValue] = Field(default_factory=dict)

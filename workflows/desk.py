@@ -16,6 +16,8 @@ from workflows.status import Refusal
 from workflows.values import Contract, Instant
 
 KEPT_REFUSALS: Final = 20
+RECORD_CHARACTERS: Final = 256 * 1024
+EVENTS_WITH_REFUSED_PAYLOADS: Final = 100
 KEPT_ANSWERS: Final = 2_000
 MAX_MESSAGE_CHARACTERS: Final = 1_000
 
@@ -84,10 +86,21 @@ class Desk:
             application=becomes or self.application,
             sequence=self.sequence,
             at=at,
-            events=tuple(self.unstored),
+            events=self._next_events(),
             refusals=tuple(self.refusals),
             pending_emails=len(self.outbox) + letters,
         )
+
+    def _next_events(self) -> tuple[AuditEvent, ...]:
+        """As many events, the oldest first, as one payload holds: Temporal takes none over 2 MiB."""
+        events: list[AuditEvent] = []
+        characters = 0
+        for event in self.unstored:
+            characters += len(event.model_dump_json())
+            if events and characters > RECORD_CHARACTERS:
+                break
+            events.append(event)
+        return tuple(events)
 
     def answered_before(self, command: Command) -> Answer | None:
         """The answer this command ID had; raises `RefusedError` when it came with another payload."""
@@ -128,12 +141,17 @@ class Desk:
         actor: Actor | None = None,
         arguments: tuple[Any, ...] = (),
         refusal: RefusedError | None = None,
+        sheet_revision: int | None = None,
     ) -> None:
         """Add an event to the audit trail; a refusal is shown in the status, too.
 
         ``arguments`` are those of a message that did not become a ``command``.
         """
         self.sequence += 1
+        details = _payload(command) if command else _kept(arguments)
+        if refusal and len(self.unstored) >= EVENTS_WITH_REFUSED_PAYLOADS:
+            # With the database down, what was refused must not fill what a run can hand to the next one.
+            details = {}
         command_id = command.command_id if command else intake.claimed_id(arguments)
         message = refusal.message[:MAX_MESSAGE_CHARACTERS] if refusal else None
         self.unstored.append(
@@ -149,7 +167,8 @@ class Desk:
                 to_stage=to,
                 error=refusal.error if refusal else None,
                 message=message,
-                details=_payload(command) if command else _kept(arguments),
+                details=details,
+                sheet_revision=sheet_revision,
             )
         )
         if refusal:

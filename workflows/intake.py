@@ -12,7 +12,14 @@ from typing import Any, Final
 from pydantic import JsonValue, ValidationError
 
 from workflows.lifecycle import STEPS
-from workflows.messages import COMMAND_ADAPTER, UPDATE_NAME, Command, ErrorType, OnboardingInput
+from workflows.messages import (
+    COMMAND_ADAPTER,
+    UPDATE_NAME,
+    Command,
+    ErrorType,
+    OnboardingInput,
+    workflow_id,
+)
 from workflows.rules import RefusedError
 
 MAX_COMMAND_BYTES: Final = 64 * 1024
@@ -54,6 +61,13 @@ def parse_start(arguments: tuple[Any, ...]) -> OnboardingInput:
         return OnboardingInput.model_validate_json(_json(_only_object(arguments)))
     except ValidationError as error:
         raise _invalid(field_errors(error)) from None
+
+
+def check_workflow_id(actual: str, joined: OnboardingInput) -> None:
+    """One applicant, one workflow ID. Raises `RefusedError`: under another one two applications would run."""
+    wanted = workflow_id(joined.company_master_uid)
+    if actual != wanted:
+        raise _invalid(f"company_master_uid: its workflow ID is '{wanted}', not '{printable(actual)}'")
 
 
 def field_errors(error: ValidationError) -> str:

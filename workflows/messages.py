@@ -196,7 +196,7 @@ class ApproveApplication(Command):
     """BD: the application, as in this revision of the form, qualifies (guide §2.3)."""
 
     kind: Literal["approve_application"] = "approve_application"
-    form_revision: int = Field(ge=1)
+    form_revision: int = Field(ge=1, le=1_000_000)
 
 
 class RejectApplication(Command):
@@ -218,7 +218,7 @@ class ConfirmTerms(Command):
     """Partner: everything in this revision of the sheet is correct ("Confirm", guide §2.3)."""
 
     kind: Literal["confirm_terms"] = "confirm_terms"
-    sheet_revision: int = Field(ge=1)
+    sheet_revision: int = Field(ge=1, le=1_000_000)
     sheet_hash: Digest
 
 
@@ -226,7 +226,7 @@ class ModifyTerms(Command):
     """Partner: what is wrong in this revision of the sheet ("Modify", guide §2.3)."""
 
     kind: Literal["modify_terms"] = "modify_terms"
-    sheet_revision: int = Field(ge=1)
+    sheet_revision: int = Field(ge=1, le=1_000_000)
     description: Text
     fields: tuple[HeaderText, ...] = Field(default=(), max_length=200)
 
@@ -252,7 +252,7 @@ class SignContract(Command):
     kind: Literal["sign_contract"] = "sign_contract"
     party: Party
     signer_name: HeaderText
-    sheet_revision: int = Field(ge=1)
+    sheet_revision: int = Field(ge=1, le=1_000_000)
     sheet_hash: Digest
     signed_at: Instant
     document_ref: HeaderText | None = None

@@ -33,6 +33,7 @@ from workflows.messages import (
     WORKFLOW_TYPE,
     Command,
     ErrorType,
+    IssueDecisionSheet,
     OnboardingInput,
 )
 from workflows.policy import Policy
@@ -70,6 +71,7 @@ class ResellerOnboarding:
         try:
             arguments = self._reader.read(arguments, own=self._continued)
             self._input = intake.parse_start(arguments[:1] if self._continued else arguments)
+            intake.check_workflow_id(workflow.info().workflow_id, self._input)
             self._desk = _desk_of(self._input, arguments)
         except RefusedError as refusal:
             self._refused_start = refusal
@@ -277,6 +279,7 @@ class ResellerOnboarding:
             actor=None if refusal else SYSTEM,
             arguments=arguments,
             refusal=refusal,
+            sheet_revision=_issued_revision(decision, command),
         )
         record = desk.record(now, decision.application, len(decision.letters) + len(decision.resends))
         # Who does not store needs no events: handed over again and again while the database is down, a few
@@ -353,6 +356,11 @@ def _desk_of(joined: OnboardingInput, arguments: tuple[Any, ...]) -> Desk:
         return Desk(Memory.model_validate(arguments[1]))
     application_id = workflow.info().first_execution_run_id
     return Desk.of(Application.joined(application_id, joined, joined.policy or Policy()))
+
+
+def _issued_revision(decision: Decision, command: Command | None) -> int | None:
+    issued = isinstance(command, IssueDecisionSheet) and decision.verdict is Verdict.ACCEPTED
+    return decision.application.sheet.revision if issued and decision.application.sheet else None
 
 
 def _access_request(application: Application, at: datetime) -> AccessRequest:

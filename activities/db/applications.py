@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from activities.db.engine import Database
 from activities.db.tables import ApplicationRow, AuditEventRow, DecisionSheetRow
-from workflows.audit import AuditEvent, Verdict
+from workflows.audit import AuditEvent
 from workflows.documents import DecisionSheet, sheet_hash
 from workflows.messages import Stage, WaitingOn, workflow_id
 from workflows.records import Record
@@ -166,25 +166,16 @@ def _event_values(application_id: str, audited: AuditEvent) -> dict[str, Any]:
 
 
 def _sheet_values(record: Record) -> list[dict[str, Any]]:
-    """The newest sheet, and those before it that were issued while nothing could be stored.
-
-    A record carries only the newest sheet, but the event of each one that is not stored yet; revisions go
-    up by one.
-    """
-    newest = record.application.sheet
-    if newest is None:
-        return []
-    issued_at, earlier = record.at, []
-    issued = [
-        audited
+    """The sheets whose events are in the record; of a complete record, the newest one in any case."""
+    sheets = {
+        audited.sheet_revision: (content, audited.at)
         for audited in record.events
-        if audited.command == "issue_decision_sheet" and audited.verdict is Verdict.ACCEPTED
-    ]
-    if issued:
-        issued_at = issued[-1].at
-        first = newest.revision - len(issued) + 1
-        earlier = [(first + i, _issued_content(audited), audited.at) for i, audited in enumerate(issued[:-1])]
-    revisions = [*earlier, (newest.revision, newest.content, issued_at)]
+        if audited.sheet_revision is not None and (content := _issued_content(audited))
+    }
+    newest = record.application.sheet
+    complete = not record.events or record.events[-1].sequence == record.sequence
+    if newest and complete:
+        sheets.setdefault(newest.revision, (newest.content, record.at))
     return [
         {
             "application_id": record.application.application_id,
@@ -193,8 +184,7 @@ def _sheet_values(record: Record) -> list[dict[str, Any]]:
             "content": content.model_dump(mode="json"),
             "issued_at": at,
         }
-        for revision, content, at in revisions
-        if content is not None
+        for revision, (content, at) in sheets.items()
     ]
 
 

@@ -73,7 +73,7 @@ def sheet(revision: int) -> IssuedSheet:
 def sheet_issued(sequence: int, revision: int, at: datetime = NOON) -> AuditEvent:
     """The event of issuing that revision."""
     details = {"sheet": sheet(revision).content.model_dump(mode="json")}
-    return event(sequence, at=at, command="issue_decision_sheet", details=details)
+    return event(sequence, at=at, command="issue_decision_sheet", details=details, sheet_revision=revision)
 
 
 def _content(revision: int) -> DecisionSheet:
