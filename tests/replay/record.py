@@ -30,6 +30,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
 
 from starter.dev_server import TIME_SKIPPING_DYNAMIC_CONFIG, dynamic_config_arguments, temporal_executable
+from tests.replay import contracts
 from tests.replay.accidents import accidents
 from tests.replay.corpus import HISTORIES, Recorded, Replayed, parse, recorded, release, replay, written
 from tests.replay.journeys import ORDINARY, Journey
@@ -304,6 +305,7 @@ def main() -> int:
         print(refusal, file=sys.stderr)
         return 1
     folder.mkdir(parents=True, exist_ok=True)
+    contracts.write(release())
     wanted = [
         name
         for name in options.names or names()
