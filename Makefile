@@ -12,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format diagram layout lock replay histories chaos stack-test clean
+.PHONY: help setup demo test lint format diagram layout lock replay histories chaos stack-test ui-test clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +70,13 @@ chaos: setup ## Break every part while applicants go through: ARGS='--applicants
 
 stack-test: setup ## Start docker-compose.yml, break it, check what is left: COMPOSE='docker compose'
 	@$(BIN)/python -m bench.stack --compose '$(COMPOSE)' $(ARGS)
+
+# The browser's driver stays beside the environment, so that the other tests never meet it.
+ui-test: setup ## Read an encrypted application in Temporal's Web UI, in a real Chromium
+	@command -v chromium >/dev/null || { echo "make: no 'chromium' here; installing it: apt-get install chromium"; apt-get install --yes --no-install-recommends chromium; } \
+		|| { echo "make: Chromium is needed: install it as 'chromium'" >&2; exit 1; }
+	@$(PIP) install --require-hashes --target .venv/ui --upgrade -r requirements-ui.lock
+	@PYTHONPATH=.venv/ui $(BIN)/python -m pytest -q tests/ui
 
 clean: ## Remove .venv, caches and reports (not the data of `onboarding up`)
 	@rm -rf .venv build dist *.egg-info .coverage .coverage.* coverage.json htmlcov \

@@ -179,7 +179,8 @@ def _user() -> str:
 def _read_json(file: typer.FileText) -> Any:
     try:
         return json.load(file)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    # ValueError: no JSON, no UTF-8, or a number Python won't read; RecursionError: nested too deeply.
+    except (ValueError, RecursionError) as error:
         raise OnboardingError(ErrorType.INVALID, f"{file.name} is not JSON: {error}") from None
 
 

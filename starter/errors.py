@@ -24,7 +24,7 @@ _REMEDIES: Final[Mapping[ErrorType, str]] = {
     ErrorType.SIGNATURE_ORDER: "Let the other party sign first, or have BD choose another order.",
     ErrorType.UNAVAILABLE: "Try again, with the same command ID: a command is never carried out twice.",
     ErrorType.ALREADY_PARTNER: "Nothing to do: log in to the ACPN platform.",
-    ErrorType.CLOSED: "The application has ended. After rejected, cancelled or expired, join again.",
+    ErrorType.CLOSED: "After rejected, cancelled or expired, join again.",
     ErrorType.NOT_FOUND: "Check the Company Master UID, or join first.",
 }
 

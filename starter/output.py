@@ -56,7 +56,7 @@ def status_panel(status: Status, facts: Iterable[tuple[str, str]]) -> Panel:
     """The status as a person likes to read it."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
-    grid.add_column()
+    grid.add_column(overflow="fold")
     for name, value in facts:
         grid.add_row(Text(name), Text(value, style=_fact_style(name, value)))
     title = Text(f"UID {status.company_master_uid} – {shown(status.status_text)}")
@@ -181,12 +181,12 @@ def print_mails(console: Console, mails: "Sequence[LedgerRow]") -> None:
     """The e-mail ledger, one mail a line."""
     print_table(
         console,
-        ("Queued", "State", "Mail", "To", "Subject", "Reason"),
+        ("Queued", "State", "Key", "To", "Subject", "Reason"),
         [
             (
                 Text(shown(mail.queued_at)),
                 Text(mail.state, style="red" if mail.reason else ""),
-                Text(mail.template),
+                Text(mail.key),
                 Text(shown(mail.recipient)),
                 Text(shown(mail.subject)),
                 Text(shown(mail.reason)),
@@ -203,7 +203,9 @@ def print_table(console: Console, heading: Sequence[str], rows: Sequence[Sequenc
         for row in rows:
             print("\t".join(" ".join(cell.plain.split()) for cell in row), file=console.file, flush=True)
         return
-    table = Table(*heading, box=None, header_style="dim", pad_edge=False)
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in heading:
+        table.add_column(name, overflow="fold")  # a key or a hash with an ellipsis can't be copied
     for row in rows:
         table.add_row(*row)
     console.print(table if rows else Text("none", style="dim"))

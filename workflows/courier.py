@@ -1,7 +1,7 @@
 """Brings letters to the mail server and records to the database, in order, while the process goes on."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from temporalio import workflow
@@ -13,6 +13,21 @@ from workflows.emails import EmailReceipt
 from workflows.letters import AnyLetter
 
 BATCH_OF_LETTERS: Final = 20
+BATCH_CHARACTERS: Final = 256 * 1024
+"""A batch is one payload, and Temporal terminates a run with one larger than 2 MiB. A character has up
+to four bytes, and the first letter of a batch goes whatever its size."""
+
+
+def next_batch(outbox: Sequence[AnyLetter]) -> tuple[AnyLetter, ...]:
+    """As many of the first letters as one activity takes, in order; at least one if there is any."""
+    batch: list[AnyLetter] = []
+    characters = 0
+    for letter in outbox[:BATCH_OF_LETTERS]:
+        characters += len(letter.model_dump_json())
+        if batch and characters > BATCH_CHARACTERS:
+            break
+        batch.append(letter)
+    return tuple(batch)
 
 
 class Courier:
@@ -46,7 +61,7 @@ class Courier:
 
     async def _mail(self) -> None:
         while await self._something(lambda: bool(self._desk.outbox)):
-            letters = tuple(self._desk.outbox[:BATCH_OF_LETTERS])
+            letters = next_batch(self._desk.outbox)
             receipt = await self._until_stopped(calls.send(letters))
             if receipt is not None:
                 self._desk.delivered(letters)

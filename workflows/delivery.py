@@ -5,7 +5,7 @@ from temporalio.exceptions import ApplicationError
 
 from workflows import calls, decisions
 from workflows.audit import Verdict
-from workflows.courier import BATCH_OF_LETTERS
+from workflows.courier import next_batch
 from workflows.desk import Desk, Memory
 from workflows.emails import EmailReceipt
 from workflows.messages import SYSTEM, ErrorType
@@ -31,7 +31,7 @@ class OutstandingDelivery:
                 record = desk.record(workflow.now())
                 await calls.store(record)
                 desk.stored(record)
-            if letters := tuple(desk.outbox[:BATCH_OF_LETTERS]):
+            if letters := next_batch(desk.outbox):
                 receipt = await calls.send(letters)
                 desk.delivered(letters)
                 if receipt.failed:

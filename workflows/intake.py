@@ -15,6 +15,9 @@ from workflows.lifecycle import STEPS
 from workflows.messages import COMMAND_ADAPTER, UPDATE_NAME, Command, ErrorType, OnboardingInput
 from workflows.rules import RefusedError
 
+MAX_COMMAND_BYTES: Final = 64 * 1024
+"""A command comes back in the status, its letters and its record, several at once. What Temporal can't take
+in one piece (2 MiB a payload, 4 MiB a workflow task) it answers by terminating the run."""
 MAX_KEPT_CHARACTERS: Final = 4_000
 MAX_NAME_CHARACTERS: Final = 100
 _KINDS: Final = frozenset(step.name for step in STEPS)
@@ -37,9 +40,12 @@ def parse_command(kind: str | None, arguments: tuple[Any, ...]) -> Command:
         # The union's own error would repeat what was sent.
         raise _invalid(f"kind: must be one of {', '.join(sorted(_KINDS))}")
     try:
-        return COMMAND_ADAPTER.validate_json(_json({**payload, "kind": tag}))
+        command = COMMAND_ADAPTER.validate_json(_json({**payload, "kind": tag}))
     except ValidationError as error:
         raise _invalid(field_errors(error)) from None
+    if len(command.model_dump_json().encode()) > MAX_COMMAND_BYTES:
+        raise _invalid(f"payload: must not be larger than {MAX_COMMAND_BYTES // 1024} KiB of JSON")
+    return command
 
 
 def parse_start(arguments: tuple[Any, ...]) -> OnboardingInput:

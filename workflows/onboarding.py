@@ -279,7 +279,10 @@ class ResellerOnboarding:
             refusal=refusal,
         )
         record = desk.record(now, decision.application, len(decision.letters) + len(decision.resends))
-        transition = Transition.model_construct(record=record, requests=decision.requests, store=store)
+        # Who does not store needs no events: handed over again and again while the database is down, a few
+        # hundred of them would keep the workflow task from ever ending.
+        handed = record if store else record.model_copy(update={"events": ()})
+        transition = Transition.model_construct(record=handed, requests=decision.requests, store=store)
         settled = await calls.settle(transition)
         if settled.stored:
             desk.stored(record)

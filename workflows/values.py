@@ -156,7 +156,9 @@ _DECIMAL: Final = (
 
 Uid = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,32}$")]
 """An account of the vendor's cloud: a digit string."""
-Digest = Annotated[str, StringConstraints(strip_whitespace=True, max_length=128)]
+Digest = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=128), AfterValidator(without_control_characters)
+]
 """A hash as a caller names it; whether it is the right one is a matter of revisions, not of form."""
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$")]
 """A configured code (partner level, commission policy, product): configuration, not an enum."""

@@ -92,7 +92,9 @@ class MessageFactory:
         the bytes, parsed again, do not have exactly the headers that were meant.
         """
         try:
-            to = _address(safe_in_header(without_bidi_controls(letter.to.name)), letter.to.email)
+            # Several spaces in a row do not survive the standard library's encoding.
+            name = " ".join(safe_in_header(without_bidi_controls(letter.to.name)).split())
+            to = _address(name, letter.to.email)
             subject = safe_in_header(rendered.subject)
         except ValueError as error:
             raise UnsafeMessageError(f"not sent: recipient or subject {error}") from error
@@ -108,8 +110,15 @@ class MessageFactory:
         message["X-Onboarding-Template"] = letter.template
         message["Auto-Submitted"] = "auto-generated"
         self._add_parts(message, letter, rendered)
-        content = message.as_bytes()
-        _check_headers(content, message, subject)
+        try:
+            content = message.as_bytes()
+            _check_headers(content, message, subject)
+        except UnsafeMessageError:
+            raise
+        except Exception as error:
+            # The standard library fails on some names with errors of its parser (AttributeError, TypeError,
+            # seen in Python 3.11.7). Let out, they would be tried for ever and hold up every later letter.
+            raise UnsafeMessageError(f"not sent: its headers can't be written ({error!r})") from error
         return OutgoingEmail(
             sender=self._from.addr_spec, recipient=to.addr_spec, content=content, needs_utf8=needs_utf8
         )

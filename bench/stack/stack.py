@@ -107,6 +107,18 @@ class Stack:
         state: Mapping[str, Any] = inspected(container)["State"]
         return str(state["Health"]["Status"]) if state["Running"] else "stopped"
 
+    def until_polling(self, *workers: str) -> float:
+        """Wait until each has shown, after this call, that it polls; how many seconds that took.
+
+        An outage shorter than its patience leaves a container healthy while nothing works yet.
+        """
+        asked = time.time()
+        show = 'stat -c %Y "$ONBOARDING_HEALTH_FILE"'
+        return waited(
+            "workers poll",
+            lambda: all(int(_run(["docker", "exec", each, "sh", "-c", show])) > asked for each in workers),
+        )
+
     def get(self, port: str, path: str) -> bytes:
         """The body at a published port."""
         answer = httpx.get(f"http://127.0.0.1:{self.ports[port]}{path}", timeout=10)

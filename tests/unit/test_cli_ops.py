@@ -171,7 +171,7 @@ def test_mails_show_what_became_of_each() -> None:
         failed_at=AT,
     )
     cli = Cli(archived=FakeArchive(stored(status()), ledger=[row]))
-    assert "failed\tapplication_received\tmei@lincloud.example" in cli.run("mails", UID).stdout
+    assert "failed\t1.application_received\tmei@lincloud.example" in cli.run("mails", UID).stdout
     assert json.loads(cli.run("mails", UID, "--json").stdout)[0]["reason"] == "550 no such user"
 
 

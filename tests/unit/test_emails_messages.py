@@ -217,3 +217,18 @@ def test_ports_and_encryption_follow_from_the_url(url: str, port: int, tls: Tls)
 def test_user_and_password_are_decoded() -> None:
     address = SmtpAddress.from_url("smtps://us%40er:p%3Aa%2Fss@mail.example.com")
     assert (address.username, address.password) == ("us@er", "p:a/ss")
+
+
+def test_a_name_with_several_spaces_in_a_row_gets_its_mail() -> None:
+    person = {"name": "Jos\u00e9  /&", "email": "jose@example.com"}
+    message = built(letter("application_received", to=person))
+    assert message["To"].addresses[0].display_name == "Jos\u00e9 /&"
+
+
+def test_what_the_standard_library_can_not_write_fails_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(message: EmailMessage) -> bytes:
+        raise AttributeError("'Group' object has no attribute 'local_part'")
+
+    monkeypatch.setattr(EmailMessage, "as_bytes", fails)
+    with pytest.raises(UnsafeMessageError, match="local_part"):
+        built(letter("application_received"))

@@ -185,6 +185,21 @@ class TestGarbage:
         assert "yy" not in message
         assert len(message) < 200
 
+    def test_no_larger_than_what_is_made_of_it_can_be_kept(self) -> None:
+        territories = ["\U0001f600" * 200] * 300
+        form = payloads.form("5123456789", territories=territories)
+        said = payloads.command("submit_application", application=form)
+        assert refused(lambda: signal("submit_application", said)) == (
+            "payload: must not be larger than 64 KiB of JSON"
+        )
+
+    @pytest.mark.parametrize("hashed", ["\0", "ab\x1b[31m"])
+    def test_a_hash_no_database_or_terminal_can_take(self, hashed: str) -> None:
+        said = payloads.command("confirm_terms") | {"sheet_hash": hashed}
+        assert "sheet_hash: must not contain control characters" in refused(
+            lambda: signal("confirm_terms", said)
+        )
+
     @pytest.mark.parametrize("number", ["1" * 4_299, "1e400", "-0", "NaN", "Infinity"])
     def test_numbers_that_are_too_much(self, number: str) -> None:
         said = confirm() | from_json(f'{{"unknown": {number}}}')
