@@ -220,15 +220,23 @@ class _Observer:
     def _called(self, name: str, arguments: Sequence[Payload]) -> None:
         argument = _value(arguments[0]) if arguments else None
         match argument:
-            case {"record": {"events": events, "sequence": newest}, "requests": requests}:
-                clocks = tuple(request["kind"] for request in requests)
-                new = [event for event in events if event["sequence"] > self._newest]
-                self.asked.extend(_settled(name, event, clocks) for event in new)
-                self._newest = max(newest, self._newest)
+            case {"record": {"events": events}, "requests": requests}:
+                self._told(name, events, tuple(request["kind"] for request in requests))
+            case {"events": events}:
+                # What a settle that does not store leaves to be stored later.
+                self._told(name, events, ())
             case {"letters": letters} | {"outbox": letters}:
                 self.asked.append(Ask(ask=name, letters=tuple(letter["template"] for letter in letters)))
             case _:
                 self.asked.append(Ask(ask=name))
+
+    def _told(self, name: str, events: Sequence[dict[str, Any]], clocks: tuple[ClockKind, ...]) -> None:
+        new = [event for event in events if event["sequence"] > self._newest]
+        self.asked.extend(_settled(name, event, clocks) for event in new)
+        if new:
+            self._newest = new[-1]["sequence"]
+        else:
+            self.asked.append(Ask(ask=name, clocks=clocks))
 
 
 def _value(payload: Payload) -> Any:

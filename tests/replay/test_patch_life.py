@@ -89,8 +89,7 @@ async def test_a_patch_from_its_first_release_to_its_removal(release: Releases) 
 
     async with release(Patched) as service:
         await goes_on(approved_before)
-        await under_review.update("approve_application", form_revision=1)
-        await under_review.settled()
+        await under_review.signal("approve_application", form_revision=1)
         patched = await service.applicant()
         await patched.to_qualified()
 
