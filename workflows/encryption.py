@@ -11,6 +11,7 @@ from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
+from workflows import patches
 from workflows.messages import ErrorType
 from workflows.rules import RefusedError
 
@@ -54,7 +55,7 @@ class Reader:
         # Away from a replay `patched` writes the record, and so must not be asked for nothing; in a replay it
         # tells whether there is one.
         if not own and (refused or workflow.unsafe.is_replaying()):
-            refused = workflow.patched(f"unreadable-{number}")
+            refused = workflow.patched(f"{patches.UNREADABLE.id}-{number}")
         if refused:
             raise RefusedError(ErrorType.INVALID, REFUSAL)
         return tuple(_opened(argument) for argument in arguments)

@@ -41,6 +41,7 @@ PURE_MODULES: Final = (
     "workflows.letters",
     "workflows.lifecycle",
     "workflows.messages",
+    "workflows.patches",
     "workflows.policy",
     "workflows.records",
     "workflows.rules",

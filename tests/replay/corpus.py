@@ -8,37 +8,32 @@ asks for the same commands but decides otherwise.
 
 import json
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from temporalio import workflow
+from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation
+from temporalio.bridge.proto.workflow_commands import WorkflowCommand
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.client import WorkflowHistory
 from temporalio.converter import PayloadCodec
-from temporalio.worker import (
-    ContinueAsNewInput,
-    Interceptor,
-    Replayer,
-    StartActivityInput,
-    StartChildWorkflowInput,
-    StartLocalActivityInput,
-    WorkflowInboundInterceptor,
-    WorkflowInterceptorClassInput,
-    WorkflowOutboundInterceptor,
-)
+from temporalio.plugin import SimplePlugin
+from temporalio.worker import Replayer, WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 
-from workflows.audit import AuditEvent, Verdict
+from workflows.audit import Verdict
 from workflows.clocks import ClockKind
 from workflows.delivery import OutstandingDelivery
-from workflows.desk import Memory
-from workflows.emails import EmailBatch
 from workflows.messages import ErrorType, Stage
 from workflows.onboarding import ResellerOnboarding
 from workflows.plugin import OnboardingPlugin
-from workflows.records import Transition
+from workflows.search_attributes import STAGE
 
 HISTORIES: Final = Path(__file__).parent / "histories"
 _TRAIL: Final = ".trail.jsonl"
@@ -48,10 +43,11 @@ _CLOSED: Final = frozenset(
 
 
 class Ask(BaseModel):
-    """One thing a run asked Temporal for: ``ask`` is the activity's or workflow's name.
+    """One command of a run: ``ask`` is the name of the activity or child workflow, or the command's kind.
 
     The fields after it are those of the audit event a ``settle`` stores (only then), the clocks it sets,
-    and the templates of the letters that are sent or handed on.
+    the templates of the letters that are sent or handed on, what a timer is for and how long it runs, the
+    search attributes as set, the ID of a patch, and the type a run or an update fails with.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +60,11 @@ class Ask(BaseModel):
     to_stage: Stage | None = None
     clocks: tuple[ClockKind, ...] = ()
     letters: tuple[str, ...] = ()
+    summary: str | None = None
+    after: timedelta | None = None
+    attributes: dict[str, JsonValue] = Field(default_factory=dict)
+    patch: str | None = None
+    failure: str | None = None
 
     def line(self) -> str:
         """The ask as a line of a trail."""
@@ -97,6 +98,15 @@ class Recorded:
         """What the code asked for when the history was recorded."""
         lines = self.trail_path.read_text(encoding="utf-8").splitlines()
         return tuple(Ask.model_validate_json(line) for line in lines)
+
+    def stages(self) -> tuple[str, ...]:
+        """The stages the run showed, one after the other, as the history itself has them."""
+        shown = []
+        for event in self.history().events:
+            fields = event.upsert_workflow_search_attributes_event_attributes.search_attributes.indexed_fields
+            if STAGE.name in fields:
+                shown.append(str(json.loads(fields[STAGE.name].data)))
+        return tuple(shown)
 
     @property
     def closed(self) -> bool:
@@ -134,6 +144,10 @@ class Replayed:
     trail: Trail
     failure: Exception | None
 
+    def stages(self) -> tuple[str, ...]:
+        """The stages today's code shows."""
+        return tuple(str(ask.attributes[STAGE.name]) for ask in self.trail if STAGE.name in ask.attributes)
+
 
 async def replay(
     history: WorkflowHistory,
@@ -146,79 +160,125 @@ async def replay(
     with ThreadPoolExecutor(1) as executor:
         replayer = Replayer(
             workflows=workflows,
-            plugins=[OnboardingPlugin(codec)],
-            interceptors=[observer],
+            plugins=[
+                OnboardingPlugin(codec),
+                SimplePlugin("replay-observer", workflow_runner=observer.around),
+            ],
             workflow_task_executor=executor,
         )
         result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
     return Replayed(tuple(observer.asked), result.replay_failure)
 
 
-class _Observer(Interceptor):
+class _Observer:
     """Writes down, in the order asked for, what a run asks Temporal for."""
 
     def __init__(self) -> None:
         self.asked: list[Ask] = []
         self._newest = 0
 
-    def workflow_interceptor_class(
-        self, input: WorkflowInterceptorClassInput
-    ) -> type[WorkflowInboundInterceptor]:
-        """A class that knows this observer: Temporal makes its instances, inside the sandbox."""
-        observer = self
+    def around(self, runner: WorkflowRunner | None) -> WorkflowRunner:
+        """The worker's own runner, watched."""
+        assert runner is not None
+        return _WatchedRunner(runner, self)
 
-        class Inbound(WorkflowInboundInterceptor):
-            def init(self, outbound: WorkflowOutboundInterceptor) -> None:
-                super().init(_Outbound(outbound, observer))
+    def notice(self, command: WorkflowCommand) -> None:
+        """Write one command down, in the terms of the process where it has any."""
+        kind = command.WhichOneof("variant")
+        match kind:
+            case "schedule_local_activity" | "schedule_activity":
+                activity = getattr(command, kind)
+                self._called(activity.activity_type, activity.arguments)
+            case "start_child_workflow_execution":
+                child = command.start_child_workflow_execution
+                self._called(child.workflow_type, child.input)
+            case "start_timer":
+                after = command.start_timer.start_to_fire_timeout.ToTimedelta()
+                self.asked.append(
+                    Ask(ask="timer", summary=_value(command.user_metadata.summary), after=after)
+                )
+            case "upsert_workflow_search_attributes":
+                upsert = command.upsert_workflow_search_attributes.search_attributes
+                values = {key: _value(upsert.indexed_fields[key]) for key in sorted(upsert.indexed_fields)}
+                self.asked.append(Ask(ask="upsert_search_attributes", attributes=values))
+            case "update_response":
+                answer = command.update_response
+                how = str(answer.WhichOneof("response"))
+                self.asked.append(Ask(ask=f"update_{how}", failure=_type_of(answer.rejected)))
+            case "set_patch_marker":
+                marker = command.set_patch_marker
+                how = "deprecate_patch" if marker.deprecated else "patch"
+                self.asked.append(Ask(ask=how, patch=marker.patch_id))
+            case "fail_workflow_execution":
+                failure = command.fail_workflow_execution.failure
+                self.asked.append(Ask(ask="fail", failure=_type_of(failure)))
+            case "complete_workflow_execution" | "continue_as_new_workflow_execution":
+                self.asked.append(Ask(ask=kind.removesuffix("_workflow_execution")))
+            case _:
+                self.asked.append(Ask(ask=str(kind)))
 
-        return Inbound
-
-    def notice(self, name: str, arguments: Iterable[Any]) -> None:
-        """Write one ask down, in the terms of the process where it has any."""
-        argument = next(iter(arguments), None)
+    def _called(self, name: str, arguments: Sequence[Payload]) -> None:
+        argument = _value(arguments[0]) if arguments else None
         match argument:
-            case Transition():
-                events = [event for event in argument.record.events if event.sequence > self._newest]
-                clocks = tuple(request.kind for request in argument.requests)
-                self.asked.extend(_settled(name, event, clocks) for event in events)
-                self._newest = argument.record.sequence
-            case EmailBatch(letters=letters) | Memory(outbox=letters):
-                self.asked.append(Ask(ask=name, letters=tuple(letter.template for letter in letters)))
+            case {"record": {"events": events}, "requests": requests}:
+                self._told(name, events, tuple(request["kind"] for request in requests))
+            case {"events": events}:
+                # What a settle that does not store leaves to be stored later.
+                self._told(name, events, ())
+            case {"letters": letters} | {"outbox": letters}:
+                self.asked.append(Ask(ask=name, letters=tuple(letter["template"] for letter in letters)))
             case _:
                 self.asked.append(Ask(ask=name))
 
-
-def _settled(name: str, event: AuditEvent, clocks: tuple[ClockKind, ...]) -> Ask:
-    return Ask(
-        ask=name,
-        command=event.command,
-        verdict=event.verdict,
-        error=ErrorType(event.error) if event.error else None,
-        from_stage=event.from_stage,
-        to_stage=event.to_stage,
-        clocks=clocks,
-    )
+    def _told(self, name: str, events: Sequence[dict[str, Any]], clocks: tuple[ClockKind, ...]) -> None:
+        new = [event for event in events if event["sequence"] > self._newest]
+        self.asked.extend(_settled(name, event, clocks) for event in new)
+        if new:
+            self._newest = new[-1]["sequence"]
+        else:
+            self.asked.append(Ask(ask=name, clocks=clocks))
 
 
-class _Outbound(WorkflowOutboundInterceptor):
-    def __init__(self, following: WorkflowOutboundInterceptor, observer: _Observer) -> None:
-        super().__init__(following)
+def _value(payload: Payload) -> Any:
+    """What a payload of ours holds; the codec, if there is one, comes after the workflow."""
+    return json.loads(payload.data) if payload.data else None
+
+
+def _type_of(failure: Failure) -> str | None:
+    return failure.application_failure_info.type or None
+
+
+def _settled(name: str, event: dict[str, Any], clocks: tuple[ClockKind, ...]) -> Ask:
+    told = {key: event[key] for key in ("command", "verdict", "error", "from_stage", "to_stage")}
+    return Ask.model_validate({"ask": name, "clocks": clocks, **told})
+
+
+class _WatchedRunner(WorkflowRunner):
+    """Runs workflows as ``runner`` does, and shows an observer every command they answer with.
+
+    An interceptor sees neither timers, search attributes, patches nor how a run and its updates end.
+    """
+
+    def __init__(self, runner: WorkflowRunner, observer: _Observer) -> None:
+        self._runner = runner
         self._observer = observer
 
-    def start_local_activity(self, input: StartLocalActivityInput) -> workflow.ActivityHandle[Any]:
-        self._observer.notice(input.activity, input.args)
-        return super().start_local_activity(input)
+    def prepare_workflow(self, defn: workflow._Definition) -> None:
+        self._runner.prepare_workflow(defn)
 
-    def start_activity(self, input: StartActivityInput) -> workflow.ActivityHandle[Any]:
-        self._observer.notice(input.activity, input.args)
-        return super().start_activity(input)
+    def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
+        self._runner.set_worker_level_failure_exception_types(types)
 
-    async def start_child_workflow(
-        self, input: StartChildWorkflowInput
-    ) -> workflow.ChildWorkflowHandle[Any, Any]:
-        self._observer.notice(input.workflow, input.args)
-        return await super().start_child_workflow(input)
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        instance = self._runner.create_instance(det)
+        activate = instance.activate
 
-    def continue_as_new(self, input: ContinueAsNewInput) -> Any:
-        self._observer.notice("continue_as_new", ())
-        return super().continue_as_new(input)
+        def watched(activation: WorkflowActivation) -> WorkflowActivationCompletion:
+            completion = activate(activation)
+            for command in completion.successful.commands:
+                self._observer.notice(command)
+            return completion
+
+        # Its class is private to the SDK; everything but this stays its own.
+        setattr(instance, "activate", watched)  # noqa: B010 - assigned plainly, mypy refuses it
+        return instance

@@ -5,10 +5,12 @@ import os
 import re
 import subprocess
 import sys
-from typing import Final
+from datetime import timedelta
+from typing import Any, Final
 
 import pytest
 
+from tests.replay import record
 from tests.replay.corpus import HISTORIES, Recorded, Replayed, parse, recorded, replay, written
 
 BREAKS: Final = """
@@ -20,11 +22,20 @@ The history replays, but today's code decides otherwise on the way ("-" recorded
 running applications remember a past they never had. If only new applications shall go the new way, put it
 behind a named patch in workflows/patches.py. If it is right for all, accept it, and read the diff:
 `.venv/bin/python -m tests.replay.record --trails`"""
+OFF_ITS_PATH: Final = """
+The history replays, but no longer goes the way it was recorded for. What stages a running application went
+through can't change: put the change behind a named patch in workflows/patches.py. `--trails` does not accept
+this one."""
 
 
 def verdict(one: Recorded, replayed: Replayed) -> str | None:
     """What is wrong with a replay and what to do; ``None`` when all is well."""
     if replayed.failure is None:
+        if replayed.stages() != one.stages():
+            return (
+                f"History {one.name} has left its path ({one.path.relative_to(HISTORIES.parent)}).\n"
+                f"  Recorded: {' → '.join(one.stages())}\n  Now:      {' → '.join(replayed.stages())}"
+            ) + OFF_ITS_PATH
         return None if replayed.trail == one.trail() else _otherwise(one, replayed)
     said = str(replayed.failure)
     reason = re.search(r'message: "((?:[^"\\]|\\.)*)"', said)
@@ -37,7 +48,7 @@ def verdict(one: Recorded, replayed: Replayed) -> str | None:
         recorded_event = one.path.read_text(encoding="utf-8").splitlines()[int(event[1])]
         lines.append(f"  Recorded, event {event[1]}: {recorded_event[:300]}")
     lines.append("  The code's last commands:")
-    lines += [f"    {ask.line()}" for ask in replayed.trail[-3:]] or ["    none"]
+    lines += [f"    {ask.line()}" for ask in replayed.trail[-5:]] or ["    none"]
     return "\n".join(lines) + BREAKS
 
 
@@ -88,14 +99,47 @@ async def test_missing_command_is_told_with_the_recorded_event(active: Recorded)
 
 async def test_other_decision_is_told_though_the_history_replays(active: Recorded) -> None:
     replayed = await replay(active.history())
-    late = replayed.trail[-1].model_copy(update={"letters": ("access_granted",)})
+    number = max(number for number, ask in enumerate(replayed.trail) if ask.letters)
+    late = replayed.trail[number].model_copy(update={"letters": ("access_granted",)})
 
-    wrong = verdict(active, Replayed((*replayed.trail[:-1], late), None))
+    wrong = verdict(active, Replayed((*replayed.trail[:number], late, *replayed.trail[number + 1 :]), None))
 
     assert wrong is not None
     assert f"History {active.name} is not the story it was" in wrong
     assert '+{"ask":"send_emails","letters":["access_granted"]}' in wrong
     assert "--trails" in wrong
+
+
+@pytest.mark.parametrize(
+    "change", [{"after": timedelta(days=7)}, {"summary": "expiry reminder"}, {"ask": "nothing"}], ids=str
+)
+async def test_other_timer_is_told_though_the_history_replays(
+    active: Recorded, change: dict[str, Any]
+) -> None:
+    """Temporal compares neither how long a timer runs nor what it is for."""
+    replayed = await replay(active.history())
+    number = next(number for number, ask in enumerate(replayed.trail) if ask.ask == "timer")
+    other = replayed.trail[number].model_copy(update=change)
+
+    wrong = verdict(active, Replayed((*replayed.trail[:number], other, *replayed.trail[number + 1 :]), None))
+
+    assert wrong is not None
+    assert f"+{other.line()}" in wrong
+
+
+async def test_history_off_its_path_is_told_though_it_replays(active: Recorded) -> None:
+    """Approval that leads nowhere: fewer stages, but no other command where Temporal looks."""
+    replayed = await replay(active.history())
+    others = tuple(ask for ask in replayed.trail if ask.attributes.get("OnboardingStage") != "qualified")
+    off = Replayed(others, None)
+
+    wrong = verdict(active, off)
+
+    assert wrong is not None
+    assert f"History {active.name} has left its path" in wrong
+    assert "Recorded: drafting → under_review → qualified → confirming_terms" in wrong
+    assert "Now:      drafting → under_review → confirming_terms" in wrong
+    assert not record.acceptable(active, off)
 
 
 COLD: Final = """

@@ -1,0 +1,169 @@
+"""Today's models read what every release wrote, and say which model, field and release when they don't."""
+
+from enum import StrEnum
+from typing import Any, Final
+
+import pytest
+from pydantic import BaseModel, Field, create_model
+
+from tests.replay import contracts
+from tests.replay.contracts import Schema, contract, narrowed, readers, unread
+from tests.replay.corpus import HISTORIES, Recorded, recorded, release
+from workflows.messages import Actor, Command, Person, ReassignBd, Role
+from workflows.values import Text
+
+REMEDY: Final = (
+    "Give a new field a default, keep a field and a value that were written once, and only ever widen a type."
+    " What is right for new messages only is a rule (workflows/rules.py), not a type."
+)
+GARBAGE: Final = frozenset(
+    {
+        "bad_signals",
+        "bad_updates",
+        "start_broken_json",
+        "start_invalid",
+        "start_text",
+        "start_two_arguments",
+        "start_unknown_encoding",
+    }
+)
+"""Histories of what nothing can read; that it is refused as it was then, `test_replay` sees."""
+READABLE: Final = [one for one in recorded() if one.path.stem not in GARBAGE]
+RELEASES: Final = dict(contracts.released())
+
+
+@pytest.mark.parametrize("one", READABLE, ids=lambda one: one.name)
+def test_every_payload_is_read_and_nothing_of_it_lost(one: Recorded) -> None:
+    found = unread(one, readers())
+
+    if found:
+        pytest.fail("\n".join([*found, REMEDY]), pytrace=False)
+
+
+def test_the_corpus_has_payloads_of_every_kind() -> None:
+    met = {payload.what for one in READABLE for payload in contracts.payloads(one)}
+
+    # Asked of local activities, which leave no input in a history: `RELEASES` has their schemas.
+    assert set(readers()) - met == {"input of settle", "input of look_up_accounts"}
+
+
+@pytest.mark.parametrize("written_by", RELEASES)
+def test_no_model_has_become_narrower(written_by: str) -> None:
+    found = narrowed(written_by, RELEASES[written_by], contract(readers()))
+
+    if found:
+        pytest.fail("\n".join([*found, REMEDY]), pytrace=False)
+
+
+def test_this_release_has_its_contract() -> None:
+    assert RELEASES.get(release()) == contract(readers()), (
+        f"The contract has changed since tests/replay/contracts/{release()}.json: `make histories` writes it"
+        " anew; read the diff. If that version is out, raise it in pyproject.toml first."
+    )
+
+
+def test_every_release_with_histories_has_its_contract() -> None:
+    assert {path.name for path in HISTORIES.iterdir()} == set(RELEASES)
+
+
+class _Reassigned(Command):
+    """As `ReassignBd` was: a model to plant changes in."""
+
+    bd: Person
+    note: Text | None = None
+    urgent: bool = False
+
+
+class _RoleNow(StrEnum):
+    PARTNER = "partner"
+    BD = "bd"
+
+
+THEN: Final[Schema] = contract({"x": _Reassigned})
+
+
+def planted(**fields: Any) -> Schema:
+    """The contract after `_Reassigned` has got these fields."""
+    return contract({"x": create_model("_Reassigned", __base__=_Reassigned, **fields)})
+
+
+def without(schema: Schema, *fields: str) -> Schema:
+    """The contract after it has lost these."""
+    model = schema["_Reassigned"]
+    kept = {name: field for name, field in model["properties"].items() if name not in fields}
+    return schema | {"_Reassigned": model | {"properties": kept}}
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        (
+            planted(urgency=(int, ...)),
+            "_Reassigned.urgency: the field has no default, and is not in what release 0.1.0 wrote",
+        ),
+        (
+            planted(note=(str, ...)),
+            "_Reassigned.note: the field must be there now, and was optional in what release 0.1.0 wrote",
+        ),
+        (without(THEN, "note"), "_Reassigned.note: the field is gone; release 0.1.0 wrote it"),
+        (
+            THEN | {"Role": THEN["Role"] | {"enum": ["partner", "bd"]}},
+            'Role: "bd_lead", "vendor", "esign", "system" is no longer allowed; release 0.1.0 wrote it',
+        ),
+        (planted(note=(str, "")), '_Reassigned.note: {"type": "null"} is no longer allowed'),
+        (planted(urgent=(int, 0)), '_Reassigned.urgent: type "integer" is asked for'),
+        (planted(command_id=(str, Field(max_length=9))), "_Reassigned.command_id: maxLength 9 is asked for"),
+        ({name: model for name, model in THEN.items() if name != "Person"}, "Person: the model is gone"),
+    ],
+    ids=["required", "no-longer-optional", "removed", "enum", "null", "type", "bound", "model"],
+)
+def test_a_narrower_model_is_told_with_field_and_release(now: Schema, told: str) -> None:
+    found = "\n".join(narrowed("0.1.0", THEN, now))
+
+    assert told in found
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        planted(urgency=(int, 0)),
+        planted(note=(str | int | None, None)),
+        THEN | {"Role": THEN["Role"] | {"enum": [*Role, "auditor"]}},
+        planted(command_id=(str, ...)),
+    ],
+    ids=["optional", "type", "enum", "bound"],
+)
+def test_a_wider_model_is_none(now: Schema) -> None:
+    assert narrowed("0.1.0", THEN, now) == []
+
+
+def _with_new_field() -> type[BaseModel]:
+    return create_model("ReassignBd", __base__=ReassignBd, urgency=(int, ...))
+
+
+def _without_a_field() -> type[BaseModel]:
+    return create_model("ReassignBd", __base__=Command, kind=(str, "reassign_bd"))
+
+
+def _with_a_narrower_enum() -> type[BaseModel]:
+    actor = create_model("Actor", __base__=Actor, role=(_RoleNow, ...))
+    return create_model("ReassignBd", __base__=ReassignBd, actor=(actor, ...))
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (_with_new_field(), "ReassignBd.urgency: Field required"),
+        (_without_a_field(), "ReassignBd.bd: Extra inputs are not permitted"),
+        (_with_a_narrower_enum(), "ReassignBd.actor.role: Input should be 'partner' or 'bd'"),
+    ],
+    ids=["required", "removed", "enum"],
+)
+def test_an_unread_payload_is_told_with_field_and_release(changed: type[BaseModel], told: str) -> None:
+    one = next(one for one in recorded() if one.path.stem == "reassign")
+
+    [found] = unread(one, readers() | {"reassign_bd": changed})
+
+    assert found.startswith(told)
+    assert f"({one.name} event " in found
+    assert found.endswith(f"release {one.path.parent.name} wrote it)")
