@@ -17,6 +17,7 @@ from temporalio.api.workflowservice.v1 import (
     QueryWorkflowRequest,
 )
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
 
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
@@ -116,6 +117,7 @@ async def until(reached: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.05)
 
 
+QUERIES: Final = ("get_status", "__temporal_workflow_metadata", "__stack_trace")
 PUBLIC: Final = frozenset({"reseller", "gold", "en", "Asia/Singapore"})
 """Words of the contract, which stand in names and types as well."""
 
@@ -175,15 +177,20 @@ async def told_by_server(client: Client, uid: str) -> bytes:
             DescribeWorkflowExecutionRequest(namespace=client.namespace, execution=run)
         )
         told.append(described.SerializeToString())
-        for query in ("get_status", "__temporal_workflow_metadata", "__stack_trace"):
-            answer = await service.query_workflow(
-                QueryWorkflowRequest(
-                    namespace=client.namespace, execution=run, query=WorkflowQuery(query_type=query)
-                )
-            )
-            told.append(answer.SerializeToString())
+        told += [await _answer(client, run, query) for query in QUERIES]
     assert len(told) > 1, workflow_id(uid)
     return b"\n".join(told)
+
+
+async def _answer(client: Client, run: WorkflowExecution, query: str) -> bytes:
+    asked = QueryWorkflowRequest(
+        namespace=client.namespace, execution=run, query=WorkflowQuery(query_type=query)
+    )
+    try:
+        return (await client.workflow_service.query_workflow(asked)).SerializeToString()
+    except RPCError as error:
+        # A delivery has no status. What the refusal says counts, too.
+        return error.message.encode() + error.raw_grpc_status
 
 
 async def _listed(client: Client) -> bytes:
