@@ -93,6 +93,7 @@ class AuditEventRow(Base):
     to_stage: Mapped[str]
     error: Mapped[str | None]
     message: Mapped[str | None] = mapped_column(ForeignText)
+    sheet_revision: Mapped[int | None]
     details: Mapped[dict[str, Any]]
 
 

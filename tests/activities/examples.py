@@ -70,10 +70,16 @@ def sheet(revision: int) -> IssuedSheet:
     return IssuedSheet(revision=revision, hash=sheet_hash(content), content=content, changes=changes)
 
 
-def sheet_issued(sequence: int, revision: int, at: datetime = NOON) -> AuditEvent:
-    """The event of issuing that revision."""
-    details = {"sheet": sheet(revision).content.model_dump(mode="json")}
-    return event(sequence, at=at, command="issue_decision_sheet", details=details, sheet_revision=revision)
+def sheet_issued(sequence: int, content: int, at: datetime = NOON, revision: int | None = None) -> AuditEvent:
+    """The event of issuing the content of that sheet, as the revision of the same number or another one."""
+    details = {"sheet": sheet(content).content.model_dump(mode="json")}
+    return event(
+        sequence,
+        at=at,
+        command="issue_decision_sheet",
+        details=details,
+        sheet_revision=revision or content,
+    )
 
 
 def _content(revision: int) -> DecisionSheet:

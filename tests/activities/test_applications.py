@@ -73,7 +73,7 @@ async def test_a_task_that_was_lost_with_its_worker_gives_way_to_the_one_in_its_
 ) -> None:
     lost = [event(1), sheet_issued(2, 1), event(3, command_id="first")]
     await write(records, record(application(stage=Stage.QUALIFIED).but(sheet=sheet(1)), *lost))
-    done = [event(1, at=LATER, command_id="second"), sheet_issued(2, 2, LATER)]
+    done = [event(1, at=LATER, command_id="second"), sheet_issued(2, 2, LATER, revision=1)]
     issued = sheet(2).model_copy(update={"revision": 1, "changes": ()})
     again = record(application(stage=Stage.UNDER_REVIEW).but(sheet=issued), *done, at=LATER)
     await write(records, again)
@@ -86,7 +86,7 @@ async def test_a_task_that_was_lost_with_its_worker_gives_way_to_the_one_in_its_
 
 async def test_a_lost_task_that_writes_late_changes_nothing(records: ApplicationRecords) -> None:
     issued = sheet(2).model_copy(update={"revision": 1, "changes": ()})
-    done = [event(1, at=LATER), sheet_issued(2, 2, LATER), event(3, at=LATER)]
+    done = [event(1, at=LATER), sheet_issued(2, 2, LATER, revision=1), event(3, at=LATER)]
     again = record(application(stage=Stage.UNDER_REVIEW).but(sheet=issued), *done, at=LATER)
     await write(records, again)
     lost = [event(1, command_id="first"), sheet_issued(2, 1)]

@@ -64,6 +64,7 @@ def upgrade() -> None:
         sa.Column("to_stage", sa.Text(), nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("message", sa.Text(), nullable=True),
+        sa.Column("sheet_revision", sa.Integer(), nullable=True),
         sa.Column("details", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("application_id", "sequence", name=op.f("pk_audit_events")),
     )
