@@ -80,7 +80,8 @@ def status_facts(status: Status) -> Iterator[tuple[str, str]]:
         "due": deadline and _due(deadline),
         "counted": deadline and ", ".join(map(str, deadline.days_counted)),
         "overdue": "yes" if status.overdue else None,
-        "company": status.company and status.company.legal_name,
+        "company": status.company
+        and f"{status.company.legal_name} ({'confirmed' if status.company_confirmed else 'not confirmed yet'})",
         "form revision": status.form_revision or None,
         "question": status.justification and status.justification.question,
         "answer": status.justification and status.justification.answer,
