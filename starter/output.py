@@ -80,8 +80,7 @@ def status_facts(status: Status) -> Iterator[tuple[str, str]]:
         "due": deadline and _due(deadline),
         "counted": deadline and ", ".join(map(str, deadline.days_counted)),
         "overdue": "yes" if status.overdue else None,
-        "company": status.company
-        and f"{status.company.legal_name} ({'confirmed' if status.company_confirmed else 'not confirmed yet'})",
+        "company": status.company and f"{status.company.legal_name} ({_confirmed(status)})",
         "form revision": status.form_revision or None,
         "question": status.justification and status.justification.question,
         "answer": status.justification and status.justification.answer,
@@ -109,6 +108,10 @@ def status_facts(status: Status) -> Iterator[tuple[str, str]]:
         yield "last refusal", shown(f"{when}: {refusal.error}: {refusal.message}")
     if status.allowed_commands:
         yield "possible now", ", ".join(status.allowed_commands)
+
+
+def _confirmed(status: Status) -> str:
+    return "confirmed" if status.company_confirmed else "not confirmed yet"
 
 
 def _due(deadline: Deadline) -> str:
