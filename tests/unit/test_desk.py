@@ -119,6 +119,7 @@ class TestEvents:
             "to_stage": "withdrawn",
             "error": None,
             "message": None,
+            "sheet_revision": None,
             "details": {"reason": "A typo."},
         }
         assert event.actor == said.actor
