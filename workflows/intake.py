@@ -18,7 +18,6 @@ from workflows.messages import (
     Command,
     ErrorType,
     OnboardingInput,
-    workflow_id,
 )
 from workflows.rules import RefusedError
 
@@ -61,13 +60,6 @@ def parse_start(arguments: tuple[Any, ...]) -> OnboardingInput:
         return OnboardingInput.model_validate_json(_json(_only_object(arguments)))
     except ValidationError as error:
         raise _invalid(field_errors(error)) from None
-
-
-def check_workflow_id(actual: str, joined: OnboardingInput) -> None:
-    """One applicant, one workflow ID. Raises `RefusedError`: under another one two applications would run."""
-    wanted = workflow_id(joined.company_master_uid)
-    if actual != wanted:
-        raise _invalid(f"company_master_uid: its workflow ID is '{wanted}', not '{printable(actual)}'")
 
 
 def field_errors(error: ValidationError) -> str:

@@ -71,7 +71,6 @@ class ResellerOnboarding:
         try:
             arguments = self._reader.read(arguments, own=self._continued)
             self._input = intake.parse_start(arguments[:1] if self._continued else arguments)
-            intake.check_workflow_id(workflow.info().workflow_id, self._input)
             self._desk = _desk_of(self._input, arguments)
         except RefusedError as refusal:
             self._refused_start = refusal
