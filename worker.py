@@ -46,7 +46,7 @@ from activities.records import RecordActivities
 from activities.smtp import SmtpTransport
 from settings import Settings, SettingsError, TemporalSettings, load_settings, load_temporal_settings
 from starter.deployments import routing_of
-from starter.errors import connection_problem
+from starter.errors import connection_problem, keep_cancellation
 from starter.health import HEARTBEAT, show_polling
 from starter.search_attributes import SearchAttributesError, register_search_attributes
 from workflows.delivery import OutstandingDelivery
@@ -210,6 +210,7 @@ async def connect_when_up(temporal: TemporalSettings, codec: PayloadCodec | None
             version = (await service.get_system_info(GetSystemInfoRequest())).server_version
         # A connection that can't be made is a RuntimeError.
         except (RuntimeError, RPCError) as error:
+            keep_cancellation()
             if isinstance(error, RPCError) and error.status not in _PASSING:
                 raise StartupError(
                     f"Temporal at {temporal.address} refuses namespace {temporal.namespace!r}:"

@@ -30,7 +30,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from settings import Settings, TemporalSettings
 from starter.commands import Commands
-from starter.errors import OnboardingError
+from starter.errors import OnboardingError, keep_cancellation
 from workflows.messages import (
     QUERY_NAME,
     TASK_QUEUE,
@@ -306,9 +306,7 @@ class OnboardingClient(Commands):
         return self._error(ErrorType.NOT_FOUND, f"UID {uid} has no application.")
 
     def _no_answer(self, asked: str) -> OnboardingError:
-        # A cancellation from outside stays one, though the SDK turned it into its error.
-        if (task := asyncio.current_task()) and task.cancelling():
-            raise asyncio.CancelledError
+        keep_cancellation()
         return self._error(
             ErrorType.UNAVAILABLE,
             f"No answer to {asked} within {self._answer_within.total_seconds():g} s: does a worker run?",

@@ -16,6 +16,8 @@ from typing import Final, Self
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.service import ConnectConfig, RPCError, ServiceClient
 
+from starter.errors import keep_cancellation
+
 IP: Final = "127.0.0.1"
 NAMESPACE: Final = "default"
 START_TIMEOUT: Final = timedelta(seconds=60)
@@ -273,5 +275,6 @@ async def _serves(address: str, namespace: str) -> bool:
         await service.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
     # RuntimeError is what a connection that can't be made raises.
     except (RuntimeError, RPCError):
+        keep_cancellation()
         return False
     return True

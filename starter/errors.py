@@ -1,5 +1,6 @@
 """What a caller is told when something is refused or can't be done: the type, the reason, the remedy."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
@@ -49,6 +50,18 @@ class OnboardingError(Exception):
             return model.model_validate(fields, extra="forbid")
         except ValidationError as error:
             raise cls(ErrorType.INVALID, field_errors(error)) from None
+
+
+def keep_cancellation() -> None:
+    """Call it first where an error of a Temporal call is about to be passed over.
+
+    The SDK reports a cancelled call as an error of its own; who only handles that goes on for ever.
+
+    Raises:
+        asyncio.CancelledError: the running task was cancelled.
+    """
+    if (task := asyncio.current_task()) and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def connection_problem(error: Exception) -> str:

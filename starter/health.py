@@ -12,6 +12,7 @@ from temporalio.api.workflowservice.v1 import ListWorkersRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from starter.errors import keep_cancellation
 from workflows.messages import TASK_QUEUE
 
 HEARTBEAT: Final = timedelta(seconds=15)
@@ -38,6 +39,7 @@ async def show_polling(client: Client, file: Path, *, task_queue: str = TASK_QUE
         try:
             polled, why = await _polls(client, task_queue), "its polls are not answered"
         except RPCError as error:
+            keep_cancellation()
             polled, why = False, error.message
         if polled:
             await asyncio.to_thread(file.touch)

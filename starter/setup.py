@@ -17,7 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.db.engine import Database
 from settings import Settings, TemporalSettings
-from starter.errors import connection_problem
+from starter.errors import connection_problem, keep_cancellation
 from starter.search_attributes import register_search_attributes
 from worker import StartupError, connect_when_up, pauses, prepare_database
 from workflows.search_attributes import ALL
@@ -80,6 +80,7 @@ async def _namespace(temporal: TemporalSettings, retention: timedelta) -> None:
             await _create_or_extend(client, retention)
         # A connection that can't be made is a RuntimeError.
         except (RuntimeError, RPCError) as error:
+            keep_cancellation()
             if isinstance(error, RPCError) and error.status not in _PASSING:
                 raise StartupError(
                     f"Namespace {temporal.namespace!r} can't be set up ({error.message});"
@@ -129,6 +130,7 @@ async def _until_it_counts(client: Client, query: str) -> None:
         try:
             await client.count_workflows(query)
         except RPCError as error:
+            keep_cancellation()
             if error.status not in _PASSING | {RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.NOT_FOUND}:
                 raise StartupError(
                     f"Namespace {client.namespace!r} can't be used: {error.message}"
