@@ -162,6 +162,15 @@ class Applicant:
             before = state
             await asyncio.sleep(0.03)
 
+    async def stored(self) -> None:
+        """Wait until the database has what an update led to, which is stored once history has it."""
+        while True:
+            described = await self.handle.describe()
+            pending = described.raw_description.pending_activities
+            if all(activity.activity_type.name != "store" for activity in pending):
+                return
+            await asyncio.sleep(0.03)
+
     async def pass_time(self, duration: timedelta) -> Status:
         """Let time pass on the application's clock, and settle."""
         await fast_forward(self.service.env, self.handle, duration)

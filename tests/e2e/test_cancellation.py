@@ -19,8 +19,10 @@ async def silent_server() -> AsyncIterator[str]:
 
 
 async def test_waiting_for_temporal_ends_when_it_is_cancelled(silent_server: str) -> None:
-    options = {"target_host": silent_server, "namespace": "default"}
-    waiting = asyncio.create_task(connect_when_up(TemporalSettings(silent_server, "default", options)))
+    temporal = TemporalSettings(
+        silent_server, "default", {"target_host": silent_server, "namespace": "default"}
+    )
+    waiting = asyncio.create_task(connect_when_up(temporal))
     await asyncio.sleep(0.3)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):

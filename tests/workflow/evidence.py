@@ -38,21 +38,22 @@ def mails(applicant: Applicant) -> list[Sent]:
     ]
 
 
-def records(applicant: Applicant) -> ApplicationRecords:
+async def records(applicant: Applicant) -> ApplicationRecords:
     """The database's records."""
+    await applicant.stored()
     return ApplicationRecords(applicant.service.database)
 
 
 async def row(applicant: Applicant) -> StoredApplication:
     """The applicant's newest row."""
-    stored = await records(applicant).newest(applicant.uid)
+    stored = await (await records(applicant)).newest(applicant.uid)
     assert stored is not None
     return stored
 
 
 async def audit(applicant: Applicant) -> tuple[AuditEvent, ...]:
     """The newest application's audit trail."""
-    return await records(applicant).audit((await row(applicant)).application_id)
+    return await (await records(applicant)).audit((await row(applicant)).application_id)
 
 
 async def last(applicant: Applicant, command: str) -> AuditEvent:

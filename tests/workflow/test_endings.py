@@ -230,11 +230,11 @@ class TestNewApplication:
         assert after.form_revision == 1
         assert after.rejection is None
         assert after.closing is None
-        newest, oldest = await records(second).applications_of(second.uid)
+        newest, oldest = await (await records(second)).applications_of(second.uid)
         assert (newest.application_id, newest.stage) == (after.application_id, Stage.UNDER_REVIEW)
         assert (oldest.application_id, oldest.stage) == (before.application_id, before.stage)
         for application_id in (after.application_id, before.application_id):
-            events = await records(second).audit(application_id)
+            events = await (await records(second)).audit(application_id)
             assert [event.sequence for event in events] == list(range(1, len(events) + 1))
 
     async def test_its_mails_are_not_taken_for_the_first_ones(self, service: Service) -> None:
@@ -259,7 +259,7 @@ class TestNewApplication:
 
         assert status.sheet is not None
         assert status.sheet.revision == 1
-        (stored,) = await records(second).sheets(status.application_id)
+        (stored,) = await (await records(second)).sheets(status.application_id)
         assert stored.sheet == status.sheet
 
     async def test_after_access_is_granted_it_is_refused(self, service: Service) -> None:
@@ -276,5 +276,5 @@ class TestNewApplication:
         kinds = [event.event_type for event in (await second.history()).events]
         assert EventType.EVENT_TYPE_TIMER_STARTED not in kinds
         assert len(mails(second)) == sent
-        (stored,) = await records(second).applications_of(second.uid)
+        (stored,) = await (await records(second)).applications_of(second.uid)
         assert (stored.application_id, stored.stage) == (granted.application_id, Stage.ACTIVE)

@@ -72,7 +72,7 @@ class TestQualified:
         assert status.sheet.changes == ()
         assert status.confirmed_revision is None
         assert mails(applicant) == [*QUALIFIED, ISSUED]
-        (stored,) = await records(applicant).sheets(status.application_id)
+        (stored,) = await (await records(applicant)).sheets(status.application_id)
         assert stored.sheet == status.sheet
         assert stored.issued_at == (await last(applicant, "issue_decision_sheet")).at
 
@@ -231,7 +231,7 @@ class TestCorrectingTerms:
             assert change[1] in letter.get_content()
             assert change[2] in letter.get_content()
 
-        stored = await records(applicant).sheets((await row(applicant)).application_id)
+        stored = await (await records(applicant)).sheets((await row(applicant)).application_id)
         assert [entry.sheet.revision for entry in stored] == [1, 2, 3, 4]
         assert len({entry.sheet.hash for entry in stored}) == 4
         assert all(entry.sheet.hash == sheet_hash(entry.sheet.content) for entry in stored)

@@ -13,7 +13,7 @@ from workflows.audit import AuditEvent, Verdict
 
 async def audit(applicant: Applicant) -> tuple[AuditEvent, ...]:
     """The audit trail; complete and without gaps."""
-    events = await evidence.records(applicant).audit((await applicant.status()).application_id)
+    events = await (await evidence.records(applicant)).audit((await applicant.status()).application_id)
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))
     return events
 
