@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import pytest
-from temporalio.testing import WorkflowEnvironment
+import pytest_asyncio
 
 import worker
 from tests import payloads
 from tests.replay.changed_onboarding import ACCOUNTS_AT_APPROVAL, Deprecated, Patched, Unpatched
 from tests.replay.corpus import HISTORIES, Ask, Recorded, Trail, replay
 from tests.rig import Applicant, Service, serve
+from tests.workflow.own_server import own_environment
 from workflows.delivery import OutstandingDelivery
 from workflows.messages import Stage
 from workflows.onboarding import ResellerOnboarding
@@ -29,9 +30,12 @@ class Releases(Protocol):
     def __call__(self, onboarding: type) -> AbstractAsyncContextManager[Service]: ...
 
 
-@pytest.fixture
-def release(env: WorkflowEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Releases:
-    """One release after the other, on one server and one database."""
+@pytest_asyncio.fixture
+async def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Releases]:
+    """One release after the other, on one server and one database.
+
+    The server is its own: on the shared one a worker with the released workflow may still be at work.
+    """
 
     @asynccontextmanager
     async def running(onboarding: type) -> AsyncIterator[Service]:
@@ -39,7 +43,8 @@ def release(env: WorkflowEnvironment, tmp_path: Path, monkeypatch: pytest.Monkey
         async with serve(env, tmp_path) as service:
             yield service
 
-    return running
+    async with own_environment() as env:
+        yield running
 
 
 async def replays(applicant: Applicant, onboarding: type) -> bool:
