@@ -1,6 +1,7 @@
 # The environment is .venv in this folder; everything below uses it and nothing else.
 PYTHON ?= python3
-PYTEST_WORKERS ?= 2
+# More than there are cores: many tests wait for a server, a retry or a process.
+PYTEST_WORKERS ?= 4
 LINE_FLOOR ?= 98
 BRANCH_FLOOR ?= 95
 COMPOSE ?= docker compose
