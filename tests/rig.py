@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, cast
+from uuid import uuid4
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import SecretStr
@@ -21,6 +22,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowHandle, WorkflowHistory, WorkflowUpdateFailedError
 from temporalio.common import RawValue, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from activities.db.accounts import SqlAccountDirectory
@@ -135,14 +137,20 @@ class Applicant:
         return await self.submit({"kind": kind, **payloads.command(kind, **payload)})
 
     async def submit(self, *arguments: Any, update_id: str | None = None) -> Status:
-        """Send raw arguments to the update."""
-        try:
-            status: Status = await self.handle.execute_update(
-                UPDATE_NAME, args=arguments, id=update_id, result_type=Status
-            )
-        except WorkflowUpdateFailedError as error:
-            raise cast("ApplicationError", error.cause) from None
-        return status
+        """Send raw arguments to the update, again under its ID where a run continued as new meanwhile."""
+        update_id = update_id or str(uuid4())
+        while True:
+            try:
+                status: Status = await self.handle.execute_update(
+                    UPDATE_NAME, args=arguments, id=update_id, result_type=Status
+                )
+            except WorkflowUpdateFailedError as error:
+                raise cast("ApplicationError", error.cause) from None
+            except RPCError as error:
+                if error.status is not RPCStatusCode.FAILED_PRECONDITION:
+                    raise
+            else:
+                return status
 
     async def status(self) -> Status:
         """The query's answer."""
