@@ -3,7 +3,7 @@ FROM python:3.12-slim AS build
 WORKDIR /build
 RUN python -m venv --without-pip /opt/onboarding
 COPY requirements.lock ./
-RUN pip --python /opt/onboarding/bin/python install --no-cache-dir --require-hashes --requirement requirements.lock
+RUN pip --python /opt/onboarding/bin/python install --no-cache-dir --require-hashes --no-deps --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE settings.py worker.py ./
 COPY workflows workflows
 COPY activities activities

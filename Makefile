@@ -20,14 +20,15 @@ help: ## Show these targets
 
 setup: $(STAMP) ## Make .venv from the lock, if the lock or pyproject.toml changed
 
-# The stamp comes last: an interrupted set-up is taken up by the next one.
+# The stamp comes last: an interrupted set-up is taken up by the next one. --no-deps: the lock is whole, and where a
+# package asks for another's extras, pip's resolver would try that one's newest release, which has no hash here.
 $(STAMP): requirements-dev.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "make: no '$(PYTHON)' here; name one: make setup PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "make: Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1); name another: make setup PYTHON=python3.12" >&2; exit 1; }
 	@echo "Setting up .venv (a minute the first time)"
 	@$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
-	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --require-hashes --no-deps -r requirements-dev.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -76,7 +77,7 @@ stack-test: setup ## Start docker-compose.yml, break it, check what is left: COM
 ui-test: setup ## Read an encrypted application in Temporal's Web UI, in a real Chromium
 	@command -v chromium >/dev/null || { echo "make: no 'chromium' here; installing it: apt-get install chromium"; apt-get install --yes --no-install-recommends chromium; } \
 		|| { echo "make: Chromium is needed: install it as 'chromium'" >&2; exit 1; }
-	@$(PIP) install --require-hashes --target .venv/ui --upgrade -r requirements-ui.lock
+	@$(PIP) install --require-hashes --no-deps --target .venv/ui --upgrade -r requirements-ui.lock
 	@PYTHONPATH=.venv/ui $(BIN)/python -m pytest -q tests/ui
 
 clean: ## Remove .venv, caches and reports (not the data of `onboarding up`)
