@@ -8,6 +8,7 @@ COMPOSE ?= docker compose
 
 BIN := .venv/bin
 STAMP := .venv/.installed
+PYTEST := $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet
@@ -35,9 +36,13 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: setup ## Play the reference story on a real Temporal server, weeks in seconds
 	@$(BIN)/onboarding demo
 
-test: setup lint ## Lint, then every test with the coverage of workflows/
-	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-report=json
+# Coverage slows Python by a third, so only the tests that are about workflows/ measure it.
+MEASURED := tests/unit tests/workflow
+
+test: setup lint ## Lint, then every test, with the coverage of workflows/
+	@$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-report=json $(MEASURED)
 	@$(BIN)/python -m tests.coverage_floor coverage.json --line $(LINE_FLOOR) --branch $(BRANCH_FLOOR)
+	@$(PYTEST) $(MEASURED:%=--ignore=%)
 
 lint: setup ## Formatting, rules, types, import directions
 	@$(BIN)/ruff format --check --quiet . || { echo "make: 'make format' formats these files" >&2; $(BIN)/ruff format --check . ; exit 1; }
@@ -62,7 +67,7 @@ lock: ## Pin the newest versions pyproject.toml allows, with hashes, for every p
 	@$(COMPILE) --upgrade --group ui --constraint requirements-dev.lock --output-file requirements-ui.lock
 
 replay: setup ## Replay the recorded histories against this code
-	@$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) tests/replay
+	@$(PYTEST) -q tests/replay
 
 histories: setup ## Record the histories of this release; older releases are never touched
 	@$(BIN)/python -m tests.replay.record $(ARGS)

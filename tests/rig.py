@@ -46,6 +46,7 @@ class Mailbox:
     messages: list[email.message.EmailMessage] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
     before_accepting: Callable[[bytes], Awaitable[None]] | None = None
+    _texts: list[str] = field(default_factory=list)
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -64,10 +65,13 @@ class Mailbox:
 
     def of(self, company_master_uid: str) -> list[email.message.EmailMessage]:
         """The mails about one applicant: each names the Company Master UID in its text."""
+        for message in self.messages[len(self._texts) :]:
+            body = message.get_body(("plain",))
+            self._texts.append(body.get_content() if body else "")
         return [
             message
-            for message in self.messages
-            if (body := message.get_body(("plain",))) and company_master_uid in body.get_content()
+            for message, text in zip(self.messages, self._texts, strict=True)
+            if company_master_uid in text
         ]
 
 
@@ -173,9 +177,10 @@ class Applicant:
     async def stored(self) -> None:
         """Wait until the database has what an update led to, which is stored once history has it."""
         while True:
-            described = await self.handle.describe()
-            pending = described.raw_description.pending_activities
-            if all(activity.activity_type.name != "store" for activity in pending):
+            raw = (await self.handle.describe()).raw_description
+            # Between two stores there is the workflow task that learns of the first and asks for the second.
+            storing = any(activity.activity_type.name == "store" for activity in raw.pending_activities)
+            if not storing and not raw.HasField("pending_workflow_task"):
                 return
             await asyncio.sleep(0.03)
 
