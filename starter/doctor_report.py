@@ -82,10 +82,12 @@ class Report(BaseModel):
         return next(finding for finding in self.findings if finding.part is part)
 
 
-async def within(limit: timedelta, part: Part, look: Coroutine[Any, Any, Finding], *, remedy: str) -> Finding:
+async def within(
+    limit: timedelta, part: Part, look: Coroutine[Any, Any, Finding], *, remedy: str, whom: str = ""
+) -> Finding:
     """What the look found; a look that does not end in time, or breaks, is a finding as well.
 
-    ``remedy``: what to do when it does not answer.
+    ``remedy``: what to do when it does not answer; ``whom``: who is asked, to be told then.
     """
     task = asyncio.ensure_future(look)
     # Not by `asyncio.timeout`, which waits for the look to take notice: a library's thread may not.
@@ -93,7 +95,9 @@ async def within(limit: timedelta, part: Part, look: Coroutine[Any, Any, Finding
     if not done:
         task.cancel()
         task.add_done_callback(lambda late: late.cancelled() or late.exception())
-        return Finding.failed(part, f"no answer within {limit.total_seconds():g} s", remedy)
+        return Finding.failed(
+            part, f"{whom and f'{whom}: '}no answer within {limit.total_seconds():g} s", remedy
+        )
     error = task.exception()
     if error is None:
         return task.result()

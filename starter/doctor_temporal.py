@@ -93,7 +93,7 @@ class TemporalExamination:
             except RPCError as error:
                 return Finding.failed(part, f"Temporal answered: {error.message}", _remedy(error.status))
 
-        return await within(self._limit, part, answered(), remedy=_START)
+        return await within(self._limit, part, answered(), remedy=_START, whom=self._temporal.address)
 
     async def _server(self) -> Finding:
         address = self._temporal.address

@@ -163,7 +163,7 @@ async def test_who_does_not_answer_keeps_nobody_waiting() -> None:
         assert asyncio.get_running_loop().time() - began < 2
     for part in (Part.TEMPORAL, Part.DATABASE, Part.MAIL):
         failure(report.of(part))
-    assert report.of(Part.TEMPORAL).detail == "no answer within 0.3 s"
+    assert report.of(Part.TEMPORAL).detail == f"{address}: no answer within 0.3 s"
     assert report.of(Part.CALENDAR).state is State.OK
 
 
