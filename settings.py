@@ -4,6 +4,7 @@ Only entry points read settings; everything else gets what it needs through its 
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -199,15 +200,46 @@ def load_settings(**options: Any) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        lines = []
-        for problem in error.errors(include_url=False, include_input=False):
-            field = str(problem["loc"][0])
-            variable = f"{PREFIX}{field.upper()}"
-            said = problem["msg"].removeprefix("Value error, ").removeprefix(variable).lstrip(": ")
-            lines.append(f"{OPTIONS[field] if field in given else variable}: {said}")
+        lines = [
+            f"{OPTIONS[field] if field in given else _variable(field)}: {said}"
+            for field, said in _problems(error)
+        ]
         raise SettingsError("\n".join(dict.fromkeys(lines))) from None
     except SourceError as error:
         raise SettingsError(str(error)) from None
+
+
+def load_valid_settings() -> tuple[Settings, dict[str, str]]:
+    """Read the environment, and take the default where a variable is wrong.
+
+    Returns also what is wrong, by the name of the field, in the words of `load_settings`.
+
+    Raises:
+        SettingsError: the environment can't be read at all.
+    """
+    wrong: dict[str, str] = {}
+    defaults: dict[str, Any] = {}
+    for _ in Settings.model_fields:
+        try:
+            return Settings(**defaults), wrong
+        except ValidationError as error:
+            problems = {field: f"{_variable(field)}: {said}" for field, said in _problems(error)}
+        except SourceError as error:
+            raise SettingsError(str(error)) from None
+        # Not what follows from a default: with the keys wrong, those that are required are missing.
+        wrong = wrong or problems
+        defaults |= {field: Settings.model_fields[field].default for field in problems}
+    raise AssertionError("a default is wrong")
+
+
+def _problems(error: ValidationError) -> Iterator[tuple[str, str]]:
+    for problem in error.errors(include_url=False, include_input=False):
+        field = str(problem["loc"][0])
+        yield field, problem["msg"].removeprefix("Value error, ").removeprefix(_variable(field)).lstrip(": ")
+
+
+def _variable(field: str) -> str:
+    return f"{PREFIX}{field.upper()}"
 
 
 def load_temporal_settings() -> TemporalSettings:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import aiosmtplib
 
 _DEFAULT_PORTS: Final = {"smtp": 25, "smtps": 465}
-_AUTHENTICATION_CODES: Final = frozenset({530, 534, 535, 538})
+AUTHENTICATION_CODES: Final = frozenset({530, 534, 535, 538})
 """RFC 4954 §6: about how we log in, whichever command they answer."""
 _MESSAGE_TOO_BIG: Final = 552
 """RFC 1870 §6.1: given to MAIL FROM, but about the message."""
@@ -171,6 +171,20 @@ class SmtpConnection:
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise _classified(error) from error
 
+    async def introduce(self, sender: str) -> None:
+        """Connect, encrypt, log in and name the sender, as before a mail; then take it back.
+
+        Raises aiosmtplib.SMTPException, OSError or ValueError as they come.
+        """
+        await self._client.connect()
+        await self._client.mail(sender)
+        await self._client.rset()
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the open connection is."""
+        return self._client.get_transport_info("sslcontext") is not None
+
     async def _converse(self, sender: str, recipient: str, message: bytes, needs_utf8: bool) -> None:
         if not self.is_open:
             await self._client.connect()
@@ -320,6 +334,6 @@ def _classified(error: Exception) -> PermanentDeliveryError | TemporaryDeliveryE
 
 
 def _by_code(code: int, reason: str) -> PermanentDeliveryError | TemporaryDeliveryError:
-    if code >= 500 and code not in _AUTHENTICATION_CODES:
+    if code >= 500 and code not in AUTHENTICATION_CODES:
         return PermanentDeliveryError(reason)
     return TemporaryDeliveryError(reason)

@@ -99,6 +99,14 @@ class WorkingCalendar:
             provisional=any(self._year(year).provisional for year in range(day_zero.year, day.year + 1)),
         )
 
+    def is_provisional(self, year: int) -> bool:
+        """Whether the calendar only predicts the year, by the rules of `working_days_after`."""
+        return self._year(year).provisional
+
+    def local_year(self, instant: datetime) -> int:
+        """The year on the desk's calendar. Raises ValueError when ``instant`` has no time zone."""
+        return self._local_date(instant).year
+
     def end_of_calendar_day(self, event: datetime, days: int) -> datetime:
         """Return, in UTC, the exclusive local midnight that ends the calendar day ``days`` after ``event``.
 

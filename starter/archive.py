@@ -65,7 +65,7 @@ async def open_archive(url: str, *, create: bool = False) -> AsyncIterator[Store
     try:
         if create:
             await database.migrate()
-        elif _has_no_file(database):
+        elif has_no_file(database):
             raise SchemaMismatchError(f"{database.name} does not exist")
         await database.check()
         yield StoredArchive(database)
@@ -82,7 +82,7 @@ async def open_archive(url: str, *, create: bool = False) -> AsyncIterator[Store
         await database.dispose()
 
 
-def _has_no_file(database: Database) -> bool:
+def has_no_file(database: Database) -> bool:
     """Whether this is SQLite, which would make an empty file when asked."""
     file = database.engine.url.database
     return database.engine.dialect.name == "sqlite" and file is not None and not Path(file).exists()

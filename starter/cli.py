@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from settings import SettingsError, load_settings
-from starter import cli_codec, cli_deploy, cli_ops, cli_setup, cli_steps
+from starter import cli_codec, cli_deploy, cli_doctor, cli_ops, cli_setup, cli_steps
 from starter.cli_runner import USAGE, fail
 from starter.session import Session, SettingsSession
 
@@ -114,6 +114,7 @@ app.add_typer(cli_ops.accounts, name="account", rich_help_panel=LOCAL)
 app.add_typer(cli_ops.app)
 app.add_typer(cli_steps.app)
 app.add_typer(cli_setup.app)
+app.add_typer(cli_doctor.app)
 app.add_typer(cli_deploy.app)
 app.add_typer(cli_codec.app)
 

@@ -70,6 +70,14 @@ class Version:
 
 
 @dataclass(frozen=True)
+class Trouble:
+    """Runs that stand still, and what helps."""
+
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True)
 class Deployment:
     """The state of a worker deployment."""
 
@@ -80,7 +88,12 @@ class Deployment:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What stands still, or will, and what to do."""
-        return tuple(_warnings(self))
+        return tuple(f"{trouble.what} {trouble.remedy}" for trouble in self.troubles)
+
+    @property
+    def troubles(self) -> "tuple[Trouble, ...]":
+        """The same, apart."""
+        return tuple(_troubles(self))
 
 
 async def routing_of(client: Client, deployment: str) -> Routing:
@@ -270,7 +283,7 @@ def _role(build: str | None, routing: Routing) -> str:
     return ""
 
 
-def _warnings(deployment: Deployment) -> Iterable[str]:
+def _troubles(deployment: Deployment) -> Iterable[Trouble]:
     routing, versions = deployment.routing, {each.build_id: each for each in deployment.versions}
     waiting = sum(each.open_runs - each.pinned_runs for each in deployment.versions)
     alive = [each.build_id for each in deployment.versions if each.build_id and each.pollers]
@@ -282,17 +295,19 @@ def _warnings(deployment: Deployment) -> Iterable[str]:
             if routing.current
             else "no version is promoted, and no worker without one polls"
         )
-        yield f"{waiting} open runs stand still: {why}. {options or 'Start a worker.'}"
+        yield Trouble(f"{waiting} open runs stand still: {why}.", options or "Start a worker.")
     ramping = versions.get(routing.ramping) if routing.ramping else None
     if ramping and routing.percentage and not ramping.pollers:
-        yield (
+        yield Trouble(
             f"{routing.percentage:g} % of the open runs stand still: version {ramping.build_id} is ramping,"
-            f" and nobody polls for it. `onboarding deploy promote {ramping.build_id} --ramp 0`"
+            " and nobody polls for it.",
+            f"`onboarding deploy promote {ramping.build_id} --ramp 0`",
         )
     for each in deployment.versions:
         if each.pinned_runs and not each.pollers:
-            yield (
+            yield Trouble(
                 f"{each.pinned_runs} open runs are stranded: pinned to version {each.name}, which nobody"
-                " polls for. Start its workers again, or let them move on:"
-                " temporal workflow update-options --versioning-override-behavior auto_upgrade"
+                " polls for.",
+                "Start its workers again, or let them move on:"
+                " temporal workflow update-options --versioning-override-behavior auto_upgrade",
             )

@@ -1,6 +1,7 @@
 """Registers the search attributes an application is found by with a namespace."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -12,10 +13,28 @@ from temporalio.service import RPCError, RPCStatusCode
 from workflows.search_attributes import ALL
 
 USABLE_WITHIN: Final = timedelta(seconds=30)
+_WANTED: Final = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in ALL}
 
 
 class SearchAttributesError(Exception):
     """The namespace can't be used as it is; the message says what an operator has to do."""
+
+
+@dataclass(frozen=True)
+class Mistyped:
+    """A search attribute that somebody registered with another type."""
+
+    name: str
+    found: str
+    wanted: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a namespace lacks of the search attributes, and which it has with another type."""
+
+    missing: tuple[str, ...]
+    mistyped: tuple[Mistyped, ...]
 
 
 async def register_search_attributes(client: Client) -> None:
@@ -27,19 +46,18 @@ async def register_search_attributes(client: Client) -> None:
         SearchAttributesError: one of the names is taken with another type, which the server itself ignores in
             silence; or one is missing and can't be registered.
     """
-    wanted = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in ALL}
-    if not _missing(wanted, await _registered(client)):
+    if not _unless_mistyped(await compare(client)):
         return
     try:
         await client.operator_service.add_search_attributes(
-            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=wanted), retry=True
+            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=_WANTED), retry=True
         )
     except RPCError as error:
         if error.status is not RPCStatusCode.ALREADY_EXISTS:
             commands = "\n".join(
                 f"  temporal operator search-attribute create --namespace {client.namespace}"
                 f" --name {name} --type {_type_name(kind)}"
-                for name, kind in wanted.items()
+                for name, kind in _WANTED.items()
             )
             raise SearchAttributesError(
                 f"the search attributes can't be registered with namespace {client.namespace!r}"
@@ -47,33 +65,40 @@ async def register_search_attributes(client: Client) -> None:
             ) from error
     try:
         async with asyncio.timeout(USABLE_WITHIN.total_seconds()):
-            while _missing(wanted, await _registered(client)):  # noqa: ASYNC110 - the server tells nobody
+            while _unless_mistyped(await compare(client)):  # noqa: ASYNC110 - the server tells nobody
                 await asyncio.sleep(0.1)
     except TimeoutError:
         raise SearchAttributesError(
-            f"the search attributes {', '.join(wanted)} are registered but still not listed by namespace"
+            f"the search attributes {', '.join(_WANTED)} are registered but still not listed by namespace"
             f" {client.namespace!r}; start again in a minute"
         ) from None
 
 
-async def _registered(client: Client) -> dict[str, IndexedValueType.ValueType]:
+async def compare(client: Client) -> Comparison:
+    """What the client's namespace has against what is wanted; nothing is changed."""
     listed = await client.operator_service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace), retry=True
     )
-    return dict(listed.custom_attributes)
+    registered = listed.custom_attributes
+    return Comparison(
+        missing=tuple(name for name in _WANTED if name not in registered),
+        mistyped=tuple(
+            Mistyped(name, _type_name(registered[name]), _type_name(kind))
+            for name, kind in _WANTED.items()
+            if registered.get(name, kind) != kind
+        ),
+    )
 
 
-def _missing(
-    wanted: dict[str, IndexedValueType.ValueType], registered: dict[str, IndexedValueType.ValueType]
-) -> list[str]:
-    for name, kind in wanted.items():
-        if registered.get(name, kind) != kind:
-            raise SearchAttributesError(
-                f"search attribute {name} exists in this namespace as {_type_name(registered[name])},"
-                f" but must be {_type_name(kind)}; remove it first:"
-                f" temporal operator search-attribute remove --name {name}"
-            )
-    return [name for name in wanted if name not in registered]
+def _unless_mistyped(comparison: Comparison) -> tuple[str, ...]:
+    if comparison.mistyped:
+        each = comparison.mistyped[0]
+        raise SearchAttributesError(
+            f"search attribute {each.name} exists in this namespace as {each.found},"
+            f" but must be {each.wanted}; remove it first:"
+            f" temporal operator search-attribute remove --name {each.name}"
+        )
+    return comparison.missing
 
 
 def _type_name(kind: IndexedValueType.ValueType) -> str:

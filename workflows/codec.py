@@ -46,6 +46,11 @@ class EncryptionCodec(PayloadCodec):
         self._writes_with = next(iter(keys))
         self._required = required
 
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """The keys it has, the one that writes first."""
+        return tuple(self._ciphers)
+
     @classmethod
     def from_text(cls, text: str, *, required: bool = False) -> Self:
         """Read ``id:base64,id:base64``, the one that writes first.

@@ -36,7 +36,15 @@ _BEGIN: Final = "sqlite_begin"
 
 
 class SchemaMismatchError(Exception):
-    """The database has another schema revision than this code."""
+    """The database has another schema revision than this code.
+
+    ``found``: that one, ``None`` without a schema; ``ahead``: this code does not know it.
+    """
+
+    def __init__(self, message: str, *, found: str | None = None, ahead: bool = False) -> None:
+        super().__init__(message)
+        self.found: Final = found
+        self.ahead: Final = ahead
 
 
 class Database:
@@ -94,16 +102,23 @@ class Database:
         async with self._engine.connect() as connection:
             return await connection.run_sync(_revision)
 
-    async def check(self) -> None:
-        """Make sure that the database can be reached and has the schema of this code.
+    async def check(self) -> str:
+        """Make sure that the database can be reached and has the schema of this code; its revision.
 
         Raises:
             SchemaMismatchError: it has another one; `migrate` is the remedy for an older one.
             sqlalchemy.exc.OperationalError: it can't be reached.
         """
-        found, wanted = await self.revision(), ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+        scripts = ScriptDirectory(str(_MIGRATIONS))
+        found, wanted = await self.revision(), scripts.get_current_head()
         if found != wanted:
-            raise SchemaMismatchError(f"schema revision of {self.name} is {found}, not {wanted}")
+            known = {script.revision for script in scripts.walk_revisions()}
+            raise SchemaMismatchError(
+                f"schema revision of {self.name} is {found}, not {wanted}",
+                found=found,
+                ahead=found is not None and found not in known,
+            )
+        return str(found)
 
     async def dispose(self) -> None:
         """Close all connections; the object may be used again."""

@@ -77,6 +77,11 @@ class MessageFactory:
         # A Message-ID's right part only has to look like a domain (RFC 5322 §3.6.4); the digest is unique.
         self._id_domain = self._from.domain[-_ID_DOMAIN_LENGTH:].lstrip(".-")
 
+    @property
+    def sender(self) -> str:
+        """The address the envelope names, as ASCII."""
+        return self._from.addr_spec
+
     def message_id(self, letter: AnyLetter) -> str:
         """The same for every attempt to send this letter; at most 70 characters."""
         return f"<{self._identifier(letter.application_id, letter.key)}>"
@@ -120,7 +125,7 @@ class MessageFactory:
             # seen in Python 3.11.7). Let out, they would be tried for ever and hold up every later letter.
             raise UnsafeMessageError(f"not sent: its headers can't be written ({error!r})") from error
         return OutgoingEmail(
-            sender=self._from.addr_spec, recipient=to.addr_spec, content=content, needs_utf8=needs_utf8
+            sender=self.sender, recipient=to.addr_spec, content=content, needs_utf8=needs_utf8
         )
 
     def _add_parts(self, message: EmailMessage, letter: AnyLetter, rendered: RenderedLetter) -> None:
@@ -130,7 +135,7 @@ class MessageFactory:
         if invitation is not None:
             uid = self._identifier(letter.application_id, "event", invitation.event)
             message.add_attachment(
-                invitation.calendar(uid, self._from.addr_spec),
+                invitation.calendar(uid, self.sender),
                 subtype="calendar",
                 params={"method": "PUBLISH"},
                 filename=f"{invitation.event}.ics",
