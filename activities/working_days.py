@@ -223,16 +223,17 @@ def _years_with_moved_days(calendar: holidays.HolidayBase) -> set[int]:
 @lru_cache(maxsize=256)
 def _known_region(region: str) -> tuple[str, str | None]:
     country, _, subdivision = region.partition("-")
+    # The pattern keeps other names of the package's module from being taken for a country.
+    well_formed = _COUNTRY_CODE.fullmatch(country) and not region.endswith("-")
     try:
-        # The pattern keeps other names of the package's module from being taken for a country.
-        if not _COUNTRY_CODE.fullmatch(country) or region.endswith("-"):
-            raise NotImplementedError
-        holidays.country_holidays(country, subdiv=subdivision or None)
+        known = well_formed and holidays.country_holidays(country, subdiv=subdivision or None) is not None
     except NotImplementedError:
+        known = False
+    if not known:
         raise ValueError(
             f"region {region!r} is not in the calendars of holidays {_PACKAGE_VERSION}; use an ISO 3166 "
             'country code such as "CN", or one with a subdivision such as "US-CA"'
-        ) from None
+        )
     return country, subdivision or None
 
 
