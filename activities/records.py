@@ -25,7 +25,7 @@ class RecordActivities:
     def __init__(self, records: ApplicationRecords, store_within: timedelta = STORE_WITHIN) -> None:
         self._records = records
         self._store_within = store_within
-        self._abandoned: set[asyncio.Task[None]] = set()
+        self._abandoned: set[asyncio.Task[bool]] = set()
 
     @activity.defn
     async def settle(self, transition: Transition) -> Settled:
@@ -51,10 +51,10 @@ class RecordActivities:
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the database did not take it; try again.
         """
-        await self._records.write(record, describe(record))
+        await self._records.write(record, describe(record), committed=True)
 
     async def _stored_in_time(self, record: Record) -> bool:
-        write = asyncio.create_task(self._records.write(record, describe(record)))
+        write = asyncio.create_task(self._records.write(record, describe(record), committed=False))
         # Not `asyncio.timeout`: that waits until the driver has given up as well, for which psycopg takes
         # seconds when the server is silent. A write that succeeds after all does no harm: it is idempotent.
         self._abandoned.add(write)
@@ -68,13 +68,13 @@ class RecordActivities:
             return False
         failure = write.exception()
         if failure is None:
-            return True
+            return write.result()
         if not isinstance(failure, SQLAlchemyError | OSError):
             raise failure
         activity.logger.warning("The database did not take the record: %s", failure)
         return False
 
-    def _finished(self, write: "asyncio.Task[None]") -> None:
+    def _finished(self, write: "asyncio.Task[bool]") -> None:
         self._abandoned.discard(write)
         if not write.cancelled():
             write.exception()

@@ -49,29 +49,37 @@ class ApplicationRecords:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def write(self, record: Record, status: Status) -> None:
+    async def write(self, record: Record, status: Status, *, committed: bool) -> bool:
         """Write state, events and sheets in one transaction; writing again changes nothing.
 
         A record older than the one stored does not overwrite it; its events are still added. What a later
         workflow task says of the same event or sheet holds: the task that wrote it first was lost with its
         worker, and done again with the messages in another order perhaps.
 
+        Args:
+            record: what to write.
+            status: the state as readers see it.
+            committed: whether Temporal has what led to the record. Then it holds against a state of a lost
+                task that had come further. Until then the task may still be on its way there, and the row
+                would go back for a moment.
+
+        Returns:
+            Whether the row now shows this state; if not, write it again once it is committed.
+
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the database did not take it.
         """
         row = _application_values(record, status)
         state = self._database.insert(ApplicationRow).values(row)
-        statements = [
-            state.on_conflict_do_update(
-                index_elements=["application_id"],
-                set_={name: state.excluded[name] for name in row.keys() - _FIXED},
-                # A lost task may have counted further than the one that took its place has come.
-                where=or_(
-                    state.excluded.sequence >= ApplicationRow.sequence,
-                    state.excluded.updated_at > ApplicationRow.updated_at,
-                ),
-            )
-        ]
+        newer = state.excluded.sequence >= ApplicationRow.sequence
+        if committed:
+            newer = or_(newer, state.excluded.updated_at > ApplicationRow.updated_at)
+        state = state.on_conflict_do_update(
+            index_elements=["application_id"],
+            set_={name: state.excluded[name] for name in row.keys() - _FIXED},
+            where=newer,
+        )
+        statements = list[postgresql.Insert | sqlite.Insert]()
         application_id = record.application.application_id
         if events := [_event_values(application_id, audited) for audited in record.events]:
             added = self._database.insert(AuditEventRow).values(events)
@@ -85,8 +93,10 @@ class ApplicationRecords:
             )
             statements.append(_replacing(added, DecisionSheetRow, another))
         async with self._database.engine.begin() as connection:
+            shown = (await connection.execute(state.returning(ApplicationRow.application_id))).first()
             for statement in statements:
                 await connection.execute(statement)
+        return shown is not None
 
     async def newest(self, company_master_uid: str) -> StoredApplication | None:
         """The applicant's latest application."""

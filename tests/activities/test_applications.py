@@ -21,8 +21,8 @@ def records(database: Database) -> ApplicationRecords:
     return ApplicationRecords(database)
 
 
-async def write(records: ApplicationRecords, written: Record) -> None:
-    await records.write(written, describe(written))
+async def write(records: ApplicationRecords, written: Record, *, committed: bool = True) -> bool:
+    return await records.write(written, describe(written), committed=committed)
 
 
 async def test_writing_twice_is_writing_once(records: ApplicationRecords) -> None:
@@ -82,6 +82,24 @@ async def test_a_task_that_was_lost_with_its_worker_gives_way_to_the_one_in_its_
     assert stored.status == describe(again)
     assert (await records.audit("run-1"))[:2] == again.events
     assert [(kept.sheet, kept.issued_at) for kept in await records.sheets("run-1")] == [(issued, LATER)]
+
+
+async def test_a_row_goes_back_behind_a_lost_task_only_once_its_successor_is_committed(
+    records: ApplicationRecords,
+) -> None:
+    lost = record(application(stage=Stage.QUALIFIED), event(1), event(2), event(3))
+    assert await write(records, lost, committed=False)
+    again = record(application(stage=Stage.UNDER_REVIEW), event(1, at=LATER), at=LATER)
+    for _ in range(2):
+        assert not await write(records, again, committed=False)
+        stored = await records.newest("1001")
+        assert stored is not None
+        assert stored.status == describe(lost)
+    for _ in range(2):
+        assert await write(records, again)
+        stored = await records.newest("1001")
+        assert stored is not None
+        assert stored.status == describe(again)
 
 
 async def test_a_lost_task_that_writes_late_changes_nothing(records: ApplicationRecords) -> None:

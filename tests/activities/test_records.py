@@ -55,14 +55,14 @@ class Unused(ApplicationRecords):
     def __init__(self) -> None:
         pass
 
-    async def write(self, record: Record, status: Status) -> None:
+    async def write(self, record: Record, status: Status, *, committed: bool) -> bool:
         raise AssertionError("nothing is to be written")
 
 
 class Faulty(Unused):
     """Records with a bug."""
 
-    async def write(self, record: Record, status: Status) -> None:
+    async def write(self, record: Record, status: Status, *, committed: bool) -> bool:
         raise KeyError("a bug")
 
 
@@ -151,6 +151,18 @@ async def test_nothing_is_stored_while_the_database_is_known_to_be_down() -> Non
 async def test_a_bug_is_no_outage() -> None:
     with pytest.raises(KeyError, match="a bug"):
         await settle(RecordActivities(Faulty()), asking())
+
+
+async def test_behind_a_lost_task_it_says_that_nothing_is_stored_until_it_is_committed(
+    activities: RecordActivities, database: Database
+) -> None:
+    await settle(activities, Transition(record=record(application(), event(1), event(2))))
+    later = NOON + timedelta(seconds=10)
+    again = record(application(), event(1, at=later), at=later)
+    assert not (await settle(activities, Transition(record=again))).stored
+    assert (await newest(database)).sequence == 2
+    await ActivityEnvironment().run(activities.store, again)
+    assert (await newest(database)).sequence == 1
 
 
 async def test_store_catches_up_as_often_as_it_is_tried(
