@@ -1,13 +1,12 @@
 """What a release is prepared and rolled out with: replay checks, exported histories, worker versions."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 from temporalio.client import Client
 
@@ -15,7 +14,7 @@ from settings import load_settings, load_temporal_settings
 from starter.cli_runner import FAILED, fail, perform
 from starter.client import connect
 from starter.errors import connection_problem
-from starter.output import print_table, shown
+from starter.output import print_broken, print_table, progress, shown
 from starter.session import Session, UnreachableError
 
 if TYPE_CHECKING:
@@ -66,11 +65,14 @@ def replay_check(
 
     async def action(session: Session) -> None:
         # The workflow and its sandbox; the other commands start faster without.
-        from starter.replay_check import ReplayDiedError, check, pick
+        from starter.replay_check import check, pick
+        from starter.replaying import ReplayDiedError
 
         async with _temporal() as client:
             groups = await pick(client, _selection(query, limit, since))
-            with _progress(session, "Replaying", sum(len(group.picked) for group in groups)) as advance:
+            with progress(
+                session.console, "Replaying", sum(len(group.picked) for group in groups)
+            ) as advance:
                 try:
                     checked = await check(client, groups, advance)
                 except ReplayDiedError as error:
@@ -97,13 +99,16 @@ def export(
 
     async def action(session: Session) -> None:
         from starter import replay_check
+        from starter.replaying import ReplayDiedError
 
         async with _temporal() as client:
             groups = await replay_check.pick(client, _selection(query, limit, since))
-            with _progress(session, "Exporting", sum(len(group.picked) for group in groups)) as advance:
+            with progress(
+                session.console, "Exporting", sum(len(group.picked) for group in groups)
+            ) as advance:
                 try:
                     exported = await replay_check.export(client, groups, anonymise, advance)
-                except replay_check.ReplayDiedError as error:
+                except ReplayDiedError as error:
                     fail(str(error), DIED)
         session.console.print(f"{len(exported.files)} histories written to {anonymise}", soft_wrap=True)
         if exported.refused:
@@ -167,16 +172,6 @@ def _selection(query: str | None, limit: int, since: datetime | None) -> "Select
     return Selection(limit=limit, closed_since=closed_since, query=query)
 
 
-@contextmanager
-def _progress(session: Session, what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on a terminal; to a pipe, nothing."""
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = session.console
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda: progress.advance(task)
-
-
 def _print_check(session: Session, checked: "Checked") -> None:
     console = session.console
     print_table(
@@ -205,19 +200,13 @@ def _print_check(session: Session, checked: "Checked") -> None:
 
 
 def _print_breaks(session: Session, breaks: "tuple[Break, ...]") -> None:
-    from starter.replay_check import REMEDY
+    from starter.replaying import REMEDY
 
     for found in breaks:
         run = found.run
         state = "open" if run.running else "closed"
-        lines = {
-            "broken": f"{run.workflow_id} run {run.run_id} ({run.group}, {state})",
-            "history": found.event and f"event {found.event}",
-            "this code": found.problem,
-        }
-        for name, value in lines.items():
-            if value:
-                session.console.print(Text(f"{name}: {shown(value)}"), soft_wrap=True)
+        which = f"{run.workflow_id} run {run.run_id} ({run.group}, {state})"
+        print_broken(session.console, which, found.event, found.problem)
     if breaks:
         session.console.print(Text(REMEDY), soft_wrap=True)
 

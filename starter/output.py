@@ -1,6 +1,7 @@
 """How the console script shows things: with rich to a person, tab-separated or as plain lines to a pipe."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 from rich.console import Console
 from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -213,3 +215,20 @@ def print_table(console: Console, heading: Sequence[str], rows: Sequence[Sequenc
     for row in rows:
         table.add_row(*row)
     console.print(table if rows else Text("none", style="dim"))
+
+
+@contextmanager
+def progress(console: Console, what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar on a terminal, moved on by each call of what it yields; to a pipe, nothing."""
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
+
+
+def print_broken(console: Console, which: str, event: str | None, problem: str) -> None:
+    """A history that does not replay: which one, the event it has next, and what the code did instead."""
+    lines = {"broken": which, "history": event and f"event {event}", "this code": problem}
+    for name, value in lines.items():
+        if value:
+            console.print(Text(f"{name}: {shown(value)}"), soft_wrap=True)

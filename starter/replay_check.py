@@ -6,19 +6,13 @@ the newest to the oldest, whose histories older code wrote.
 
 import asyncio
 import json
-import multiprocessing
-import os
-import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowHistory
 from temporalio.converter import PayloadCodec
@@ -27,6 +21,7 @@ from temporalio.worker import Replayer
 
 from settings import load_settings
 from starter.anonymise import Anonymiser, payloads
+from starter.replaying import met, processes_for, replaying
 from worker import WORKFLOWS
 from workflows.messages import WORKFLOW_TYPE, Stage
 from workflows.plugin import OnboardingPlugin
@@ -35,18 +30,6 @@ from workflows.values import instant_text
 
 NO_STAGE_YET: Final = "no stage yet"
 DELIVERY: Final = "outstanding delivery"
-WORTH_A_PROCESS: Final = 20
-"""A process takes as long to start as it does to replay so many runs."""
-REMEDY: Final = (
-    "If the change is meant, keep the old way for runs that have begun: name a patch in workflows/patches.py"
-    " and branch on it where the code differs. If it is not, take it back."
-)
-_EVENT: Final = re.compile(r"HistoryEvent\(id: (\d+)")
-_NONDETERMINISM: Final = re.compile(r"^.*?Nondeterminism error: ", re.DOTALL)
-
-
-class ReplayDiedError(Exception):
-    """A process that replayed has died: this says nothing about any history."""
 
 
 @dataclass(frozen=True)
@@ -186,8 +169,8 @@ async def check(client: Client, groups: Sequence[Group], advance: Callable[[], N
     breaks: list[Break] = []
     gone: list[Run] = []
     runs = [run for group in groups for run in group.picked]
-    processes = min(os.cpu_count() or 1, 1 + len(runs) // WORTH_A_PROCESS)
-    with _replaying(processes) as pool:
+    processes = processes_for(len(runs))
+    with replaying(processes) as pool:
 
         async def one(run: Run) -> None:
             history = await _history(client, run)
@@ -211,7 +194,7 @@ async def export(
     anonymiser = Anonymiser()
     files: list[Path] = []
     refused: list[Break] = []
-    with _replaying(1) as pool:
+    with replaying(1) as pool:
         for run in (run for group in groups for run in group.picked):
             history = await _history(client, run)
             if history is not None:
@@ -263,17 +246,6 @@ async def _each(runs: Iterable[Run], at_a_time: int, action: Callable[[Run], Awa
     await asyncio.gather(*(lane() for _ in range(at_a_time)))
 
 
-@contextmanager
-def _replaying(processes: int) -> Iterator[Executor]:
-    # Spawned: a fork would copy the threads of Temporal's core in the middle of whatever they do.
-    context = multiprocessing.get_context("spawn")
-    try:
-        with ProcessPoolExecutor(processes, mp_context=context) as pool:
-            yield pool
-    except BrokenProcessPool as error:
-        raise ReplayDiedError("A process that replayed died; what it said stands above.") from error
-
-
 async def _decrypted(history: WorkflowHistory, codec: PayloadCodec | None) -> WorkflowHistory:
     if codec:
         for payload in payloads(history.events):
@@ -291,10 +263,8 @@ async def _replayed(
     )
     if failure is None:
         return None
-    number = _EVENT.search(failure)
-    event = next((event for event in history.events if number and event.event_id == int(number[1])), None)
-    name = event and EventType.Name(event.event_type).removeprefix("EVENT_TYPE_").lower()
-    return Break(run, _NONDETERMINISM.sub("", failure), f"{event.event_id} {name}" if event else None)
+    found = met(failure, history.events)
+    return Break(run, found.problem, found.event_name)
 
 
 def _replay(workflow_id: str, events: bytes, encrypted: bool) -> str | None:

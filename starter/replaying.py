@@ -1,0 +1,82 @@
+"""What every check by replay needs: processes to replay in, and words for a history that breaks."""
+
+import logging
+import multiprocessing
+import os
+import re
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.runtime import Runtime, TelemetryConfig
+
+WORTH_A_PROCESS: Final = 20
+"""A process takes as long to start as it does to replay so many runs."""
+REMEDY: Final = (
+    "If the change is meant, keep the old way for runs that have begun: name a patch in workflows/patches.py"
+    " and ask for it in workflows/onboarding.py where the code differs. If it is not, take it back."
+    ' docs/changing-the-process.md shows how ("A change running applications can\'t follow").'
+)
+_MESSAGE: Final = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
+_NONDETERMINISM: Final = re.compile(r"^.*?Nondeterminism error: ", re.DOTALL)
+_EVENT: Final = re.compile(r"HistoryEvent\(id: (\d+)")
+
+
+class ReplayDiedError(Exception):
+    """A process that replayed has died: this says nothing about any history."""
+
+
+@dataclass(frozen=True)
+class Met:
+    """What the code did instead of what the history has next, and that event if there is one."""
+
+    problem: str
+    event: HistoryEvent | None = None
+
+    @property
+    def event_name(self) -> str | None:
+        """Number and kind of the event."""
+        if self.event is None:
+            return None
+        kind = EventType.Name(self.event.event_type).removeprefix("EVENT_TYPE_").lower()
+        return f"{self.event.event_id} {kind}"
+
+
+def met(failure: str, events: Iterable[HistoryEvent]) -> Met:
+    """What a failed replay of these events says, without what only the SDK's own developers read."""
+    said = _MESSAGE.search(failure)
+    problem = _NONDETERMINISM.sub("", said[1].replace(r"\"", '"') if said else failure)
+    number = _EVENT.search(failure)
+    return Met(problem, next((e for e in events if number and e.event_id == int(number[1])), None))
+
+
+def processes_for(runs: int) -> int:
+    """How many processes are worth their start for so many runs."""
+    return min(os.cpu_count() or 1, 1 + runs // WORTH_A_PROCESS)
+
+
+@contextmanager
+def replaying(processes: int) -> Iterator[Executor]:
+    """Processes to replay in.
+
+    Raises:
+        ReplayDiedError: one of them died, of a lack of memory perhaps.
+    """
+    # Spawned: a fork would copy the threads of Temporal's core in the middle of whatever they do.
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(processes, mp_context=context, initializer=_quiet) as pool:
+            yield pool
+    except BrokenProcessPool as error:
+        raise ReplayDiedError("A process that replayed died; what it said stands above.") from error
+
+
+def _quiet() -> None:
+    """What the SDK logs of a failed replay is in its result, and would tear the progress bar apart."""
+    logging.disable(logging.CRITICAL)
+    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=None)))
