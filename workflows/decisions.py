@@ -85,7 +85,7 @@ def allowed_commands(application: Application) -> tuple[str, ...]:
 
 def opening(application: Application) -> Decision:
     """JOIN NOW: a new application begins to wait."""
-    return _enter(application, application.stage, ())
+    return enter(application, application.stage, ())
 
 
 def accounts_needed(application: Application, command: Command) -> AccountQuery | None:
@@ -125,9 +125,9 @@ def decide(
         changed = step.changes(application, command, now)
     stage, to, signed_letters = BOTH_SIGNED
     if changed.stage is stage and changed.signing.complete:
-        return _enter(changed, to, signed_letters)
+        return enter(changed, to, signed_letters)
     if step.to:
-        return _enter(changed, step.to, step.letters)
+        return enter(changed, step.to, step.letters)
     resends = (command.key,) if isinstance(command, ResendEmail) else ()
     return replace(_stay(changed, step.letters, step.restarts, step.stops), resends=resends)
 
@@ -176,7 +176,7 @@ def cancelled_by_operator(application: Application, now: Instant) -> Decision:
         actor=Actor(role=Role.SYSTEM, id="temporal"),
         reason="Cancelled by an operator in Temporal.",
     )
-    return _enter(
+    return enter(
         effects.cancel_application(application, command, now),
         Stage.CANCELLED,
         (letters.ApplicationCancelled, letters.ClosedToBd),
@@ -205,7 +205,7 @@ def time_is_up(application: Application, clock: Clock, now: Instant) -> Decision
     spent = {"remind_at": None, "passed": not moment.early}
     told = with_clocks(application, (clock.model_copy(update=spent),))
     if moment.to:
-        return _enter(_closed_by_time(told, moment), moment.to, moment.letters)
+        return enter(_closed_by_time(told, moment), moment.to, moment.letters)
     return _stay(
         told.but(overdue=application.overdue or moment.overdue),
         tuple(letter for letter in moment.letters if _concerns(letter, told)),
@@ -252,7 +252,7 @@ def access_answered(application: Application, outcome: AccessOutcome) -> Decisio
     An outage is told only when it is still there at the second attempt.
     """
     if outcome.granted:
-        return _enter(application.but(access_missing=()), Stage.ACTIVE, (letters.AccessGranted,))
+        return enter(application.but(access_missing=()), Stage.ACTIVE, (letters.AccessGranted,))
     tell = not application.access_delay_told and not (outcome.outage and application.access_attempts == 0)
     waiting = application.but(
         access_missing=outcome.missing,
@@ -279,7 +279,8 @@ def with_clocks(application: Application, clocks: tuple[Clock, ...]) -> Applicat
     return application.but(clocks=(*kept, *clocks))
 
 
-def _enter(application: Application, stage: Stage, told: tuple[type[Letter], ...]) -> Decision:
+def enter(application: Application, stage: Stage, told: tuple[type[Letter], ...]) -> Decision:
+    """The decision to enter this stage: its clocks start anew, and these letters leave."""
     entered = application.but(stage=stage, clocks=(), overdue=False)
     requests = tuple(set_clock(entered) for set_clock in STAGES[stage].clocks)
     return Decision(entered, letters=told, requests=requests)

@@ -44,7 +44,10 @@ def test_the_corpus_has_payloads_of_every_kind() -> None:
     met = {payload.what for one in READABLE for payload in contracts.payloads(one)}
 
     # Asked of local activities, which leave no input in a history: `RELEASES` has their schemas.
-    assert set(readers()) - met == {"input of settle", "input of look_up_accounts"}
+    without = set(readers()) - met
+    assert without == {"input of settle", "input of look_up_accounts"}, (
+        f"No history with each of these: {', '.join(sorted(without))}. Add a journey, then `make histories`."
+    )
 
 
 @pytest.mark.parametrize("written_by", RELEASES)

@@ -5,13 +5,16 @@ import re
 import subprocess
 import sys
 from datetime import timedelta
-from typing import Any, Final
+from io import StringIO
+from typing import Any
 
 import pytest
+from rich.console import Console
 
 from tests.replay import record
+from tests.replay.__main__ import report
 from tests.replay.corpus import HISTORIES, Recorded, Replayed, parse, recorded, replay
-from tests.replay.verdict import verdict
+from tests.replay.verdict import Remedy, Wrong, verdict
 
 
 @pytest.mark.parametrize("one", recorded(), ids=lambda one: one.name)
@@ -48,7 +51,7 @@ async def test_missing_command_is_told_with_the_recorded_event(active: Recorded)
 
     wrong = str(verdict(active, await replay(parse("\n".join(lines)))))
 
-    assert f"Recorded, event {number} marker_recorded: " in wrong
+    assert f"Recorded, event {number} activity_task_scheduled: " in wrong
 
 
 async def test_other_decision_is_told_though_the_history_replays(active: Recorded) -> None:
@@ -97,21 +100,10 @@ async def test_history_off_its_path_is_told_though_it_replays(active: Recorded) 
     assert not record.acceptable(active, off)
 
 
-COLD: Final = """
-import asyncio, sys
-from pathlib import Path
-from tests.replay.corpus import Recorded, replay
-replayed = asyncio.run(replay(Recorded(Path(sys.argv[1])).history()))
-print(replayed.failure, len(replayed.trail))
-"""
-
-
 def test_worker_that_has_just_started_replays() -> None:
     """In the sandbox nothing may be read from disk on first use: countries, currencies, time zones."""
-    one = next(one for one in recorded() if one.path.stem == "nothing_twice")
-
     finished = subprocess.run(
-        [sys.executable, "-c", COLD, str(one.path)],
+        [sys.executable, "-m", "tests.replay", "*/nothing_twice"],
         # Without the system's time zones, as on Windows or in a small image: those of the package tzdata.
         env={**os.environ, "PYTHONTZPATH": "", "PYTHONPATH": str(HISTORIES.parents[2])},
         capture_output=True,
@@ -120,4 +112,21 @@ def test_worker_that_has_just_started_replays() -> None:
         timeout=60,
     )
 
-    assert finished.stdout.splitlines()[-1:] == [f"None {len(one.trail())}"], finished.stderr
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert finished.stdout.splitlines()[0] == "signed\t1\t0"
+
+
+def test_many_broken_histories_are_told_by_stage_and_each_remedy_once(active: Recorded) -> None:
+    corpus = [one for one in recorded() if one.path.stem.startswith(("active", "open_in_"))]
+    found = {one.name: Wrong(f"History {one.name} is not it.", Remedy.BREAKS) for one in corpus[:-1]}
+    told = StringIO()
+
+    report(Console(file=told), corpus, found)
+
+    lines = told.getvalue().splitlines()
+    assert "active\t2\t2" in lines
+    assert f"History {active.name} is not it." in lines
+    assert [line for line in lines if line.startswith("And ")] == [
+        f"And {len(found) - 5} more: {', '.join(list(found)[5:])}"
+    ]
+    assert told.getvalue().count(Remedy.BREAKS.value) == 1

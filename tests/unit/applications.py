@@ -213,6 +213,7 @@ class Journey:
             "decline": dict,
             "cancel_application": lambda: {"reason": "Out of business."},
         }
+        assert kind in new, f"Journey.something_new (tests/unit/applications.py) has no example of '{kind}'"
         return new[kind]()
 
 

@@ -2,19 +2,24 @@
 
 import json
 from datetime import UTC, date, datetime
+from inspect import isclass, signature
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
+from starter import cli_steps
+from starter.commands import Commands
 from starter.errors import OnboardingError
 from tests.unit.cli_fakes import NOT_FOUND, UID, Cli, FakeService, issued, status
 from workflows.documents import ApplicationForm, DecisionSheet
-from workflows.messages import COMMAND_ADAPTER, ErrorType, Role, Stage
+from workflows.lifecycle import STEPS, Step
+from workflows.messages import COMMAND_ADAPTER, Command, ErrorType, Role, Stage
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FORM = EXAMPLES / "application.json"
 SHEET = EXAMPLES / "sheet.json"
+ENVELOPE: Final = {"kind", "command_id", "actor", "occurred_at"}
 
 
 def example_sheet() -> DecisionSheet:
@@ -31,6 +36,22 @@ def test_the_examples_are_valid_and_fit_each_other() -> None:
     assert form.main_uid == UID
     assert sheet.basic.business_type is form.business_type
     assert sheet.basic.territories == form.territories
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+def test_every_command_can_be_sent_by_the_client_and_the_console_script(step: Step) -> None:
+    method = getattr(Commands, step.name, None)
+    assert method, f"No method `{step.name}` in starter/commands.py: Python callers can't send it."
+    carried = set(step.command.model_fields) - ENVELOPE
+    assert carried <= signature(method).parameters.keys(), (
+        f"{step.name} of starter/commands.py leaves some out"
+    )
+
+    # Who is imported there is used there: ruff sees to it.
+    offered = [found for found in vars(cli_steps).values() if isclass(found) and issubclass(found, Command)]
+    assert step.command in offered, (
+        f"No step for {step.name} in starter/cli_steps.py: `onboarding` can't send it."
+    )
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_every_command_carries_what_the_design_says_in_the_envelope_every_one_ha
     expected = {
         row.split()[0]: set(row.split()[1:]) for row in (COMMANDS + ADDED_COMMANDS).split("\n") if row
     }
-    assert carried == expected
+    assert carried == expected, "COMMANDS and ADDED_COMMANDS above say what each command carries"
 
 
 def test_names_services_and_histories_depend_on() -> None:

@@ -52,6 +52,7 @@ def blocks(language: str) -> list[str]:
 def test_every_command_stands_there_with_who_may_send_it_and_where() -> None:
     contract = section("## Contract for services")
     for step in STEPS:
+        assert step.name in contract, f"README.md, “Contract for services”, has no row for `{step.name}`"
         assert contract[step.name][:2] == [diagram.who(step.by), diagram.places(step.where)], step.name
         carried = set(step.command.model_fields) - {"kind", "command_id", "actor", "occurred_at"}
         named = set(re.findall(r"`(\w+)`", contract[step.name][2]))
@@ -62,9 +63,9 @@ def test_every_stage_stands_there() -> None:
     periods = section("## The lifecycle")
     for stage, row in STAGES.items():
         if stage in periods:
-            assert periods[stage][0] in (row.waiting_on, "whoever has to sign")
+            assert periods[stage][0] in (row.waiting_on, "whoever has to sign"), stage
         else:
-            assert not row.clocks, stage
+            assert not row.clocks, f"README.md, “The lifecycle”, has no row for the periods of `{stage}`"
 
 
 def test_every_error_and_every_answer_of_the_gate_stands_there() -> None:
