@@ -15,7 +15,18 @@ from tests.replay.corpus import HISTORIES, Recorded, Replayed, Trail, replay
 
 SHOWN: Final = 4
 """Lines of each side that are shown from where the two part."""
-_LONG: Final = 240
+_LONG: Final = 200
+_BULKY: Final = (
+    "input",
+    "result",
+    "details",
+    "header",
+    "taskQueue",
+    "outcome",
+    "acceptedRequest",
+    "identity",
+)
+"""What of an event can't be read in a terminal, or tells nothing."""
 
 
 class Remedy(Enum):
@@ -87,7 +98,8 @@ def _event(found: Met) -> list[str]:
         return []
     kind = found.event.WhichOneof("attributes")
     said: dict[str, Any] = MessageToDict(getattr(found.event, str(kind)))
-    return [f"  Recorded, event {found.event_name}: {_short(json.dumps(said, separators=(',', ':')))}"]
+    telling = {key: value for key, value in said.items() if key not in _BULKY}
+    return [f"  Recorded, event {found.event_name}: {_short(json.dumps(telling, separators=(',', ':')))}"]
 
 
 def _parting(recorded: Trail, now: Trail, *, cut: bool = False) -> list[str]:
