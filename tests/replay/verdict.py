@@ -4,7 +4,7 @@ import asyncio
 import json
 from dataclasses import dataclass
 from enum import Enum
-from itertools import takewhile
+from itertools import islice, takewhile, zip_longest
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from starter.replaying import Met, met
 from tests.replay.corpus import HISTORIES, Recorded, Replayed, Trail, replay
 
 SHOWN: Final = 4
-"""Lines of each side that are shown from where the two part."""
+"""Lines of each side that are shown from where the two part, if they part for so long."""
 _LONG: Final = 200
 _BULKY: Final = (
     "input",
@@ -107,10 +107,12 @@ def _parting(recorded: Trail, now: Trail, *, cut: bool = False) -> list[str]:
     same = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(recorded, now, strict=False))))
     if same == len(recorded) == len(now) or (cut and same == len(now)):
         return []
+    pairs = takewhile(lambda pair: pair[0] != pair[1], zip_longest(recorded[same:], now[same:]))
+    then, instead = zip(*islice(pairs, SHOWN), strict=True)
     return [
         f'  Until {_place(now[:same])} the code goes with it. Then ("-" recorded, "+" now):',
-        *(f"  - {_short(ask.line())}" for ask in recorded[same : same + SHOWN]),
-        *(f"  + {_short(ask.line())}" for ask in now[same : same + SHOWN]),
+        *(f"  - {_short(ask.line())}" for ask in then if ask),
+        *(f"  + {_short(ask.line())}" for ask in instead if ask),
     ]
 
 
