@@ -14,17 +14,19 @@ from pathlib import Path
 from typing import Final
 
 from temporalio.api.history.v1 import History
+from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowHistory
 from temporalio.converter import PayloadCodec
+from temporalio.plugin import SimplePlugin
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.worker import Replayer
+from temporalio.worker import Replayer, WorkflowRunner
 
 from settings import load_settings
 from starter.anonymise import Anonymiser, payloads
-from starter.replaying import met, processes_for, replaying
+from starter.replaying import WatchedRunner, met, processes_for, replaying, stages_shown
 from worker import WORKFLOWS
 from workflows.messages import WORKFLOW_TYPE, Stage
-from workflows.plugin import OnboardingPlugin
+from workflows.plugin import OnboardingPlugin, sandboxed_workflow_runner
 from workflows.search_attributes import STAGE
 from workflows.values import instant_text
 
@@ -275,6 +277,24 @@ def _replay(workflow_id: str, events: bytes, encrypted: bool) -> str | None:
 
 
 async def _failure(history: WorkflowHistory, codec: PayloadCodec | None) -> str | None:
-    replayer = Replayer(workflows=WORKFLOWS, plugins=[OnboardingPlugin(codec)])
+    """What is wrong with the replay. Temporal's compares kinds of commands only, hence the stages here."""
+    now: list[str] = []
+
+    def notice(command: WorkflowCommand) -> None:
+        shown = command.upsert_workflow_search_attributes.search_attributes.indexed_fields
+        if STAGE.name in shown:
+            now.append(str(json.loads(shown[STAGE.name].data)))
+
+    def watched(runner: WorkflowRunner | None) -> WorkflowRunner:
+        return WatchedRunner(runner or sandboxed_workflow_runner(), notice)
+
+    plugins = [OnboardingPlugin(codec), SimplePlugin("stages-shown", workflow_runner=watched)]
+    replayer = Replayer(workflows=WORKFLOWS, plugins=plugins)
     result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
-    return None if result.replay_failure is None else str(result.replay_failure)
+    if result.replay_failure is not None:
+        return str(result.replay_failure)
+    recorded = stages_shown(history.events)
+    # The code may be one workflow task ahead of a history that was fetched in the middle of it.
+    if tuple(now[: len(recorded)]) == recorded:
+        return None
+    return f"goes through other stages: {' → '.join(now)}, where the history has {' → '.join(recorded)}"

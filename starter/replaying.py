@@ -1,19 +1,27 @@
 """What every check by replay needs: processes to replay in, and words for a history that breaks."""
 
+import json
 import logging
 import multiprocessing
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation
+from temporalio.bridge.proto.workflow_commands import WorkflowCommand
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.runtime import Runtime, TelemetryConfig
+from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
+
+from workflows.search_attributes import STAGE
 
 WORTH_A_PROCESS: Final = 20
 """A process takes as long to start as it does to replay so many runs."""
@@ -24,6 +32,7 @@ REMEDY: Final = (
 )
 _MESSAGE: Final = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
 _NONDETERMINISM: Final = re.compile(r"^.*?Nondeterminism error: ", re.DOTALL)
+_FRAME: Final = re.compile(r'File \\"[^"]*?(\w+/\w+\.py)\\", line (\d+), in (\w+)')
 _EVENT: Final = re.compile(r"HistoryEvent\(id: (\d+)")
 
 
@@ -51,8 +60,20 @@ def met(failure: str, events: Iterable[HistoryEvent]) -> Met:
     """What a failed replay of these events says, without what only the SDK's own developers read."""
     said = _MESSAGE.search(failure)
     problem = _NONDETERMINISM.sub("", said[1].replace(r"\"", '"') if said else failure)
+    if raised := [frame for frame in _FRAME.findall(failure) if frame[0].startswith("workflows/")]:
+        file, line, function = raised[-1]
+        problem += f" ({file}, line {line}, in {function})"
     number = _EVENT.search(failure)
     return Met(problem, next((e for e in events if number and e.event_id == int(number[1])), None))
+
+
+def stages_shown(events: Iterable[HistoryEvent]) -> tuple[str, ...]:
+    """The stages a run showed, one after the other, as its history has them."""
+    fields = (
+        event.upsert_workflow_search_attributes_event_attributes.search_attributes.indexed_fields
+        for event in events
+    )
+    return tuple(str(json.loads(each[STAGE.name].data)) for each in fields if STAGE.name in each)
 
 
 def processes_for(runs: int) -> int:
@@ -80,3 +101,34 @@ def _quiet() -> None:
     """What the SDK logs of a failed replay is in its result, and would tear the progress bar apart."""
     logging.disable(logging.CRITICAL)
     Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=None)))
+
+
+class WatchedRunner(WorkflowRunner):
+    """Runs workflows as ``runner`` does, and gives ``notice`` every command they answer with.
+
+    An interceptor sees neither timers, search attributes, patches nor how a run and its updates end.
+    """
+
+    def __init__(self, runner: WorkflowRunner, notice: Callable[[WorkflowCommand], None]) -> None:
+        self._runner = runner
+        self._notice = notice
+
+    def prepare_workflow(self, defn: workflow._Definition) -> None:
+        self._runner.prepare_workflow(defn)
+
+    def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
+        self._runner.set_worker_level_failure_exception_types(types)
+
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        instance = self._runner.create_instance(det)
+        activate = instance.activate
+
+        def watched(activation: WorkflowActivation) -> WorkflowActivationCompletion:
+            completion = activate(activation)
+            for command in completion.successful.commands:
+                self._notice(command)
+            return completion
+
+        # Its class is private to the SDK; everything but this stays its own.
+        setattr(instance, "activate", watched)  # noqa: B010 - assigned plainly, mypy refuses it
+        return instance

@@ -16,17 +16,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
-from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
-from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
-from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.client import WorkflowHistory
 from temporalio.converter import PayloadCodec
 from temporalio.plugin import SimplePlugin
-from temporalio.worker import Replayer, WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
+from temporalio.worker import Replayer, WorkflowRunner
 
+from starter.replaying import WatchedRunner, stages_shown
 from workflows.audit import Verdict
 from workflows.clocks import ClockKind
 from workflows.delivery import OutstandingDelivery
@@ -101,12 +99,7 @@ class Recorded:
 
     def stages(self) -> tuple[str, ...]:
         """The stages the run showed, one after the other, as the history itself has them."""
-        shown = []
-        for event in self.history().events:
-            fields = event.upsert_workflow_search_attributes_event_attributes.search_attributes.indexed_fields
-            if STAGE.name in fields:
-                shown.append(str(json.loads(fields[STAGE.name].data)))
-        return tuple(shown)
+        return stages_shown(self.history().events)
 
     @property
     def closed(self) -> bool:
@@ -180,7 +173,7 @@ class _Observer:
     def around(self, runner: WorkflowRunner | None) -> WorkflowRunner:
         """The worker's own runner, watched."""
         assert runner is not None
-        return _WatchedRunner(runner, self)
+        return WatchedRunner(runner, self.notice)
 
     def notice(self, command: WorkflowCommand) -> None:
         """Write one command down, in the terms of the process where it has any."""
@@ -251,34 +244,3 @@ def _type_of(failure: Failure) -> str | None:
 def _settled(name: str, event: dict[str, Any], clocks: tuple[ClockKind, ...]) -> Ask:
     told = {key: event[key] for key in ("command", "verdict", "error", "from_stage", "to_stage")}
     return Ask.model_validate({"ask": name, "clocks": clocks, **told})
-
-
-class _WatchedRunner(WorkflowRunner):
-    """Runs workflows as ``runner`` does, and shows an observer every command they answer with.
-
-    An interceptor sees neither timers, search attributes, patches nor how a run and its updates end.
-    """
-
-    def __init__(self, runner: WorkflowRunner, observer: _Observer) -> None:
-        self._runner = runner
-        self._observer = observer
-
-    def prepare_workflow(self, defn: workflow._Definition) -> None:
-        self._runner.prepare_workflow(defn)
-
-    def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
-        self._runner.set_worker_level_failure_exception_types(types)
-
-    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        instance = self._runner.create_instance(det)
-        activate = instance.activate
-
-        def watched(activation: WorkflowActivation) -> WorkflowActivationCompletion:
-            completion = activate(activation)
-            for command in completion.successful.commands:
-                self._observer.notice(command)
-            return completion
-
-        # Its class is private to the SDK; everything but this stays its own.
-        setattr(instance, "activate", watched)  # noqa: B010 - assigned plainly, mypy refuses it
-        return instance
