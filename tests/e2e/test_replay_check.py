@@ -15,12 +15,15 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 from temporalio import workflow
+from temporalio.api.history.v1 import History
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from starter.dev_server import TIME_SKIPPING_DYNAMIC_CONFIG, dynamic_config_arguments, temporal_executable
+from starter.replay_check import _replay
+from starter.replaying import stages_shown
 from tests import payloads
-from tests.replay.corpus import parse, replay
+from tests.replay.corpus import HISTORIES, parse, replay
 from tests.rig import Applicant, Service, serve
 from tests.temporal_env import SEARCH_ATTRIBUTES, TIME_SKIPPING, unique
 from workflows.messages import WORKFLOW_TYPE, Stage, workflow_id
@@ -178,6 +181,36 @@ async def test_a_history_other_code_wrote_breaks_with_its_event_and_a_remedy(liv
     assert "this code: " in output
     assert "workflows/patches.py" in output
     assert "Traceback" not in output
+
+
+def _until_approved() -> tuple[History, int]:
+    """A recorded history of an approved application, and which event shows that it is."""
+    recorded = parse((HISTORIES / "0.1.0" / "open_in_qualified.json").read_text(encoding="utf-8"))
+    history = History(events=recorded.events)
+    return history, max(n for n, event in enumerate(history.events) if stages_shown([event]))
+
+
+def test_a_history_this_code_takes_through_other_stages_is_told_though_it_replays() -> None:
+    history, shows = _until_approved()
+    attributes = history.events[shows].upsert_workflow_search_attributes_event_attributes.search_attributes
+    attributes.indexed_fields[STAGE.name].data = b'"withdrawn"'
+
+    assert _replay("w", history.SerializeToString(), False) == (
+        "goes through other stages: drafting → under_review → qualified,"
+        " where the history has drafting → under_review → withdrawn"
+    )
+
+
+def test_a_history_fetched_in_the_middle_of_a_task_is_fine() -> None:
+    history, shows = _until_approved()
+    begun = max(
+        n
+        for n, event in enumerate(history.events[:shows])
+        if event.HasField("workflow_task_started_event_attributes")
+    )
+    del history.events[begun + 1 :]
+
+    assert _replay("w", history.SerializeToString(), False) is None
 
 
 async def test_a_query_the_server_refuses_is_told(live: Live) -> None:
