@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests import payloads
+from tests.model.commands import something_new, terms_in_force
 from tests.payloads import Json
 from workflows import decisions, intake, letters, rules, view
 from workflows.clocks import Clock, ClockKind, ClockRequest
@@ -157,11 +158,7 @@ class Journey:
 
     def terms(self) -> Json:
         """The revision and hash of the sheet in force; of one that does not exist before there is one."""
-        sheet = self.application.sheet
-        return {
-            "sheet_revision": sheet.revision if sheet else 1,
-            "sheet_hash": sheet.hash if sheet else "0" * 64,
-        }
+        return terms_in_force(self.application)
 
     def bounce(self) -> str:
         """A mail to the partner can't be delivered; its key."""
@@ -177,44 +174,7 @@ class Journey:
 
     def something_new(self, kind: str) -> Json:
         """What a well-formed command of this kind says that was not said before and meets the rules."""
-        application = self.application
-        revision = application.form_revision or 1
-        party = "vendor" if application.signing.partner else "partner"
-        failed = application.failed_emails
-        now = self.now.isoformat()
-        new: dict[str, Callable[[], Json]] = {
-            "confirm_company": dict,
-            "submit_application": lambda: {"application": payloads.form(UID, qualification="Now certified.")},
-            "withdraw_application": dict,
-            "request_justification": lambda: {"question": "And which certificates?"},
-            "provide_justification": lambda: {"answer": "These twelve."},
-            "approve_application": lambda: {"form_revision": revision},
-            "reject_application": lambda: {"reason_code": "NO_FIT", "explanation": "Get certified first."},
-            "issue_decision_sheet": lambda: {"sheet": payloads.sheet(start=START, ecs="33")},
-            "confirm_terms": self.terms,
-            "modify_terms": lambda: {
-                "sheet_revision": self.terms()["sheet_revision"],
-                "description": "Another discount, please.",
-            },
-            "record_contact": lambda: {"note": "Called again."},
-            "choose_signing_path": lambda: {"path": "framework_addendum", "order": "partner_first"},
-            "sign_contract": lambda: (
-                {"party": party, "signer_name": "Someone Else", "signed_at": now} | self.terms()
-            ),
-            "reopen_terms": lambda: {"reason": "The currency is wrong."},
-            "amend_start_date": lambda: {
-                "start_date": "2026-12-24",
-                "time_zone": "Asia/Shanghai",
-                "reason": "Later.",
-            },
-            "correct_contact": lambda: {"email": "ann@acme.example.com"},
-            "resend_email": lambda: {"key": failed[-1].key if failed else "0.none_failed"},
-            "reassign_bd": lambda: {"bd": {"name": "Nia New", "email": "nia@vendor.example.com"}},
-            "decline": dict,
-            "cancel_application": lambda: {"reason": "Out of business."},
-        }
-        assert kind in new, f"Journey.something_new (tests/unit/applications.py) has no example of '{kind}'"
-        return new[kind]()
+        return something_new(kind, self.application, self.now, START)
 
 
 def refused(journey: Journey, kind: str, **payload: Any) -> tuple[str, str]:

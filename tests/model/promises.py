@@ -1,0 +1,294 @@
+"""What the process owner relies on, whatever is said in whatever order and however much time passes.
+
+Each promise is one function; its docstring says it in the owner's words. A check tells `keep` of every
+`Happening`, in order, and gets back what the owner knows then. Only what can be seen from outside is
+judged, so that the same promises hold the pure lifecycle and the real workflow.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Self
+
+from tests import payloads
+from tests.payloads import Json
+from workflows.audit import Verdict
+from workflows.letters import Audience, audience_of
+from workflows.messages import Party, Role, Stage, WaitingOn
+from workflows.status import Status
+
+Terms = tuple[int, str]
+"""Revision and hash of a decision sheet."""
+
+OUTCOMES: Final = (Stage.ACTIVE, Stage.REJECTED, Stage.CANCELLED, Stage.EXPIRED)
+BD_DEADLINES: Final = {Stage.UNDER_REVIEW: "review_overdue", Stage.AWAITING_SIGNATURES: "contact_overdue"}
+"""Where BD has a deadline to miss, and the mail that escalates it."""
+ANYBODY_INVOLVED: Final = frozenset({"correct_contact", "resend_email"})
+"""Commands of the partner and of BD."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """A command somebody sent, and what became of it; repeated under its ID, what became of it before."""
+
+    kind: str
+    role: str
+    command_id: str
+    payload: Json
+    verdict: Verdict
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Happening:
+    """Something happened to an application: a command, or (``said`` is ``None``) nothing but time.
+
+    ``at``: when it was over. ``mails``: the templates of the mails it led to, in order.
+    """
+
+    at: datetime
+    before: Status
+    after: Status
+    mails: tuple[str, ...] = ()
+    said: Said | None = None
+
+    @property
+    def entered(self) -> Stage | None:
+        """The stage it led to, if that is another one."""
+        return None if self.after.stage is self.before.stage else self.after.stage
+
+    def accepted(self, kind: str) -> Json | None:
+        """What the command of this kind said, if it is one and it counted."""
+        said = self.said
+        return said.payload if said and said.kind == kind and said.verdict is Verdict.ACCEPTED else None
+
+    def tells(self, audience: Audience) -> bool:
+        """Whether anybody of this audience gets a mail."""
+        return audience in {audience_of(template) for template in self.mails}
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the process owner has noted down so far, from what people said and never from the status."""
+
+    issued: tuple[Terms, ...] = ()
+    confirmed: Terms | None = None
+    signed: frozenset[tuple[str, Terms]] = frozenset()
+    heard: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, status: Status) -> Self:
+        """What is known of an application met on its way."""
+        sheet = status.sheet
+        if sheet is None:
+            return cls()
+        terms = (sheet.revision, sheet.hash)
+        return cls(
+            issued=(terms,),
+            confirmed=terms if status.confirmed_revision else None,
+            signed=frozenset((party.value, terms) for party in Party if status.signing.by(party)),
+        )
+
+    def after(self, it: Happening) -> Self:
+        """What is known once this has happened."""
+        known = self
+        if it.said and it.said.error != "unavailable":
+            known = replace(known, heard=known.heard | {it.said.command_id})
+        if it.accepted("issue_decision_sheet") is not None and it.after.sheet:
+            issued = (it.after.sheet.revision, it.after.sheet.hash)
+            known = replace(known, issued=(*known.issued, issued), confirmed=None)
+        if (confirmed := it.accepted("confirm_terms")) is not None:
+            known = replace(known, confirmed=_named(confirmed))
+        if (signature := it.accepted("sign_contract")) is not None:
+            known = replace(known, signed=known.signed | {(signature["party"], _named(signature))})
+        if it.accepted("reopen_terms") is not None:
+            known = replace(known, confirmed=None, signed=frozenset())
+        return known
+
+
+Promise = Callable[[Known, Happening, Known], None]
+"""Raises ``AssertionError`` when what happened breaks the promise: known before, what happened, known now."""
+
+
+def nobody_signs_before_the_terms_are_agreed(known: Known, it: Happening, now: Known) -> None:
+    """Nobody signs before the terms are agreed: every signature stands on what the partner has confirmed."""
+    assert {party for party, _ in now.signed} == {p.value for p in Party if it.after.signing.by(p)}
+    assert {terms for _, terms in now.signed} <= {now.confirmed}
+    if now.signed:
+        assert it.after.sheet
+        assert (it.after.sheet.revision, it.after.sheet.hash) == now.confirmed
+        assert it.after.confirmed_revision == it.after.sheet.revision
+
+
+def a_party_signs_once(known: Known, it: Happening, now: Known) -> None:
+    """A party signs once; only BD can void its signature, by reopening the terms."""
+    if (signature := it.accepted("sign_contract")) is not None:
+        assert signature["party"] not in {party for party, _ in known.signed}
+
+
+def the_contract_is_signed_when_both_have_signed(known: Known, it: Happening, now: Known) -> None:
+    """The contract is signed when both have signed, no sooner and no later."""
+    both = {party for party, _ in now.signed} == {party.value for party in Party}
+    assert both == (it.after.stage in (Stage.SIGNED, Stage.ACTIVATING, Stage.ACTIVE))
+
+
+def an_issued_sheet_never_changes(known: Known, it: Happening, now: Known) -> None:
+    """A decision sheet never changes: other terms are another revision, numbered one by one."""
+    issued, sheet = now.issued, it.after.sheet
+    assert (sheet is None) == (not issued)
+    if sheet:
+        assert (sheet.revision, sheet.hash) == issued[-1]
+    if it.accepted("issue_decision_sheet") is not None:
+        assert issued[-1][0] == (known.issued[-1][0] if known.issued else 0) + 1
+
+
+def access_never_opens_before_the_contract_start_date(known: Known, it: Happening, now: Known) -> None:
+    """Access never opens before the contract start date, and to nobody who has not signed."""
+    assert it.after.access.granted == (it.after.stage is Stage.ACTIVE)
+    if it.after.stage in (Stage.ACTIVATING, Stage.ACTIVE):
+        assert it.after.contract_start_at
+        assert it.after.contract_start_at <= it.at
+
+
+def an_application_ends_once(known: Known, it: Happening, now: Known) -> None:
+    """An application ends once, and nothing can be changed in it after that."""
+    assert it.after.outcome == (it.after.stage if it.after.stage in OUTCOMES else None)
+    if it.before.outcome:
+        assert _but_for_the_record(it.after) == _but_for_the_record(it.before)
+        assert it.said is None or it.said.verdict is not Verdict.ACCEPTED
+
+
+def a_refused_command_changes_nothing(known: Known, it: Happening, now: Known) -> None:
+    """A refused command changes nothing, and nobody gets a mail of it; that it was refused is on record."""
+    if it.said and it.said.verdict is Verdict.REFUSED:
+        assert _but_for_the_record(it.after) == _but_for_the_record(it.before)
+        assert it.mails == ()
+
+
+def what_is_in_place_already_is_not_done_again(known: Known, it: Happening, now: Known) -> None:
+    """Asking for what is in place already is no mistake: it changes nothing and sends no second mail."""
+    if it.said and it.said.verdict is Verdict.NO_OP:
+        assert it.after == it.before
+        assert it.mails == ()
+
+
+def a_command_said_twice_counts_once(known: Known, it: Happening, now: Known) -> None:
+    """A command said twice counts once: under an ID used before nothing changes and nobody gets a mail."""
+    if it.said and it.said.command_id in known.heard:
+        assert _but_for_the_record(it.after) == _but_for_the_record(it.before)
+        assert it.mails == ()
+
+
+def nobody_decides_for_another(known: Known, it: Happening, now: Known) -> None:
+    """Nobody decides for another: each command counts only from those whose decision it is."""
+    said = it.said
+    if said is None or said.verdict is Verdict.REFUSED or said.kind in ANYBODY_INVOLVED:
+        return
+    if said.kind == "sign_contract":
+        assert said.role in (said.payload["party"], Role.ESIGN)
+    else:
+        usual = payloads.ROLE_OF[said.kind]
+        assert said.role == usual or (usual == Role.BD and said.role == Role.BD_LEAD)
+
+
+def approved_is_the_form_that_was_read(known: Known, it: Happening, now: Known) -> None:
+    """BD approves the form that was read, not one that took its place meanwhile."""
+    if (approval := it.accepted("approve_application")) is not None:
+        assert approval["form_revision"] == it.before.form_revision
+        assert it.after.application == it.before.application
+
+
+def time_decides_nothing(known: Known, it: Happening, now: Known) -> None:
+    """Time alone never approves, rejects, confirms or signs: it reminds, and lets what is forgotten expire."""
+    if it.said:
+        return
+    silent, to_the_end = (it.before.stage, Stage.EXPIRED), (Stage.SIGNED, Stage.ACTIVATING)
+    assert it.after.stage in silent or (
+        it.before.stage in to_the_end and it.after.stage in (Stage.ACTIVATING, Stage.ACTIVE)
+    )
+    for agreed in ("form_revision", "application", "sheet", "confirmed_revision", "signing"):
+        assert getattr(it.after, agreed) == getattr(it.before, agreed)
+
+
+def a_missed_deadline_is_told_to_the_lead(known: Known, it: Happening, now: Known) -> None:
+    """A deadline BD has missed is shown, and told to the lead once; only BD's own deadlines can be missed."""
+    told = tuple(template for template in it.mails if template in BD_DEADLINES.values())
+    if it.after.overdue:
+        assert it.after.stage in BD_DEADLINES
+    if it.after.overdue and not it.before.overdue:
+        assert told == (BD_DEADLINES[it.after.stage],)
+    else:
+        assert told == ()
+
+
+def every_status_change_is_told_to_whoever_waits_on_it(known: Known, it: Happening, now: Known) -> None:
+    """Every new status is told to the partner, and to BD whose move it is then; not to who made it so.
+
+    That the contract takes effect is told with what comes of it: access is open, or it is delayed.
+    """
+    entered = it.entered
+    if entered is None:
+        return
+    by = it.said.role if it.said else None
+    if by != Role.PARTNER and entered is not Stage.ACTIVATING:
+        assert it.tells(Audience.PARTNER)
+    if by not in (Role.BD, Role.BD_LEAD) and it.after.waiting_on in (WaitingOn.BD, WaitingOn.BOTH):
+        assert it.tells(Audience.BD)
+
+
+def nothing_is_told_that_did_not_happen(known: Known, it: Happening, now: Known) -> None:
+    """Good news is true: "signed" is mailed when both have signed, "access granted" when access is open."""
+    assert ("contract_signed" in it.mails) <= (it.before.stage is Stage.AWAITING_SIGNATURES)
+    assert ("contract_signed" in it.mails) <= it.after.signing.complete
+    assert ("access_granted" in it.mails) == (it.entered is Stage.ACTIVE)
+
+
+def it_is_always_known_until_when(known: Known, it: Happening, now: Known) -> None:
+    """Until the end it is always shown whose move it is, until when, and what can be done."""
+    ended = it.after.stage in OUTCOMES
+    assert (it.after.waiting_on is WaitingOn.NONE) == ended
+    assert (it.after.due_at is None) == (it.after.deadline is None) == ended
+    assert (it.after.allowed_commands == ()) == ended
+
+
+PROMISES: Final[tuple[Promise, ...]] = (
+    nobody_signs_before_the_terms_are_agreed,
+    a_party_signs_once,
+    the_contract_is_signed_when_both_have_signed,
+    an_issued_sheet_never_changes,
+    access_never_opens_before_the_contract_start_date,
+    an_application_ends_once,
+    a_refused_command_changes_nothing,
+    what_is_in_place_already_is_not_done_again,
+    a_command_said_twice_counts_once,
+    nobody_decides_for_another,
+    approved_is_the_form_that_was_read,
+    time_decides_nothing,
+    a_missed_deadline_is_told_to_the_lead,
+    every_status_change_is_told_to_whoever_waits_on_it,
+    nothing_is_told_that_did_not_happen,
+    it_is_always_known_until_when,
+)
+
+
+def keep(known: Known, it: Happening) -> Known:
+    """Hold every promise against what happened; what the owner knows then.
+
+    Raises ``AssertionError`` with the promise that is broken, in the owner's words.
+    """
+    now = known.after(it)
+    for promise in PROMISES:
+        try:
+            promise(known, it, now)
+        except AssertionError as broken:
+            broken.add_note(f"Broken promise: {promise.__doc__}\nBy: {it}\nKnown before: {known}")
+            raise
+    return now
+
+
+def _named(payload: Json) -> Terms:
+    return payload["sheet_revision"], payload["sheet_hash"]
+
+
+def _but_for_the_record(status: Status) -> Status:
+    return status.model_copy(update={"last_refusals": ()})
