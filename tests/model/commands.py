@@ -98,8 +98,8 @@ def something_forward(application: Application, pick: Pick) -> str | None:
 
 def any_kind(application: Application, pick: Pick) -> str:
     """Any command, half of the time a possible one: only there can stale terms or a wrong party do harm."""
-    possible = sorted(decisions.allowed_commands(application))
-    return pick(possible if possible and pick([True, False]) else sorted(payloads.ROLE_OF))
+    every, possible = sorted(payloads.ROLE_OF), sorted(decisions.allowed_commands(application))
+    return pick(pick([possible, every]) or every)
 
 
 def anything(kind: str, application: Application, now: datetime, pick: Pick, starts: Sequence[str]) -> Json:

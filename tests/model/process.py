@@ -6,8 +6,9 @@ the workflow; deadlines are counted by the calendar the activity counts them by.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Final
 
 from activities.records import set_clocks
 from tests.payloads import Json
@@ -24,6 +25,8 @@ from workflows.records import Settled
 from workflows.rules import RefusedError
 from workflows.state import Application
 from workflows.status import Status
+
+_ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,7 @@ class Process:
 # Thousands of orders come to the same application.
 @lru_cache(maxsize=1024)
 def _described(application: Application) -> Status:
-    return view.describe(Desk.of(application).record(datetime.min))
+    return view.describe(Desk.of(application).record(_ANY_TIME))
 
 
 def _issued_revision(decision: Decision, command: Command | None) -> int | None:

@@ -23,6 +23,8 @@ Terms = tuple[int, str]
 OUTCOMES: Final = (Stage.ACTIVE, Stage.REJECTED, Stage.CANCELLED, Stage.EXPIRED)
 BD_DEADLINES: Final = {Stage.UNDER_REVIEW: "review_overdue", Stage.AWAITING_SIGNATURES: "contact_overdue"}
 """Where BD has a deadline to miss, and the mail that escalates it."""
+PARTIES: Final = frozenset(party.value for party in Party)
+PARTIES: Final = frozenset(party.value for party in Party)
 ANYBODY_INVOLVED: Final = frozenset({"correct_contact", "resend_email"})
 """Commands of the partner and of BD."""
 
@@ -86,7 +88,7 @@ class Known:
         return cls(
             issued=(terms,),
             confirmed=terms if status.confirmed_revision else None,
-            signed=frozenset((party.value, terms) for party in Party if status.signing.by(party)),
+            signed=frozenset((party, terms) for party in _signatories(status)),
         )
 
     def after(self, it: Happening) -> Self:
@@ -112,7 +114,7 @@ Promise = Callable[[Known, Happening, Known], None]
 
 def nobody_signs_before_the_terms_are_agreed(known: Known, it: Happening, now: Known) -> None:
     """Nobody signs before the terms are agreed: every signature stands on what the partner has confirmed."""
-    assert {party for party, _ in now.signed} == {p.value for p in Party if it.after.signing.by(p)}
+    assert {party for party, _ in now.signed} == _signatories(it.after)
     assert {terms for _, terms in now.signed} <= {now.confirmed}
     if now.signed:
         assert it.after.sheet
@@ -128,7 +130,7 @@ def a_party_signs_once(known: Known, it: Happening, now: Known) -> None:
 
 def the_contract_is_signed_when_both_have_signed(known: Known, it: Happening, now: Known) -> None:
     """The contract is signed when both have signed, no sooner and no later."""
-    both = {party for party, _ in now.signed} == {party.value for party in Party}
+    both = {party for party, _ in now.signed} == PARTIES
     assert both == (it.after.stage in (Stage.SIGNED, Stage.ACTIVATING, Stage.ACTIVE))
 
 
@@ -199,7 +201,7 @@ def approved_is_the_form_that_was_read(known: Known, it: Happening, now: Known) 
 
 
 def time_decides_nothing(known: Known, it: Happening, now: Known) -> None:
-    """Time alone never approves, rejects, confirms or signs: it reminds, and lets what is forgotten expire."""
+    """Time alone never approves, rejects, confirms or signs: it reminds, and ends what was forgotten."""
     if it.said:
         return
     silent, to_the_end = (it.before.stage, Stage.EXPIRED), (Stage.SIGNED, Stage.ACTIVATING)
@@ -284,6 +286,10 @@ def keep(known: Known, it: Happening) -> Known:
             broken.add_note(f"Broken promise: {promise.__doc__}\nBy: {it}\nKnown before: {known}")
             raise
     return now
+
+
+def _signatories(status: Status) -> set[str]:
+    return {party for party in PARTIES if getattr(status.signing, party)}
 
 
 def _named(payload: Json) -> Terms:

@@ -1,7 +1,7 @@
-"""One application twice: on the real service, and in the model beside it; whatever happens to one happens to both.
+"""One application twice, on the real service and in the model: what happens to one happens to the other.
 
-Real runs are started on a date of their own (`JOINS_AT`, by a start delay and time skipping): which days are worked
-is then the same whenever the check is run.
+Real runs are started on a date of their own (`JOINS_AT`, by a start delay and time skipping): which days are
+worked is then the same whenever the check is run.
 """
 
 import re
@@ -31,11 +31,11 @@ from workflows.status import Company, Status
 JOINS_AT: Final = datetime(2040, 3, 5, 4, tzinfo=UTC)
 """A Monday, at noon where BD works: far from the midnights at which deadlines end."""
 A_LITTLE: Final = timedelta(seconds=2)
-"""How far beyond a deadline time is moved: the real clock of the run is some milliseconds behind the model's."""
+"""How far beyond a deadline time is moved: the run's own clock is some milliseconds behind."""
 SOON: Final = timedelta(seconds=20)
 """What is due within this time is waited for, lest it comes to one of the two before the next command."""
 ABOUT_NOW: Final = timedelta(minutes=1)
-"""How far apart the times of one event may be, in the run and in the model. Deadlines are a day apart, or more."""
+"""How far apart the times of one event may be in the two. Deadlines are a day apart, or more."""
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
@@ -102,13 +102,14 @@ class Twins:
         await self._compared(before, said)
 
     async def _answered(self, message: Json, expected: Answer) -> None:
+        refusal = found = None
         try:
             found = await self.applicant.submit(message)
         except ApplicationError as error:
-            assert expected.refusal, f"refused, and should not have been: {error.type}: {error.message}"
-            assert (error.type, error.message) == (expected.refusal.error, expected.refusal.message)
-        else:
-            assert expected.refusal is None, f"not refused as {expected.refusal}"
+            refusal = (error.type, error.message)
+        should_be = expected.refusal and (expected.refusal.error.value, expected.refusal.message)
+        assert refusal == should_be, f"the answer should be {should_be or 'a status'} and is {refusal}"
+        if found:
             alike(expected.status, found)
 
     async def pass_time(self, duration: timedelta) -> None:
@@ -129,11 +130,9 @@ class Twins:
     async def say_too_late(self, kind: str, message: Json, *, by_signal: bool) -> None:
         """Once it has ended nobody is there to hear it, and nothing changes."""
         before = self.status
+        handle, submit = self.applicant.handle, self.applicant.submit
         with pytest.raises(RPCError) as answer:
-            if by_signal:
-                await self.applicant.handle.signal(kind, message)
-            else:
-                await self.applicant.submit({"kind": kind, **message})
+            await (handle.signal(kind, message) if by_signal else submit({"kind": kind, **message}))
         assert answer.value.status is RPCStatusCode.NOT_FOUND
         await self._compared(before, None)
 

@@ -32,6 +32,7 @@ from workflows.documents import DecisionSheet, sheet_hash
 from workflows.facts import Account
 from workflows.messages import Command
 from workflows.state import Application
+from workflows.status import Status
 
 MONDAY: Final = datetime(2026, 3, 2, 4, tzinfo=UTC)
 START: Final = "2026-06-01"
@@ -136,6 +137,7 @@ class Branch:
     """One of the orders that have come to a point, and what each command in it was answered."""
 
     process: Process
+    status: Status
     answers: dict[str, str | None]
 
 
@@ -146,7 +148,7 @@ class Orders:
         self.cast: Final = cast
         nothing = (0,) * len(cast)
         start = Point(nothing, nothing, process.application, Known.of(process.status))
-        self.branches: dict[Point, Branch] = {start: Branch(process, {})}
+        self.branches: dict[Point, Branch] = {start: Branch(process, process.status, {})}
         self.number: dict[Point, int] = {start: 1}
         self.points = 0
 
@@ -168,7 +170,7 @@ class Orders:
         process = branch.process.copy()
         decision = self.cast[who]
         command = decision.commands[point.said[who]]
-        known, answer = _told(process, decision, command, point.known)
+        known, answer = _told(process, branch.status, decision, command, point.known)
         counts = answer.verdict is Verdict.ACCEPTED
         after = Point(
             said=_with_one_more(point.said, who),
@@ -177,7 +179,8 @@ class Orders:
             known=known,
         )
         error = answer.refusal.error.value if answer.refusal else None
-        return after, answer, Branch(process, {**branch.answers, command.command_id: error})
+        answers = {**branch.answers, command.command_id: error}
+        return after, answer, Branch(process, process.status, answers)
 
     def everybody_says_it_again(self) -> None:
         """Whatever was said is said once more under the same ID, and is answered as it was."""
@@ -185,7 +188,7 @@ class Orders:
             trail = len(branch.process.trail)
             for who, decision in enumerate(self.cast):
                 for command in decision.commands[: point.said[who]]:
-                    _, answer = _told(branch.process, decision, command, point.known)
+                    _, answer = _told(branch.process, branch.status, decision, command, point.known)
                     error = answer.refusal.error.value if answer.refusal else None
                     assert error == branch.answers[command.command_id]
             assert branch.process.application == point.application
@@ -203,8 +206,10 @@ class Orders:
                 known = keep(known, Happening(process.now, before, process.status, letters))
 
 
-def _told(process: Process, decision: Decision, command: Command, known: Known) -> tuple[Known, Answer]:
-    before, mails = process.status, len(process.mails)
+def _told(
+    process: Process, before: Status, decision: Decision, command: Command, known: Known
+) -> tuple[Known, Answer]:
+    mails = len(process.mails)
     answer = process.obey(command)
     said = Said(
         kind=command.kind,
@@ -215,7 +220,7 @@ def _told(process: Process, decision: Decision, command: Command, known: Known) 
         error=answer.refusal.error if answer.refusal else None,
     )
     letters = tuple(letter.template for letter in process.mails[mails:])
-    return keep(known, Happening(process.now, before, process.status, letters, said)), answer
+    return keep(known, Happening(process.now, before, answer.status, letters, said)), answer
 
 
 def _with_one_more(counts: tuple[int, ...], who: int) -> tuple[int, ...]:
