@@ -24,7 +24,6 @@ OUTCOMES: Final = (Stage.ACTIVE, Stage.REJECTED, Stage.CANCELLED, Stage.EXPIRED)
 BD_DEADLINES: Final = {Stage.UNDER_REVIEW: "review_overdue", Stage.AWAITING_SIGNATURES: "contact_overdue"}
 """Where BD has a deadline to miss, and the mail that escalates it."""
 PARTIES: Final = frozenset(party.value for party in Party)
-PARTIES: Final = frozenset(party.value for party in Party)
 ANYBODY_INVOLVED: Final = frozenset({"correct_contact", "resend_email"})
 """Commands of the partner and of BD."""
 
@@ -71,22 +70,28 @@ class Happening:
 
 @dataclass(frozen=True)
 class Known:
-    """What the process owner has noted down so far, from what people said and never from the status."""
+    """What the process owner has noted down so far, from what people said and never from the status.
+
+    ``taken_back``: the form is the partner's again. ``disputed``: BD owes the partner another sheet.
+    """
 
     issued: tuple[Terms, ...] = ()
     confirmed: Terms | None = None
     signed: frozenset[tuple[str, Terms]] = frozenset()
     heard: frozenset[str] = frozenset()
+    taken_back: bool = False
+    disputed: bool = False
 
     @classmethod
     def of(cls, status: Status) -> Self:
         """What is known of an application met on its way."""
         sheet = status.sheet
         if sheet is None:
-            return cls()
+            return cls(taken_back=status.stage is Stage.WITHDRAWN)
         terms = (sheet.revision, sheet.hash)
         return cls(
             issued=(terms,),
+            disputed=status.stage is Stage.CORRECTING_TERMS,
             confirmed=terms if status.confirmed_revision else None,
             signed=frozenset((party, terms) for party in _signatories(status)),
         )
@@ -96,15 +101,21 @@ class Known:
         known = self
         if it.said and it.said.error != "unavailable":
             known = replace(known, heard=known.heard | {it.said.command_id})
+        if it.accepted("withdraw_application") is not None:
+            known = replace(known, taken_back=True)
+        if it.accepted("submit_application") is not None:
+            known = replace(known, taken_back=False)
         if it.accepted("issue_decision_sheet") is not None and it.after.sheet:
             issued = (it.after.sheet.revision, it.after.sheet.hash)
-            known = replace(known, issued=(*known.issued, issued), confirmed=None)
+            known = replace(known, issued=(*known.issued, issued), confirmed=None, disputed=False)
+        if it.accepted("modify_terms") is not None:
+            known = replace(known, disputed=True)
         if (confirmed := it.accepted("confirm_terms")) is not None:
             known = replace(known, confirmed=_named(confirmed))
         if (signature := it.accepted("sign_contract")) is not None:
             known = replace(known, signed=known.signed | {(signature["party"], _named(signature))})
         if it.accepted("reopen_terms") is not None:
-            known = replace(known, confirmed=None, signed=frozenset())
+            known = replace(known, confirmed=None, signed=frozenset(), disputed=True)
         return known
 
 
@@ -120,6 +131,13 @@ def nobody_signs_before_the_terms_are_agreed(known: Known, it: Happening, now: K
         assert it.after.sheet
         assert (it.after.sheet.revision, it.after.sheet.hash) == now.confirmed
         assert it.after.confirmed_revision == it.after.sheet.revision
+
+
+def terms_are_agreed_as_they_are_offered(known: Known, it: Happening, now: Known) -> None:
+    """The partner agrees to the newest sheet only, and to none he wants changed until BD has answered."""
+    if (confirmed := it.accepted("confirm_terms")) is not None:
+        assert _named(confirmed) == known.issued[-1]
+        assert not known.disputed
 
 
 def a_party_signs_once(known: Known, it: Happening, now: Known) -> None:
@@ -194,8 +212,9 @@ def nobody_decides_for_another(known: Known, it: Happening, now: Known) -> None:
 
 
 def approved_is_the_form_that_was_read(known: Known, it: Happening, now: Known) -> None:
-    """BD approves the form that was read, not one that took its place meanwhile."""
+    """BD approves the form that was read, not one that was withdrawn or took its place meanwhile."""
     if (approval := it.accepted("approve_application")) is not None:
+        assert not known.taken_back
         assert approval["form_revision"] == it.before.form_revision
         assert it.after.application == it.before.application
 
@@ -255,6 +274,7 @@ def it_is_always_known_until_when(known: Known, it: Happening, now: Known) -> No
 
 PROMISES: Final[tuple[Promise, ...]] = (
     nobody_signs_before_the_terms_are_agreed,
+    terms_are_agreed_as_they_are_offered,
     a_party_signs_once,
     the_contract_is_signed_when_both_have_signed,
     an_issued_sheet_never_changes,

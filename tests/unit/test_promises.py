@@ -53,6 +53,11 @@ BROKEN: Final[dict[Promise, Happening]] = {
         signed_by_partner("confirming_terms"),
         said("sign_contract", **signature("confirming_terms", "partner")),
     ),
+    promises.terms_are_agreed_as_they_are_offered: it(
+        status("correcting_terms"),
+        status("awaiting_signatures"),
+        said("confirm_terms", **journey_to("correcting_terms").terms()),
+    ),
     promises.a_party_signs_once: it(
         HALF_SIGNED, HALF_SIGNED, said("sign_contract", **signature("partner_signed", "partner"))
     ),
