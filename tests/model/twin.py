@@ -53,10 +53,10 @@ class Twins:
     async def join(cls, service: Service) -> "Twins":
         """A new applicant joins."""
         twins = cls(await service.applicant(start=False))
-        await twins._join(JOINS_AT)
+        await twins._join(JOINS_AT, _account(twins.applicant.uid, verified=True))
         return twins
 
-    async def _join(self, at: datetime) -> None:
+    async def _join(self, at: datetime, account: Account) -> None:
         uid, service = self.applicant.uid, self.applicant.service
         self._read = len(service.mailbox.messages)
         joined, env = payloads.join(uid), service.env
@@ -73,7 +73,6 @@ class Twins:
             )
         await fast_forward(env, self.applicant.handle, delay)
         self.status = await self.applicant.settled()
-        account = _account(uid, verified=True)
         self.model = Process(self.status.application_id, joined, account, await self.applicant.now())
         alike(self.model.status, self.status)
 
@@ -143,7 +142,8 @@ class Twins:
         self.said.clear()
         self._mails.clear()
         self._known = Known()
-        await self._join((self.model.now + timedelta(days=1)).replace(hour=JOINS_AT.hour, minute=0))
+        tomorrow = (self.model.now + timedelta(days=1)).replace(hour=JOINS_AT.hour, minute=0)
+        await self._join(tomorrow, self.model.account)
         return True
 
     async def compare_what_is_left(self) -> None:

@@ -48,6 +48,8 @@ STRAIGHT: Final = (
     *("confirm_terms", "sign_contract", "sign_contract"),
 )
 """The straight way: the machine begins to pick when some of its steps have been taken."""
+STUCK_AFTER: Final = 30
+"""Seconds. No step takes longer, unless the service waits for something that will never come."""
 PAUSES: Final = (timedelta(hours=1), timedelta(days=1), timedelta(days=8), timedelta(days=100))
 
 
@@ -85,7 +87,7 @@ class People(RuleBasedStateMachine):
         self._twins: Twins | None = None
 
     def _do(self, step: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(step, self._loop).result(timeout=60)
+        return asyncio.run_coroutine_threadsafe(asyncio.wait_for(step, STUCK_AFTER), self._loop).result()
 
     @property
     def twins(self) -> Twins:
