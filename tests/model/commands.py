@@ -12,9 +12,10 @@ from workflows.state import Application
 
 SIDEWAYS: Final = {
     *("reject_application", "decline", "cancel_application", "withdraw_application", "reopen_terms"),
-    *("request_justification", "reassign_bd", "record_contact"),
+    *("request_justification", "reassign_bd", "record_contact", "correct_contact", "resend_email"),
 }
 """Commands that lead away from access, or could be said for ever without coming nearer to it."""
+ENDS_IT: Final = {"reject_application", "decline", "cancel_application"}
 FEW: Final[Mapping[str, Sequence[Any]]] = {
     "note": ["Called.", "Met."],
     "question": ["How many?", "Which?"],
@@ -97,9 +98,13 @@ def something_forward(application: Application, pick: Pick) -> str | None:
 
 
 def any_kind(application: Application, pick: Pick) -> str:
-    """Any command, half of the time a possible one: only there can stale terms or a wrong party do harm."""
+    """Any command, half of the time a possible one: only there can stale terms or a wrong party do harm.
+
+    What would end it all comes seldom.
+    """
     every, possible = sorted(payloads.ROLE_OF), sorted(decisions.allowed_commands(application))
-    return pick(pick([possible, every]) or every)
+    goes_on = [kind for kind in possible if kind not in ENDS_IT]
+    return pick(pick([possible, goes_on, every, every]) or every)
 
 
 def anything(kind: str, application: Application, now: datetime, pick: Pick, starts: Sequence[str]) -> Json:
