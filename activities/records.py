@@ -10,7 +10,7 @@ from temporalio import activity
 from activities.db.applications import ApplicationRecords
 from activities.working_days import WorkingCalendar, start_of_day
 from workflows.clocks import Clock, ClockKind, ClockRequest
-from workflows.decisions import with_clocks
+from workflows.decisions import settled
 from workflows.policy import Policy
 from workflows.records import Record, Settled, Transition
 from workflows.view import describe
@@ -39,10 +39,12 @@ class RecordActivities:
         """
         record = transition.record
         clocks = set_clocks(transition.requests, record.at, record.application.policy)
+        answer = Settled(clocks=clocks, policy=record.application.policy)
         if not transition.store:
-            return Settled(clocks=clocks, policy=record.application.policy)
-        stored = await self._stored_in_time(_with_clocks(record, clocks))
-        return Settled(clocks=clocks, stored=stored, policy=record.application.policy)
+            return answer
+        application = settled(record.application, answer)
+        stored = await self._stored_in_time(record.model_copy(update={"application": application}))
+        return answer.model_copy(update={"stored": stored})
 
     @activity.defn
     async def store(self, record: Record) -> None:
@@ -123,8 +125,3 @@ def _working_days(
         days_counted=counted.days,
         provisional=counted.provisional,
     )
-
-
-def _with_clocks(record: Record, clocks: tuple[Clock, ...]) -> Record:
-    application = with_clocks(record.application, clocks)
-    return record.model_copy(update={"application": application})

@@ -144,6 +144,17 @@ async def test_a_new_clock_replaces_its_kind_and_leaves_the_others(
     assert (await newest(database)).due_at == NOON
 
 
+async def test_when_the_contract_takes_effect_is_stored_with_its_clock(
+    activities: RecordActivities, database: Database
+) -> None:
+    starts = ClockRequest(kind=ClockKind.START_DATE, on=date(2025, 5, 1), time_zone="Asia/Shanghai")
+    signed = record(application(stage=Stage.SIGNED), event(1))
+    await settle(activities, Transition(record=signed, requests=(starts,)))
+    status = (await newest(database)).status
+    assert status.contract_start_at == datetime(2025, 4, 30, 16, tzinfo=UTC)
+    assert status.access.available_at == status.contract_start_at
+
+
 async def test_nothing_is_stored_while_the_database_is_known_to_be_down() -> None:
     assert not (await settle(RecordActivities(Unused()), asking(REVIEW, store=False))).stored
 

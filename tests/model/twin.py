@@ -147,16 +147,11 @@ class Twins:
         return True
 
     async def compare_what_is_left(self) -> None:
-        """The database, the result and the history, once nothing more is to happen."""
+        """What is kept for good, the result and the history, once nothing more is to happen."""
         applicant, model = self.applicant, self.model
         await trail.unharmed(applicant)
-        await applicant.stored()
         database = applicant.service.database
         records, application_id = ApplicationRecords(database), self.status.application_id
-        row = await records.newest(applicant.uid)
-        assert row is not None
-        assert (row.application_id, row.sequence) == (application_id, len(model.trail))
-        alike(model.status, row.status.model_copy(update={"pending_emails": 0}))
         alike(model.trail, await records.audit(application_id))
         sheets = [stored.sheet for stored in await records.sheets(application_id)]
         assert [(sheet.revision, sheet.hash) for sheet in sheets] == list(self._known.issued)
@@ -185,12 +180,23 @@ class Twins:
     async def _compared(self, before: Status, said: Said | None) -> None:
         self.status = await self.applicant.settled()
         alike(self.model.status, self.status)
+        await self._compare_row()
         news = self._new_mails()
         self._mails += news
         assert self._mails == [(letter.template, letter.to.email) for letter in self.model.mails]
         templates = tuple(template for template, _ in news)
         it = Happening(self.model.now, before, self.status, templates, said)
         self._known = keep(self._known, it)
+
+    async def _compare_row(self) -> None:
+        """What the database knows is never behind what the run says, once that has settled."""
+        applicant = self.applicant
+        await applicant.stored()
+        row = await ApplicationRecords(applicant.service.database).newest(applicant.uid)
+        assert row is not None
+        assert (row.application_id, row.sequence) == (self.status.application_id, len(self.model.trail))
+        # It was written while the mails of the step had not left yet.
+        alike(self.model.status, row.status.model_copy(update={"pending_emails": 0}))
 
     def _new_mails(self) -> list[tuple[str, str]]:
         mailbox = self.applicant.service.mailbox
