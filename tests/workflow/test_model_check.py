@@ -42,7 +42,7 @@ from tests.payloads import Json
 from tests.rig import Service
 
 RUNS: Final = int(os.environ.get("MODEL_CHECK_RUNS", "0"))
-STARTS: Final = ("2040-06-01", "2040-03-09", "2020-01-01")
+STARTS: Final = ("2040-06-01", "2040-05-01", "2040-03-09", "2020-01-01")
 """Contract start dates: reached in months, in days, and long ago."""
 STRAIGHT: Final = (
     *("confirm_company", "submit_application", "approve_application", "issue_decision_sheet"),
