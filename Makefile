@@ -14,7 +14,7 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format diagram layout lock replay histories chaos stack-test ui-test clean
+.PHONY: help setup demo test lint format diagram layout lock replay histories chaos bench-open stack-test ui-test clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -76,6 +76,9 @@ histories: setup ## Record the histories of this release; older releases are nev
 
 chaos: setup ## Break every part while applicants go through: ARGS='--applicants N --seed S ...'
 	@$(BIN)/python -m bench.chaos $(ARGS)
+
+bench-open: setup ## Open many applications and measure what they cost: ARGS='-n N --minutes M ...'
+	@$(BIN)/python -m bench.open_applications $(ARGS)
 
 stack-test: setup ## Start docker-compose.yml, break it, check what is left: COMPOSE='docker compose'
 	@$(BIN)/python -m bench.stack --compose '$(COMPOSE)' $(ARGS)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -133,6 +133,14 @@ class Settings(BaseSettings):
     """Where the worker answers Prometheus (path ``/metrics``); None: nowhere."""
     health_file: Path | None = None
     """What the worker touches as long as it polls; None: nothing."""
+
+    # What the three are was measured (docs/deploying.md, "The worker's defaults").
+    worker_pollers: Literal["auto"] | Annotated[int, Field(ge=2, le=1000)] = "auto"
+    """Polls a worker keeps open for workflow tasks, and for activities; ``auto``: as the server advises."""
+    worker_tasks: Annotated[int, Field(ge=2, le=10_000)] = 20
+    """The most workflow tasks a worker has in hand, and as many of the local activities in them."""
+    worker_cache: Annotated[int, Field(ge=2, le=1_000_000)] = 500
+    """Runs a worker keeps in memory; any other is replayed from its history before it goes on."""
 
     encryption_keys: Annotated[SecretStr, AfterValidator(_encryption_keys)] | None = None
     """``id:base64,id:base64``: keys for what Temporal stores, the one that writes first; None: clear."""

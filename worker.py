@@ -26,7 +26,13 @@ from temporalio.runtime import (
     TelemetryFilter,
 )
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.worker import Worker, WorkerDeploymentConfig
+from temporalio.worker import (
+    PollerBehavior,
+    PollerBehaviorAutoscaling,
+    PollerBehaviorSimpleMaximum,
+    Worker,
+    WorkerDeploymentConfig,
+)
 
 from activities.access import AccessActivities
 from activities.access_http import HttpAcpnAccess
@@ -107,8 +113,19 @@ def build_worker(
         graceful_shutdown_timeout=GRACE,
         # How long a run waits for a worker that has died before another takes it over.
         sticky_queue_schedule_to_start_timeout=STICKY,
+        workflow_task_poller_behavior=_pollers(settings),
+        activity_task_poller_behavior=_pollers(settings),
+        max_cached_workflows=settings.worker_cache,
+        max_concurrent_workflow_tasks=settings.worker_tasks,
+        max_concurrent_local_activities=settings.worker_tasks,
         deployment_config=_deployment_config(settings),
     )
+
+
+def _pollers(settings: Settings) -> PollerBehavior:
+    if settings.worker_pollers == "auto":
+        return PollerBehaviorAutoscaling()
+    return PollerBehaviorSimpleMaximum(settings.worker_pollers)
 
 
 def _deployment_config(settings: Settings) -> WorkerDeploymentConfig | None:

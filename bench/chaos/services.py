@@ -99,6 +99,17 @@ class Worker:
         finally:
             self.kill()
 
+    @property
+    def pid(self) -> int:
+        """The process ID of the one that runs, or ran last.
+
+        Raises:
+            RuntimeError: it was never started.
+        """
+        if self._process is None:
+            raise RuntimeError("the worker was not started")
+        return self._process.pid
+
     def kill(self) -> None:
         """SIGKILL."""
         self._killed = True
@@ -142,24 +153,31 @@ async def running(folder: Path, plan: Plan) -> AsyncIterator[Services]:
         stack.callback(postgresql.close)
         database_url = postgresql.url(postgresql.create())
         workers = [
-            Worker(slot, folder / f"worker-{slot}.log", _environment(folder, temporal, database_url, port))
+            Worker(
+                slot,
+                folder / f"worker-{slot}.log",
+                environment(folder, temporal.address, temporal.namespace, database_url, port),
+            )
             for slot, port in enumerate(mail_ports)
         ]
         tasks = [asyncio.create_task(worker.run()) for worker in workers]
-        stack.push_async_callback(_cancelled, tasks)
+        stack.push_async_callback(cancelled, tasks)
         # The times of the plan begin when the service works, not while it starts.
-        await _working(workers, folder)
+        await asyncio.gather(*(working(folder / f"worker-{worker.slot}.log") for worker in workers))
         start = time.time()
-        await stack.enter_async_context(_mail_server(folder, plan, start, mail_ports))
+        await stack.enter_async_context(mail_server(folder, plan, start, mail_ports))
         yield Services(folder, temporal, postgresql, database_url, workers, folder / "mails.jsonl", start)
 
 
-async def _working(workers: list[Worker], folder: Path) -> None:
+async def working(log: Path) -> None:
+    """Return once the worker that writes this log polls.
+
+    Raises:
+        TimeoutError: it does not within a minute.
+    """
     async with asyncio.timeout(60):
-        for worker in workers:
-            log = folder / f"worker-{worker.slot}.log"
-            while "Working on task queue" not in _text(log):  # noqa: ASYNC110 - a file sets no event
-                await asyncio.sleep(0.1)
+        while "Working on task queue" not in _text(log):  # noqa: ASYNC110 - a file sets no event
+            await asyncio.sleep(0.1)
 
 
 def _text(file: Path) -> str:
@@ -167,7 +185,8 @@ def _text(file: Path) -> str:
 
 
 @asynccontextmanager
-async def _mail_server(folder: Path, plan: Plan, start: float, ports: list[int]) -> AsyncIterator[None]:
+async def mail_server(folder: Path, plan: Plan, start: float, ports: list[int]) -> AsyncIterator[None]:
+    """`bench.chaos.smtp` on these ports, as long as the block lasts; its log is ``mails.jsonl``."""
     plan_file = folder / "plan.json"
     plan_file.write_text(plan.model_dump_json(indent=1), encoding="utf-8")
     with (folder / "smtp.log").open("ab") as log:
@@ -193,13 +212,17 @@ async def _mail_server(folder: Path, plan: Plan, start: float, ports: list[int])
         await process.wait()
 
 
-async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
+async def cancelled(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel tasks and wait for their end."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _environment(folder: Path, temporal: TemporalServer, database_url: str, mail_port: int) -> dict[str, str]:
+def environment(
+    folder: Path, address: str, namespace: str, database_url: str, mail_port: int
+) -> dict[str, str]:
+    """A worker's environment: ours without its settings, and the parts it works with."""
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("ONBOARDING_", "TEMPORAL_"))
     }
@@ -209,6 +232,6 @@ def _environment(folder: Path, temporal: TemporalServer, database_url: str, mail
         "ONBOARDING_DATABASE_URL": database_url,
         "ONBOARDING_SMTP_URL": f"smtp://{IP}:{mail_port}",
         "ONBOARDING_EMAIL_FROM": SENDER,
-        "TEMPORAL_ADDRESS": temporal.address,
-        "TEMPORAL_NAMESPACE": temporal.namespace,
+        "TEMPORAL_ADDRESS": address,
+        "TEMPORAL_NAMESPACE": namespace,
     }
