@@ -48,7 +48,7 @@ STRAIGHT: Final = (
     *("confirm_company", "submit_application", "approve_application", "issue_decision_sheet"),
     *("confirm_terms", "sign_contract", "sign_contract"),
 )
-STEPS_TAKEN: Final = (6, 3, 5, 2, 7, 4, 1, 0)
+STEPS_TAKEN: Final = (7, 5, 6, 3, 2, 4, 1, 0)
 """The straight way, and how much of it has been gone when the machine begins to pick."""
 STUCK_AFTER: Final = 30
 """Seconds. No step takes longer, unless the service waits for something that will never come."""
