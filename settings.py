@@ -137,7 +137,7 @@ class Settings(BaseSettings):
     # What the three are was measured (docs/deploying.md, "The worker's defaults").
     worker_pollers: Literal["auto"] | Annotated[int, Field(ge=2, le=1000)] = "auto"
     """Polls a worker keeps open for workflow tasks, and for activities; ``auto``: as the server advises."""
-    worker_tasks: Annotated[int, Field(ge=2, le=10_000)] = 20
+    worker_tasks: Annotated[int, Field(ge=2, le=10_000)] = 100
     """The most workflow tasks a worker has in hand, and as many of the local activities in them."""
     worker_cache: Annotated[int, Field(ge=2, le=1_000_000)] = 500
     """Runs a worker keeps in memory; any other is replayed from its history before it goes on."""
