@@ -8,7 +8,7 @@ import pytest
 from tests import payloads
 from tests.payloads import Json
 from tests.unit.applications import JOINED_AT, SITUATIONS, Journey, journey_to
-from workflows import decisions, desk, intake
+from workflows import courier, decisions, desk, intake
 from workflows.audit import Verdict
 from workflows.desk import Desk, Memory
 from workflows.messages import Actor, Command, ErrorType, Role, Stage
@@ -198,6 +198,30 @@ class TestEvents:
         worktop.stored(worktop.record(JOINED_AT))
         assert worktop.sequence == 2
 
+    def test_a_record_takes_as_many_events_as_one_payload_holds(self) -> None:
+        worktop = desk_of("drafting")
+        for _ in range(3):
+            worktop.note(JOINED_AT, "decline", Verdict.REFUSED, Stage.DRAFTING, arguments=("x" * 30_000,))
+            large = worktop.unstored.pop()
+            worktop.unstored.append(
+                large.model_copy(update={"details": {"a": "x" * (desk.RECORD_CHARACTERS // 2)}})
+            )
+        told = []
+        while worktop.unstored:
+            record = worktop.record(JOINED_AT)
+            told.append([event.sequence for event in record.events])
+            worktop.stored(record)
+        assert told == [[1], [2], [3]]
+
+    def test_while_nothing_is_stored_what_many_refused_messages_said_is_not_kept(self) -> None:
+        worktop = desk_of("drafting")
+        for _ in range(desk.EVENTS_WITH_REFUSED_PAYLOADS + 2):
+            worktop.note(
+                JOINED_AT, "decline", Verdict.REFUSED, Stage.DRAFTING, arguments=("x",), refusal=refusal()
+            )
+        kept = [bool(event.details) for event in worktop.unstored]
+        assert kept == [True] * desk.EVENTS_WITH_REFUSED_PAYLOADS + [False] * 2
+
     def test_a_record_shows_what_a_transition_will_make_of_it(self) -> None:
         worktop = desk_of("drafting")
         becomes = journey_to("company_confirmed").application
@@ -211,6 +235,14 @@ class TestEvents:
 
 class TestMails:
     """The outbox, and letters that could not be delivered."""
+
+    def test_one_activity_takes_as_many_letters_as_its_payload_holds_but_one_at_least(self) -> None:
+        letter = journey_to("qualified").mails[0]
+        large = letter.model_copy(update={"key": "k" * (courier.BATCH_CHARACTERS // 2)})
+        larger = letter.model_copy(update={"key": "k" * (courier.BATCH_CHARACTERS * 2)})
+        assert courier.next_batch([letter, large, large, letter]) == (letter, large)
+        assert courier.next_batch([larger, letter]) == (larger,)
+        assert courier.next_batch([letter] * 1_000) == (letter,) * courier.BATCH_OF_LETTERS
 
     def test_what_has_left_is_out_and_the_rest_waits_in_order(self) -> None:
         worktop = desk_of("qualified")

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import pytest_asyncio
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
@@ -20,7 +20,7 @@ from tests.rig import Applicant, serve
 from tests.workflow import evidence
 from tests.workflow.own_server import outage, own_environment, smtp_server_that_is_down, templates
 from tests.workflow.trail import accepted, audit, ledger, refused, unharmed
-from workflows.messages import Stage
+from workflows.messages import Role, Stage
 
 LONGEST_RETRY: Final = timedelta(minutes=10)
 """Longer than the longest pause between two tries of an activity."""
@@ -92,24 +92,30 @@ async def test_one_recipient_refused_for_good_holds_nobody_else_up(
         await unharmed(applicant)
 
 
+async def delivery_after_the_end(
+    server: WorkflowEnvironment, applicant: Applicant
+) -> WorkflowHandle[Any, Any]:
+    """An application ends while no mail can leave; the child that has got them."""
+    await to_confirming(applicant)
+    await applicant.update("decline", reason="too expensive")
+    await server.fast_forward(applicant.handle, timedelta(minutes=1))
+    assert (await applicant.result()).outcome is Stage.CANCELLED
+    [child] = [
+        event.start_child_workflow_execution_initiated_event_attributes
+        for event in (await applicant.history()).events
+        if event.event_type == EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED
+    ]
+    assert child.workflow_type.name == "OutstandingDelivery"
+    return server.client.get_workflow_handle(child.workflow_id)
+
+
 async def test_an_ended_run_hands_its_mails_to_a_child_that_delivers_them_later(
     server: WorkflowEnvironment, tmp_path: Path
 ) -> None:
     smtp = await smtp_server_that_is_down()
     async with serve(server, tmp_path, smtp_url=smtp.url) as service:
         applicant = await service.applicant()
-        await to_confirming(applicant)
-        await applicant.update("decline", reason="too expensive")
-        await server.fast_forward(applicant.handle, timedelta(minutes=1))
-        outcome = await applicant.result()
-        assert outcome.outcome is Stage.CANCELLED
-        [child] = [
-            event.start_child_workflow_execution_initiated_event_attributes
-            for event in (await applicant.history()).events
-            if event.event_type == EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED
-        ]
-        assert child.workflow_type.name == "OutstandingDelivery"
-        delivery = server.client.get_workflow_handle(child.workflow_id)
+        delivery = await delivery_after_the_end(server, applicant)
         assert (await delivery.describe()).status is WorkflowExecutionStatus.RUNNING
         assert smtp.accepted == []
         async with smtp.running(), asyncio.timeout(HANG):
@@ -118,9 +124,23 @@ async def test_an_ended_run_hands_its_mails_to_a_child_that_delivers_them_later(
             *("application_received", "review_requested", "application_approved", "sheet_to_confirm"),
             *("application_cancelled", "closed_to_bd"),
         ]
-        sent = await EmailLedger(service.database).of(outcome.application_id)
+        sent = await EmailLedger(service.database).of((await applicant.result()).application_id)
         assert [mail.state for mail in sent] == ["sent"] * 6
         assert (await evidence.row(applicant)).stage is Stage.CANCELLED
+        await unharmed(applicant)
+
+
+async def test_what_bounces_after_the_end_is_told_to_bd(server: WorkflowEnvironment, tmp_path: Path) -> None:
+    smtp = await smtp_server_that_is_down()
+    smtp.plan.recipients[payloads.CONTACT["email"]] = "550 5.1.1 No such user"
+    async with serve(server, tmp_path, smtp_url=smtp.url) as service:
+        applicant = await service.applicant()
+        delivery = await delivery_after_the_end(server, applicant)
+        async with smtp.running(), asyncio.timeout(HANG):
+            await delivery.result()
+        assert templates(smtp) == ["review_requested", "closed_to_bd", "email_failed"]
+        told = (await audit(applicant))[-1]
+        assert (told.command, told.actor and told.actor.role) == ("email_failed", Role.SYSTEM)
         await unharmed(applicant)
 
 
