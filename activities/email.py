@@ -11,13 +11,16 @@ from temporalio import activity
 from activities.db.email_ledger import EmailLedger, LedgerState
 from activities.emails.message import MessageFactory, UnsafeMessageError
 from activities.emails.render import Renderer
-from activities.smtp import PermanentDeliveryError, SmtpConnection, SmtpTransport
+from activities.smtp import DeferredRecipientError, PermanentDeliveryError, SmtpConnection, SmtpTransport
 from workflows.emails import EmailBatch, EmailReceipt
 from workflows.letters import AnyLetter
 from workflows.status import FailedEmail
 
 HEARTBEAT_SECONDS: Final = 3.0
 """A third of the shortest heartbeat timeout the workflow uses (10 s)."""
+MOST_DEFERRALS: Final = 20
+"""How often a recipient may be put off. With pauses from a second to five minutes that takes an hour;
+greylisting ends within minutes, and a person can have the mail sent again (`resend_email`)."""
 
 
 class EmailActivities:
@@ -42,7 +45,8 @@ class EmailActivities:
     async def send_emails(self, batch: EmailBatch) -> EmailReceipt:
         """Send the letters of one application in order, skipping those the ledger knows as sent.
 
-        A letter that can't be delivered is recorded, reported in the receipt and passed over.
+        A letter that can't be delivered is recorded, reported in the receipt and passed over; so is one whose
+        recipient was put off `MOST_DEFERRALS` times, lest it holds up the others' for ever.
 
         Raises:
             TemporaryDeliveryError: the mail server can't take a letter now; the retry goes on with that one,
@@ -69,12 +73,20 @@ class EmailActivities:
             return await self._failed_before(letter, at)
         try:
             await self._send(letter, connection)
+        except DeferredRecipientError as error:
+            times = await self._ledger.deferred(letter.application_id, letter.key, str(error))
+            if times < MOST_DEFERRALS:
+                raise
+            return await self._given_up(letter, f"{error} ({times} times)", at)
         except (UnsafeMessageError, PermanentDeliveryError) as error:
-            activity.logger.warning("E-mail can't be delivered", extra={"key": letter.key})
-            await self._ledger.failed(letter.application_id, letter.key, str(error), at)
-            return _failure(letter, str(error), at)
+            return await self._given_up(letter, str(error), at)
         await self._ledger.sent(letter.application_id, letter.key, at)
         return None
+
+    async def _given_up(self, letter: AnyLetter, reason: str, at: datetime) -> FailedEmail:
+        activity.logger.warning("E-mail can't be delivered", extra={"key": letter.key})
+        await self._ledger.failed(letter.application_id, letter.key, reason, at)
+        return _failure(letter, reason, at)
 
     async def _failed_before(self, letter: AnyLetter, at: datetime) -> FailedEmail:
         """What the ledger says of a letter that failed in an attempt whose receipt never arrived."""

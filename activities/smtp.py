@@ -21,6 +21,10 @@ _MESSAGE_TOO_BIG: Final = 552
 """RFC 1870 §6.1: given to MAIL FROM, but about the message."""
 _CLOSING: Final = 421
 """RFC 5321 §3.8: the server closes the connection; it may answer any command."""
+_MAILBOX_UNAVAILABLE: Final = 450
+"""RFC 5321 §4.2.3: of the codes for "later", the one about the recipient."""
+_ABOUT_THE_RECIPIENT: Final = ("4.1.", "4.2.")
+"""RFC 3463 §3.2, §3.3: enhanced codes about an address or a mailbox, whichever code they come with."""
 _OPTIONS: Final = frozenset({"tls", "ca"})
 IDLE: Final = timedelta(seconds=30)
 """How long a connection waits for the next batch. Servers wait minutes (RFC 5321 §4.5.3.2.7)."""
@@ -37,6 +41,10 @@ class PermanentDeliveryError(Exception):
 
 class TemporaryDeliveryError(Exception):
     """Not accepted now: the server is away or busy, or our own settings have to be put right."""
+
+
+class DeferredRecipientError(TemporaryDeliveryError):
+    """Not accepted now for this recipient, whatever becomes of the others."""
 
 
 class Tls(StrEnum):
@@ -316,9 +324,11 @@ def _classified(error: Exception) -> PermanentDeliveryError | TemporaryDeliveryE
             # A certificate that does not verify is a ValueError as well.
             return TemporaryDeliveryError(f"TLS with the mail server failed: {error}")
         case aiosmtplib.SMTPRecipientsRefused(recipients=[refused, *_]):
-            return _by_code(refused.code, f"recipient refused: {refused.code} {refused.message}")
+            reason = f"recipient refused: {refused.code} {refused.message}"
+            return _by_code(refused.code, refused.message, reason)
         case aiosmtplib.SMTPDataError():
-            return _by_code(error.code, f"message refused: {error.code} {error.message}")
+            reason = f"message refused: {error.code} {error.message}"
+            return _by_code(error.code, error.message, reason)
         case aiosmtplib.SMTPSenderRefused(code=code) if code == _MESSAGE_TOO_BIG:
             return PermanentDeliveryError(f"message refused: {code} {error.message}")
         case aiosmtplib.SMTPNotSupported():
@@ -333,7 +343,9 @@ def _classified(error: Exception) -> PermanentDeliveryError | TemporaryDeliveryE
     return TemporaryDeliveryError(f"{type(error).__name__}: {error}")
 
 
-def _by_code(code: int, reason: str) -> PermanentDeliveryError | TemporaryDeliveryError:
+def _by_code(code: int, said: str, reason: str) -> PermanentDeliveryError | TemporaryDeliveryError:
     if code >= 500 and code not in AUTHENTICATION_CODES:
         return PermanentDeliveryError(reason)
+    if code == _MAILBOX_UNAVAILABLE or said.startswith(_ABOUT_THE_RECIPIENT):
+        return DeferredRecipientError(reason)
     return TemporaryDeliveryError(reason)

@@ -24,7 +24,10 @@ class LedgerState(StrEnum):
 
 
 class LedgerRow(Contract):
-    """An e-mail of the ledger. Times are workflow time; ``reason`` is why it failed."""
+    """An e-mail of the ledger. Times are workflow time.
+
+    ``reason``: why it failed; of a pending one, why its recipient was put off.
+    """
 
     key: str
     template: str
@@ -71,6 +74,7 @@ class EmailLedger:
             message_id=message_id,
             state=LedgerState.PENDING,
             attempts=1,
+            deferrals=0,
             queued_at=letter.at,
         )
         statement = row.on_conflict_do_update(
@@ -81,9 +85,20 @@ class EmailLedger:
         async with self._database.session.begin() as session:
             await session.execute(statement)
 
+    async def deferred(self, application_id: str, key: str, reason: str) -> int:
+        """Record that the mail server put the recipient off, and why; how often it has by now."""
+        statement = (
+            update(EmailRow)
+            .where(EmailRow.application_id == application_id, EmailRow.key == key)
+            .values(deferrals=EmailRow.deferrals + 1, reason=reason)
+            .returning(EmailRow.deferrals)
+        )
+        async with self._database.session.begin() as session:
+            return (await session.scalars(statement)).one()
+
     async def sent(self, application_id: str, key: str, at: datetime) -> None:
         """Record that the mail server took the e-mail."""
-        await self._close(application_id, key, state=LedgerState.SENT, sent_at=at)
+        await self._close(application_id, key, state=LedgerState.SENT, sent_at=at, reason=None)
 
     async def failed(self, application_id: str, key: str, reason: str, at: datetime) -> None:
         """Record that the e-mail will never be delivered, and why."""

@@ -124,6 +124,7 @@ class EmailRow(Base):
     message_id: Mapped[str]
     state: Mapped[str]
     attempts: Mapped[int]
+    deferrals: Mapped[int]
     reason: Mapped[str | None] = mapped_column(ForeignText)
     queued_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]

@@ -11,7 +11,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.db.email_ledger import EmailLedger, LedgerState
 from activities.db.engine import Database
-from activities.email import EmailActivities
+from activities.email import MOST_DEFERRALS, EmailActivities
 from activities.emails.message import MessageFactory
 from activities.emails.render import Links, Renderer
 from activities.smtp import SmtpTransport, TemporaryDeliveryError
@@ -162,6 +162,48 @@ async def test_what_may_pass_is_retried_with_the_later_letters_waiting(
             await send(activities(ledger, server.url))
 
     assert not server.accepted
+    assert await states(ledger, RECEIVED, REQUESTED) == [LedgerState.PENDING, None]
+
+
+@pytest.mark.parametrize("answer", ["452 4.2.2 mailbox full", "450 mailbox busy", "451 4.1.2 no such domain"])
+async def test_a_recipient_put_off_again_and_again_does_not_hold_up_the_others_for_ever(
+    ledger: EmailLedger, answer: str
+) -> None:
+    async with SmtpServer(Plan(recipients={"mei.tan@example.com": answer})).running() as server:
+        emails = activities(ledger, server.url)
+        for _ in range(MOST_DEFERRALS - 1):
+            with pytest.raises(TemporaryDeliveryError):
+                await send(emails)
+        [waiting] = await ledger.of(RECEIVED.application_id)
+        assert (waiting.state, waiting.reason) == (LedgerState.PENDING, f"recipient refused: {answer}")
+        for _ in range(2):
+            [failure] = (await send(emails)).failed
+            assert (failure.key, failure.reason) == (
+                RECEIVED.key,
+                f"recipient refused: {answer} ({MOST_DEFERRALS} times)",
+            )
+        assert [mail.recipient for mail in server.accepted] == ["li.wei@example.com"]
+    assert await states(ledger, RECEIVED, REQUESTED) == [LedgerState.FAILED, LedgerState.SENT]
+
+
+async def test_a_recipient_put_off_for_a_while_gets_the_mail(ledger: EmailLedger) -> None:
+    plan = Plan(recipients={"mei.tan@example.com": "450 4.2.0 greylisted"})
+    async with SmtpServer(plan).running() as server:
+        emails = activities(ledger, server.url)
+        with pytest.raises(TemporaryDeliveryError):
+            await send(emails)
+        server.plan.recipients.clear()
+        assert await send(emails) == EmailReceipt()
+    assert [row.reason for row in await ledger.of(RECEIVED.application_id)] == [None, None]
+
+
+async def test_a_server_in_trouble_is_waited_for_however_long(ledger: EmailLedger) -> None:
+    plan = Plan(recipients={"mei.tan@example.com": "452 4.3.1 out of disk"})
+    async with SmtpServer(plan).running() as server:
+        emails = activities(ledger, server.url)
+        for _ in range(MOST_DEFERRALS + 1):
+            with pytest.raises(TemporaryDeliveryError):
+                await send(emails)
     assert await states(ledger, RECEIVED, REQUESTED) == [LedgerState.PENDING, None]
 
 
