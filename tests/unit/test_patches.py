@@ -76,5 +76,10 @@ def test_patches_are_told_apart_and_of_a_release_there_is() -> None:
     assert {patch.id for patch in ALL} == {getattr(patches, name).id for name in NAMED}
     assert len({patch.id for patch in ALL}) == len(ALL)
     assert asked >= NAMED, f"Nothing asks for these any more, remove them: {NAMED - asked}"
-    assert all(Version(patch.since) <= Version(release()) for patch in ALL)
-    assert all(patch.why and patch.removable_when for patch in ALL)
+    for patch in ALL:
+        assert Version(patch.since) <= Version(release()), (
+            f"{patch.id}: `since` is {patch.since}, but pyproject.toml makes {release()}; the release that ships"
+            " a patch first is that one, or raise the version"
+        )
+        assert patch.why, f"{patch.id} does not say why"
+        assert patch.removable_when, f"{patch.id} does not say when it may go"
