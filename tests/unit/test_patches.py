@@ -78,8 +78,8 @@ def test_patches_are_told_apart_and_of_a_release_there_is() -> None:
     assert asked >= NAMED, f"Nothing asks for these any more, remove them: {NAMED - asked}"
     for patch in ALL:
         assert Version(patch.since) <= Version(release()), (
-            f"{patch.id}: `since` is {patch.since}, but pyproject.toml makes {release()}; the release that ships"
-            " a patch first is that one, or raise the version"
+            f"{patch.id}: `since` is {patch.since}, but pyproject.toml makes {release()};"
+            " name that one, or raise the version"
         )
         assert patch.why, f"{patch.id} does not say why"
         assert patch.removable_when, f"{patch.id} does not say when it may go"
