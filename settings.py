@@ -3,6 +3,7 @@
 Only entry points read settings; everything else gets what it needs through its constructor.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ PREFIX: Final = "ONBOARDING_"
 OPTIONS: Final = {"data": "--data", "database_url": "--db", "smtp_url": "--smtp"}
 """Settings that `onboarding up` also takes as options."""
 _HTTP_URL: Final = TypeAdapter(HttpUrl)
+_NOT_UTF_8: Final = "is not valid UTF-8; set it again, or unset it"
 
 
 class SettingsError(Exception):
@@ -149,6 +151,13 @@ class Settings(BaseSettings):
     codec_token: Annotated[SecretStr, AfterValidator(_token)] | None = None
     """What callers of `onboarding codec-server` show."""
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _text(cls, value: object) -> object:
+        if isinstance(value, str) and not _is_utf_8(value):
+            raise ValueError(_NOT_UTF_8)
+        return value
+
     @field_validator("encryption_required")
     @classmethod
     def _with_keys(cls, value: bool, info: ValidationInfo) -> bool:
@@ -254,8 +263,13 @@ def load_temporal_settings() -> TemporalSettings:
     """Read ``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_PROFILE`` and the profile's TOML file.
 
     Raises:
-        SettingsError: the file or profile can't be read, or the address is not ``host:port``.
+        SettingsError: the file or profile can't be read, the address is not ``host:port``, or any variable,
+            Temporal's or not, is not UTF-8.
     """
+    # The SDK reads the whole environment; at such a variable it panics, and shows the value.
+    broken = [name for name, value in os.environ.items() if not _is_utf_8(name + value)]
+    if broken:
+        raise SettingsError("\n".join(f"{ascii(name)[1:-1]}: {_NOT_UTF_8}" for name in broken))
     try:
         options = ClientConfigProfile.load().to_client_connect_config()
     # RuntimeError: a broken file, an unknown profile, a wrong variable; OSError: an unreadable certificate.
@@ -265,7 +279,28 @@ def load_temporal_settings() -> TemporalSettings:
             " and the TEMPORAL_TLS_* variables"
         ) from None
     address = options.setdefault("target_host", "localhost:7233")
-    host, _, port = address.rpartition(":")
-    if not host or "/" in address or not port.isdecimal() or not 0 < int(port) < 65536:
+    if not _is_address(address):
         raise SettingsError(f"TEMPORAL_ADDRESS must be host:port, such as localhost:7233, not {address!r}")
     return TemporalSettings(address, options.setdefault("namespace", "default"), options)
+
+
+def _is_address(text: str) -> bool:
+    """Whether the SDK can make its URL of it, and a host and a port are all there is to that URL."""
+    parts = re.fullmatch(r"([\w.-]+|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})", text)
+    if parts is None or not 0 < int(parts[2]) < 65536:
+        return False
+    try:
+        # The parser is the SDK's own (Rust's crate url).
+        _HTTP_URL.validate_python(f"http://{text}")
+    except ValidationError:
+        return False
+    return True
+
+
+def _is_utf_8(text: str) -> bool:
+    """Whether a variable, as Python decoded it, was UTF-8 in the environment."""
+    try:
+        os.fsencode(text).decode()
+    except UnicodeError:
+        return False
+    return True

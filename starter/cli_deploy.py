@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.text import Text
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from settings import load_settings, load_temporal_settings
-from starter.cli_runner import FAILED, fail, perform
+from starter.cli_runner import FAILED, USAGE, fail, perform
 from starter.client import connect
 from starter.errors import connection_problem
 from starter.output import print_broken, print_table, progress, shown
@@ -19,7 +20,7 @@ from starter.session import Session, UnreachableError
 
 if TYPE_CHECKING:
     from starter.deployments import Deployment
-    from starter.replay_check import Break, Checked, Selection
+    from starter.replay_check import Break, Checked, Group, Selection
 
 DEPLOY: Final = "Deploy"
 DIED: Final = "Does the code here start (python worker.py)? Is there enough memory?"
@@ -65,11 +66,11 @@ def replay_check(
 
     async def action(session: Session) -> None:
         # The workflow and its sandbox; the other commands start faster without.
-        from starter.replay_check import check, pick
+        from starter.replay_check import check
         from starter.replaying import ReplayDiedError
 
         async with _temporal() as client:
-            groups = await pick(client, _selection(query, limit, since))
+            groups = await _pick(client, _selection(query, limit, since))
             with progress(
                 session.console, "Replaying", sum(len(group.picked) for group in groups)
             ) as advance:
@@ -95,14 +96,17 @@ def export(
     since: SinceOption = None,
 ) -> None:
     """Save histories of live applications, personal data replaced, so that they still replay."""
-    anonymise.mkdir(parents=True, exist_ok=True)
+    try:
+        anonymise.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fail(f"{anonymise} can't be made: {error.strerror}", "Name another folder: --anonymise DIR.", USAGE)
 
     async def action(session: Session) -> None:
         from starter import replay_check
         from starter.replaying import ReplayDiedError
 
         async with _temporal() as client:
-            groups = await replay_check.pick(client, _selection(query, limit, since))
+            groups = await _pick(client, _selection(query, limit, since))
             with progress(
                 session.console, "Exporting", sum(len(group.picked) for group in groups)
             ) as advance:
@@ -163,6 +167,19 @@ def status(ctx: typer.Context) -> None:
             raise typer.Exit(FAILED)
 
     perform(ctx, action)
+
+
+async def _pick(client: Client, selection: "Selection") -> "tuple[Group, ...]":
+    from starter.replay_check import pick
+
+    try:
+        return await pick(client, selection)
+    except RPCError as error:
+        if selection.query is not None and error.status is RPCStatusCode.INVALID_ARGUMENT:
+            fail(
+                f"Temporal answered: {error.message}", f"Correct --query, or leave it out: {selection.query}"
+            )
+        raise
 
 
 def _selection(query: str | None, limit: int, since: datetime | None) -> "Selection":

@@ -97,9 +97,11 @@ class Doctor:
     def _settings_finding(self) -> Finding:
         wrong = list(self._wrong.values())
         if isinstance(self._temporal, SettingsError):
-            wrong.append(str(self._temporal))
+            wrong += str(self._temporal).splitlines()
         if wrong:
-            return Finding.failed(Part.SETTINGS, "\n".join(wrong), "Correct them; the README lists them all.")
+            # A variable that is not UTF-8 is in the way of both.
+            told = "\n".join(dict.fromkeys(wrong))
+            return Finding.failed(Part.SETTINGS, told, "Correct them; the README lists them all.")
         return Finding.ok(Part.SETTINGS, "all valid")
 
     async def _temporal_findings(self) -> list[Finding]:

@@ -148,6 +148,13 @@ async def test_wrong_settings_are_named_and_the_others_looked_at(environment: di
     assert "geheim-4711" not in result.output
 
 
+async def test_a_variable_that_is_not_utf_8_is_named_once(environment: dict[str, str]) -> None:
+    result = await run(environment | {"ONBOARDING_DATA": "data-\udcff"}, "--json")
+    found = {finding["part"]: finding for finding in json.loads(result.stdout)["findings"]}
+    assert found["settings"]["detail"].count("ONBOARDING_DATA: is not valid UTF-8") == 1
+    assert found["database"]["state"] == found["temporal"]["state"] == "skipped"
+
+
 async def test_required_encryption_without_keys_is_named(environment: dict[str, str]) -> None:
     result = await run(environment | {"ONBOARDING_ENCRYPTION_REQUIRED": "true"})
     assert "ONBOARDING_ENCRYPTION_REQUIRED: needs ONBOARDING_ENCRYPTION_KEYS" in result.stdout

@@ -217,6 +217,8 @@ async def test_a_query_the_server_refuses_is_told(live: Live) -> None:
     code, output = await live.onboarding("replay-check", "--query", "NoSuchAttribute = 1")
     assert code == 1
     assert "NoSuchAttribute" in output
+    assert "Correct --query" in output
+    assert "TEMPORAL_ADDRESS" not in output
     assert "Traceback" not in output
 
 

@@ -1,6 +1,7 @@
 """What the console script shows: readable to a person, plain to a pipe, and nothing that harms a terminal."""
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -253,3 +254,11 @@ def test_wrong_settings_exit_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
     result = Cli().run("up")
     assert result.exit_code == 2
     assert "ONBOARDING_SMTP_URL" in result.stderr
+
+
+@pytest.mark.parametrize("folder", [f"{os.devnull}/x", "x" * 300])
+def test_a_folder_that_cannot_be_made_is_named(folder: str) -> None:
+    result = Cli().run("histories", "export", "--anonymise", folder)
+    assert result.exit_code == 2
+    assert f"{folder} can't be made: " in result.stderr
+    assert "--anonymise" in result.stderr

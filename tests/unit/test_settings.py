@@ -156,11 +156,37 @@ def test_a_temporal_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert load_temporal_settings().address == "staging:7233"
 
 
-@pytest.mark.parametrize("address", ["localhost", "http://localhost:7233", ":7233", "h:port", "h:70000"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("localhost", "http://localhost:7233", ":7233", "h:port", "h:70000", "my host:7233", "prod%:7233"),
+        *("[red]x:7233", "[red]:7233", "::1:7233", "999.1.1.1:7233", "u@h:7233", "h?:7233"),
+    ],
+)
 def test_a_wrong_temporal_address_is_named(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", address)
     with pytest.raises(SettingsError, match="TEMPORAL_ADDRESS"):
         load_temporal_settings()
+
+
+@pytest.mark.parametrize("address", ["[::1]:7233", "10.0.0.7:7233", "temporal_1.bücher.example:7233"])
+def test_a_temporal_address_may_be_any_host(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", address)
+    assert load_temporal_settings().address == address
+
+
+@pytest.mark.skipif(not os.supports_bytes_environ, reason="variables are Unicode")
+@pytest.mark.parametrize("variable", ["FOO", "TEMPORAL_NAMESPACE", "ONBOARDING_DATA"])
+def test_a_variable_that_is_not_utf_8_is_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, os.fsdecode(HIDDEN.encode() + b"\xff"))
+    with pytest.raises(SettingsError, match=f"^{variable}: is not valid UTF-8") as failure:
+        load_temporal_settings()
+    assert HIDDEN not in str(failure.value)
+    if variable == "ONBOARDING_DATA":
+        with pytest.raises(SettingsError, match=f"^{variable}: is not valid UTF-8"):
+            load_settings()
 
 
 def test_an_unknown_temporal_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
