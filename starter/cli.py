@@ -4,7 +4,7 @@ import asyncio
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 from rich.text import Text
@@ -13,9 +13,6 @@ from settings import SettingsError, load_settings
 from starter import cli_codec, cli_deploy, cli_doctor, cli_ops, cli_setup, cli_steps
 from starter.cli_runner import USAGE, fail
 from starter.session import Session, SettingsSession
-
-if TYPE_CHECKING:
-    from starter.up import Addresses
 
 app: Final = typer.Typer(
     help="Reseller onboarding: from JOIN NOW to access to the ACPN platform.",
@@ -66,11 +63,15 @@ def up(
         for name, value in lines.items():
             if value is not None:
                 console.print(Text.assemble((f"{name:<12}", "dim"), str(value)), soft_wrap=True)
-        environment = _environment(port, data, db, smtp, addresses)
+        environment = _environment(port, data, db, smtp)
         if environment:
             console.print(
                 "\nIn other terminals first:", *(f"  export {each}" for each in environment), sep="\n"
             )
+        if addresses.mails is not None:
+            # For one command, not to be exported: the sink of the next `up` has another port.
+            sink = f"ONBOARDING_SMTP_URL=smtp://{addresses.mail_server}"
+            console.print(f"\nIs all well? {sink} onboarding doctor", soft_wrap=True, markup=False)
         console.print(
             "\nNext: onboarding account set --help, onboarding join --help. Ctrl-C ends everything.",
             soft_wrap=True,
@@ -91,9 +92,7 @@ def up(
     console.print("Stopped.")
 
 
-def _environment(
-    port: int, data: Path | None, db: str | None, smtp: str | None, addresses: "Addresses"
-) -> list[str]:
+def _environment(port: int, data: Path | None, db: str | None, smtp: str | None) -> list[str]:
     """What the other commands need to find this one, where it differs from the defaults."""
     exports = []
     if port != DEFAULT_PORT:
@@ -104,8 +103,6 @@ def _environment(
         exports.append("ONBOARDING_DATABASE_URL=…   (as given with --db)")
     if smtp is not None:
         exports.append("ONBOARDING_SMTP_URL=…   (as given with --smtp)")
-    elif addresses.mails is not None:
-        exports.append(f"ONBOARDING_SMTP_URL=smtp://{addresses.mail_server}")
     return exports
 
 

@@ -121,7 +121,7 @@ def test_the_process_goes_on_after_everything_was_killed(up: Up) -> None:
         assert f"127.0.0.1:{up.port}" in told
         assert f"http://127.0.0.1:{up.ui_port}" in told
         assert str(up.folder / "mails") in told
-        assert "export ONBOARDING_SMTP_URL=smtp://127.0.0.1:" in told
+        assert "\nIs all well? ONBOARDING_SMTP_URL=smtp://127.0.0.1:" in told
         for uid in (UID, *FORM["associated_uids"]):
             up.done("account", "set", uid, *ENTERPRISE, "--verified")
         people = ["--bd-name", "Wei", "--bd-email", "wei@vendor.example"]
