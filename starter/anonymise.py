@@ -1,7 +1,7 @@
 """Histories without personal data that still replay.
 
-Everything a history holds is replaced unless it is known to be harmless: a value the contract's models list,
-a date, an amount, a code's own name. So what a later release adds is replaced until somebody allows it here.
+Everything a history holds is replaced unless it is known to be harmless: a name of code, or what
+`starter.harmless` allows. So what a later release adds is replaced until somebody allows it.
 What is computed from a replaced value (the hash of a decision sheet, the fingerprint of a command) is
 computed anew, because the workflow computes it again when it replays.
 """
@@ -10,13 +10,12 @@ import copy
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import from_json
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import TaskQueueKind
@@ -24,26 +23,14 @@ from temporalio.api.history.v1 import HistoryEvent, MarkerRecordedEventAttribute
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.client import WorkflowHistory
 
+from starter.harmless import SMALL, Harmless
 from starter.stand_ins import StandIns
 from workflows import intake
-from workflows.desk import Memory
 from workflows.documents import DecisionSheet, sheet_hash
-from workflows.emails import EmailBatch, EmailReceipt
 from workflows.encryption import CAME_CLEAR
-from workflows.facts import AccessOutcome, AccessRequest, AccountFacts, AccountQuery
-from workflows.lifecycle import STEPS
-from workflows.messages import UPDATE_NAME, AnyCommand, OnboardingInput
-from workflows.records import Settled, Transition
+from workflows.messages import UPDATE_NAME
 from workflows.rules import RefusedError
-from workflows.search_attributes import STAGE, WAITING_ON
-from workflows.status import Status
-from workflows.values import Country, Currency, TimeZone
-
-_MODELS: Final[TypeAdapter[Any]] = TypeAdapter(
-    AnyCommand | OnboardingInput | Memory | Transition | Settled | EmailBatch | EmailReceipt
-    | Status | AccountQuery | AccountFacts | AccessRequest | AccessOutcome
-)  # fmt: skip
-"""Whatever our payloads hold."""
+from workflows.search_attributes import DUE_AT, STAGE, WAITING_ON
 
 _NAMES_OF_CODE: Final = frozenset(
     {
@@ -71,27 +58,20 @@ _NAMES_OF_CODE: Final = frozenset(
 )
 """Fields of a history that code, not people, gives their values; every other text is replaced."""
 
-_DATE_OR_TIME: Final = re.compile(
-    r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?|-?P(?=.)[\dDHMSTWY.]*"
-)
-_LETTER_KEY: Final = re.compile(r"\d+\.([a-z_]+)")
-_CALENDAR: Final = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,3})?(?: \(holidays [\d.]+\))?")
 _SYSTEM_ATTRIBUTE: Final = re.compile(r"Temporal\w+|BuildIds")
+_FIELD_OF_ATTRIBUTE: Final = {STAGE.name: "stage", WAITING_ON.name: "waiting_on", DUE_AT.name: "due_at"}
 _METADATA: Final = frozenset({"encoding", "messageType", "type", CAME_CLEAR})
 _ENCODINGS: Final = frozenset(
     {b"json/plain", b"json/protobuf", b"binary/plain", b"binary/null", b"binary/protobuf"}
 )
-_SMALL: Final = 1_000_000
-"""Counts, revisions and months are smaller; greater numbers may be a UID or a telephone number."""
 
 
 class Anonymiser:
     """Gives histories of any number of applications stand-ins, the same for the same value in all of them."""
 
     def __init__(self) -> None:
-        self._listed = _listed_values()
-        self._words = frozenset[str]().union(*self._listed.values()) | {step.name for step in STEPS}
-        self._stand_ins = StandIns(reserved=self._words | self._listed.keys())
+        self._harmless = Harmless()
+        self._stand_ins = StandIns(reserved=self._harmless.words.union(self._harmless.fields))
 
     def history(self, history: WorkflowHistory) -> WorkflowHistory:
         """A copy with every personal value replaced."""
@@ -161,7 +141,7 @@ class Anonymiser:
                 # The core's own: number, times and type of a local activity.
                 continue
             if isinstance(entry, Payload):
-                key = {STAGE.name: "stage", WAITING_ON.name: "waiting_on"}.get(name, name)
+                key = _FIELD_OF_ATTRIBUTE.get(name, name)
                 self._replace_payload(entry, key)
             elif isinstance(entry, Message):
                 self._replace_in(entry)
@@ -172,7 +152,7 @@ class Anonymiser:
     def _text(self, field: str, text: str) -> str:
         if field == "identity":
             return "anonymous"
-        if field in {"signal_name", "name"} and (text in self._words or text == UPDATE_NAME):
+        if field in {"signal_name", "name"} and (text in self._harmless.words or text == UPDATE_NAME):
             return text
         # The ID of an update's message is made of the update's.
         identifier, slash, rest = text.partition("/") if field.endswith("message_id") else (text, "", "")
@@ -197,68 +177,25 @@ class Anonymiser:
         text = "".join(chr(byte) if byte < 0x80 else "\x80" for byte in data)
         return self._stand_ins.text(text).encode("latin-1", "replace") if text else data
 
-    def _value(self, value: Any, key: str = "") -> Any:
+    def _value(self, value: Any, key: str = "", beside: Collection[str] = ()) -> Any:
         match value:
             case str():
-                return value if self._is_harmless(key, value) else self._stand_ins.text(value)
+                return value if self._harmless.holds(key, value, beside) else self._stand_ins.text(value)
             case bool() | None:
                 return value
-            case int() if abs(value) >= _SMALL:
+            case int() if abs(value) >= SMALL:
                 return self._stand_ins.number(value)
-            case float() if math.isfinite(value) and abs(value) >= _SMALL:
+            case float() if math.isfinite(value) and abs(value) >= SMALL:
                 return float(self._stand_ins.number(int(value)))
             case list():
                 return [self._value(part, key) for part in value]
             case dict():
-                return {
-                    name if name in self._listed else self._stand_ins.text(name): self._value(part, name)
-                    for name, part in value.items()
-                }
+                names = {n: n if n in self._harmless.fields else self._stand_ins.text(n) for n in value}
+                return {names[name]: self._value(part, name, value.keys()) for name, part in value.items()}
         return value
 
-    def _is_harmless(self, key: str, text: str) -> bool:
-        if text in self._listed.get(key, ()) or _DATE_OR_TIME.fullmatch(text):
-            return True
-        match key:
-            case "allowed_commands" | "command" | "error" | "template":
-                return text in self._words
-            case "key" | "resent_emails":
-                letter = _LETTER_KEY.fullmatch(text)
-                return letter is not None and letter[1] in self._words
-            case "amount" | "from_amount" | "to_amount" | "credit_line" | "percent" | "rate_percent":
-                return _is_decimal(text)
-            case "calendar":
-                return _CALENDAR.fullmatch(text) is not None
-            case "country" | "currency" | "time_zone":
-                return _is_valid(_KINDS[key], text)
-        return False
 
-
-_KINDS: Final[Mapping[str, TypeAdapter[Any]]] = {
-    "country": TypeAdapter(Country),
-    "currency": TypeAdapter(Currency),
-    "time_zone": TypeAdapter(TimeZone),
-}
 _UNDECODABLE: Final = object()
-
-
-def _listed_values() -> dict[str, frozenset[str]]:
-    """For every field name of our models the values the models list for it (enums, literals), if any."""
-    schema = _MODELS.json_schema()
-    definitions: dict[str, Any] = schema["$defs"]
-
-    def values(part: Mapping[str, Any]) -> Iterator[str]:
-        if "$ref" in part:
-            part = definitions[part["$ref"].rsplit("/", 1)[1]]
-        yield from (value for value in (*part.get("enum", ()), part.get("const")) if isinstance(value, str))
-        for alternative in part.get("anyOf", ()):
-            yield from values(alternative)
-
-    listed: dict[str, frozenset[str]] = {}
-    for definition in definitions.values():
-        for name, part in definition.get("properties", {}).items():
-            listed[name] = listed.get(name, frozenset()) | frozenset(values(part))
-    return listed
 
 
 def payloads(events: Iterable[Message]) -> Iterator[Payload]:
@@ -324,18 +261,3 @@ def _is_map(field: FieldDescriptor) -> bool:
 
 def _is_repeated(value: Any) -> bool:
     return not isinstance(value, str | bytes | Message)
-
-
-def _is_decimal(text: str) -> bool:
-    try:
-        return Decimal(text.strip()).is_finite()
-    except InvalidOperation:
-        return False
-
-
-def _is_valid(kind: TypeAdapter[Any], text: str) -> bool:
-    try:
-        kind.validate_python(text)
-    except ValidationError:
-        return False
-    return True

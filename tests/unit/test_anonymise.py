@@ -181,3 +181,78 @@ def test_what_the_contract_lists_and_counts_stays() -> None:
     kept = anonymous.workflow_execution_signaled_event_attributes
     assert kept.signal_name == "sign_contract"
     assert json.loads(kept.input.payloads[0].data) == harmless
+
+
+def sent(content: dict[str, Any]) -> dict[str, Any]:
+    """The content of a signal, made anonymous."""
+    payload = Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(content).encode())
+    event = HistoryEvent(
+        workflow_execution_signaled_event_attributes=WorkflowExecutionSignaledEventAttributes(
+            signal_name="correct_contact", input=Payloads(payloads=[payload])
+        )
+    )
+    [anonymous] = Anonymiser().history(WorkflowHistory("1", [event])).events
+    [replaced] = anonymous.workflow_execution_signaled_event_attributes.input.payloads
+    return json.loads(replaced.data)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("name", "PTSD"),
+        ("id", "PHYSTY"),
+        ("question", "PSYDM.T"),
+        ("reason", "PWD"),
+        ("after", "PTSD"),
+        ("after", "P13800138000D"),
+        ("due_at", "P3D"),
+        ("birthday", "1985-03-12"),
+        ("reason", "1985-03-12"),
+        ("signed_at", "2026-01-05T02:00:00.13800138000Z"),
+        ("amount", "13800138000"),
+        ("amount", "5551234"),
+        ("amount", "555123.4"),
+        ("rate_percent", "8613800138001"),
+        ("credit_line", "1380013800138001380013800000"),
+        ("key", "5551234.closed"),
+        ("key", "5551234.closed_to_bd"),
+        ("key", "3.partner"),
+        ("resent_emails", "5551234.closed_to_bd"),
+        ("calendar", "CN-ABC"),
+        ("calendar", "CN (holidays 13800138000)"),
+        ("calendar", "QQ"),
+    ],
+)
+def test_what_only_looks_harmless_is_replaced(key: str, text: str) -> None:
+    [value] = sent({key: text}).values()
+    assert value != text
+
+
+def test_free_content_under_known_names_is_replaced() -> None:
+    content = {
+        "amount": "13800138000",
+        "rate_percent": "8613800138001",
+        "key": "5551234.closed",
+        "calendar": "CN-ABC",
+    }
+    replaced = sent(content)
+    assert replaced.keys() == content.keys()
+    assert [key for key, text in content.items() if replaced[key] == text] == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"amount": "12345678.90", "period_months": 12},
+        {"from_amount": "12345678", "to_amount": "23456789", "rate_percent": "7.5"},
+        {"partner_level": "A", "credit_line": "1E+12"},
+        {"amount": "120000000000"},
+        {"percent": "-5"},
+        {"due_at": "2026-12-02T16:00:00Z", "days_counted": ["2026-12-01"], "after": "P3DT0.5S"},
+        {"calendar": "US-CA"},
+        {"resent_emails": ["12.closed_to_bd"]},
+    ],
+)
+def test_what_the_field_can_hold_stays(content: dict[str, Any]) -> None:
+    harmless = {key: value for key, value in content.items() if key != "partner_level"}
+    assert harmless.items() <= sent(content).items()
