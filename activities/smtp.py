@@ -324,11 +324,9 @@ def _classified(error: Exception) -> PermanentDeliveryError | TemporaryDeliveryE
             # A certificate that does not verify is a ValueError as well.
             return TemporaryDeliveryError(f"TLS with the mail server failed: {error}")
         case aiosmtplib.SMTPRecipientsRefused(recipients=[refused, *_]):
-            reason = f"recipient refused: {refused.code} {refused.message}"
-            return _by_code(refused.code, refused.message, reason)
+            return _by_code("recipient", refused.code, refused.message)
         case aiosmtplib.SMTPDataError():
-            reason = f"message refused: {error.code} {error.message}"
-            return _by_code(error.code, error.message, reason)
+            return _by_code("message", error.code, error.message)
         case aiosmtplib.SMTPSenderRefused(code=code) if code == _MESSAGE_TOO_BIG:
             return PermanentDeliveryError(f"message refused: {code} {error.message}")
         case aiosmtplib.SMTPNotSupported():
@@ -343,7 +341,8 @@ def _classified(error: Exception) -> PermanentDeliveryError | TemporaryDeliveryE
     return TemporaryDeliveryError(f"{type(error).__name__}: {error}")
 
 
-def _by_code(code: int, said: str, reason: str) -> PermanentDeliveryError | TemporaryDeliveryError:
+def _by_code(what: str, code: int, said: str) -> PermanentDeliveryError | TemporaryDeliveryError:
+    reason = f"{what} refused: {code} {said}"
     if code >= 500 and code not in AUTHENTICATION_CODES:
         return PermanentDeliveryError(reason)
     if code == _MAILBOX_UNAVAILABLE or said.startswith(_ABOUT_THE_RECIPIENT):

@@ -11,6 +11,7 @@ force on the date, and week-end days a government turned into working days.
 import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -224,17 +225,15 @@ def _years_with_moved_days(calendar: holidays.HolidayBase) -> set[int]:
 def _known_region(region: str) -> tuple[str, str | None]:
     country, _, subdivision = region.partition("-")
     # The pattern keeps other names of the package's module from being taken for a country.
-    well_formed = _COUNTRY_CODE.fullmatch(country) and not region.endswith("-")
-    try:
-        known = well_formed and holidays.country_holidays(country, subdiv=subdivision or None) is not None
-    except NotImplementedError:
-        known = False
-    if not known:
-        raise ValueError(
-            f"region {region!r} is not in the calendars of holidays {_PACKAGE_VERSION}; use an ISO 3166 "
-            'country code such as "CN", or one with a subdivision such as "US-CA"'
-        )
-    return country, subdivision or None
+    if _COUNTRY_CODE.fullmatch(country) and not region.endswith("-"):
+        # What the package raises for a country or subdivision it does not have.
+        with suppress(NotImplementedError):
+            holidays.country_holidays(country, subdiv=subdivision or None)
+            return country, subdivision or None
+    raise ValueError(
+        f"region {region!r} is not in the calendars of holidays {_PACKAGE_VERSION}; use an ISO 3166 "
+        'country code such as "CN", or one with a subdivision such as "US-CA"'
+    )
 
 
 def _known_zone(time_zone: str) -> ZoneInfo:

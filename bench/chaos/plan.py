@@ -187,8 +187,7 @@ def plan(
 
     ``seconds``: how long things go wrong; afterwards everything works, so that what waits can be finished.
     """
-    # S311: a plan has to be repeatable, not unpredictable.
-    dice = random.Random(seed)  # noqa: S311
+    dice = random.Random(seed)  # noqa: S311 - a plan has to be repeatable, not unpredictable
     planned = sorted(_faults(dice, seconds, workers, faults), key=lambda fault: (fault.at, fault.kind))
     scripts = tuple(_script(dice, number, faults) for number in range(applicants))
     return Plan(seed=seed, seconds=seconds, workers=workers, faults=tuple(planned), scripts=scripts)

@@ -75,7 +75,7 @@ class Level(_Frozen):
         """Median against that with 100 open, of the same minute."""
         return ratio(self.first.median, self.reference.median)
 
-    @computed_field  # type: ignore[prop-decorator]
+    @computed_field  # type: ignore[prop-decorator]  # as pydantic has it
     @property
     def again_ratio(self) -> float:
         """The same for the second command, whose run the worker has in memory."""
@@ -93,7 +93,7 @@ class Opening(_Frozen):
     seconds: float
     by_client_per_second: float
 
-    @computed_field  # type: ignore[prop-decorator]
+    @computed_field  # type: ignore[prop-decorator]  # as pydantic has it
     @property
     def per_second(self) -> float:
         """Applications a second, from the start to waiting in their stage."""
@@ -111,7 +111,7 @@ class Restart(_Frozen):
     reference: Spread
     waits: Spread
 
-    @computed_field  # type: ignore[prop-decorator]
+    @computed_field  # type: ignore[prop-decorator]  # as pydantic has it
     @property
     def ratio(self) -> float:
         """Median against that with 100 open, of the same minute."""
@@ -153,7 +153,7 @@ class Compared(_Frozen):
     drain: Drain
     baseline: float
 
-    @computed_field  # type: ignore[prop-decorator]
+    @computed_field  # type: ignore[prop-decorator]  # as pydantic has it
     @property
     def ratio(self) -> float:
         """First tasks a second against the SDK's defaults, of the same minute."""
