@@ -7,7 +7,7 @@ A row is unique on application and key, so that a retry after a recorded send se
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Update, func, select, update
 
 from activities.db.engine import Database
 from activities.db.tables import EmailRow
@@ -86,15 +86,17 @@ class EmailLedger:
             await session.execute(statement)
 
     async def deferred(self, application_id: str, key: str, reason: str) -> int:
-        """Record that the mail server put the recipient off, and why; how often it has by now."""
+        """Record that the mail server put the recipient off, and why; how often it has by now.
+
+        Of an e-mail that has been closed meanwhile nothing changes, and 0 is returned.
+        """
         statement = (
-            update(EmailRow)
-            .where(EmailRow.application_id == application_id, EmailRow.key == key)
+            _pending(application_id, key)
             .values(deferrals=EmailRow.deferrals + 1, reason=reason)
             .returning(EmailRow.deferrals)
         )
         async with self._database.session.begin() as session:
-            return (await session.scalars(statement)).one()
+            return await session.scalar(statement) or 0
 
     async def sent(self, application_id: str, key: str, at: datetime) -> None:
         """Record that the mail server took the e-mail."""
@@ -112,14 +114,15 @@ class EmailLedger:
         return [LedgerRow.model_validate(row, from_attributes=True) for row in rows]
 
     async def _close(self, application_id: str, key: str, **values: object) -> None:
-        statement = (
-            update(EmailRow)
-            .where(
-                EmailRow.application_id == application_id,
-                EmailRow.key == key,
-                EmailRow.state == LedgerState.PENDING,
-            )
-            .values(values)
-        )
+        statement = _pending(application_id, key).values(values)
         async with self._database.session.begin() as session:
             await session.execute(statement)
+
+
+def _pending(application_id: str, key: str) -> Update:
+    """A change of this e-mail's row, as long as it is not closed."""
+    return update(EmailRow).where(
+        EmailRow.application_id == application_id,
+        EmailRow.key == key,
+        EmailRow.state == LedgerState.PENDING,
+    )

@@ -40,6 +40,7 @@ async def test_sent_is_final(ledger: EmailLedger) -> None:
     await ledger.sent("run-1", letter(3).key, LATER + timedelta(hours=1))
     await ledger.failed("run-1", letter(3).key, "550 no such user", LATER)
     await ledger.attempt(letter(3), "<3@vendor.example>", "s")
+    assert await ledger.deferred("run-1", letter(3).key, "450 later") == 0
     assert await ledger.of("run-1") == before
     assert (before[0].state, before[0].sent_at, before[0].reason) == (LedgerState.SENT, LATER, None)
 
@@ -51,9 +52,23 @@ async def test_failed_is_final(ledger: EmailLedger) -> None:
     await ledger.failed("run-1", letter(3).key, "another reason", LATER + timedelta(hours=1))
     await ledger.sent("run-1", letter(3).key, LATER)
     await ledger.attempt(letter(3), "<3@vendor.example>", "s")
+    assert await ledger.deferred("run-1", letter(3).key, "450 later") == 0
     assert await ledger.of("run-1") == before
     assert (before[0].state, before[0].failed_at) == (LedgerState.FAILED, LATER)
     assert before[0].reason == "550 no such \ufffd\ufffd user"
+
+
+async def test_deferrals_are_counted_and_the_newest_reason_is_shown_until_it_is_sent(
+    ledger: EmailLedger,
+) -> None:
+    await ledger.attempt(letter(3), "<3@vendor.example>", "s")
+    reasons = ("450 busy", "452 4.2.2 full")
+    assert [await ledger.deferred("run-1", letter(3).key, reason) for reason in reasons] == [1, 2]
+    [row] = await ledger.of("run-1")
+    assert (row.state, row.reason) == (LedgerState.PENDING, "452 4.2.2 full")
+    await ledger.sent("run-1", letter(3).key, LATER)
+    [row] = await ledger.of("run-1")
+    assert (row.state, row.reason) == (LedgerState.SENT, None)
 
 
 async def test_letters_are_listed_as_queued_and_by_application(ledger: EmailLedger) -> None:
