@@ -135,13 +135,27 @@ async def promote(
         DeploymentError: no worker of this version polls, it lacks a task queue of the current one, or its
             ramp is to be ended and it has none.
     """
+    give_up_at = asyncio.get_running_loop().time() + wait.total_seconds()
     # The server itself would take a version whose last worker stopped a minute ago: everything stood still.
     if ramp != 0:
-        await _until_polling(client, deployment, build_id, wait, task_queue)
+        await _until_polling(client, deployment, build_id, give_up_at, task_queue)
     elif (await routing_of(client, deployment)).ramping != build_id:
         raise DeploymentError(
             f"Version {build_id} is not ramping.", "Look at which is: onboarding deploy status"
         )
+    # A worker that starts registers its workflows' and its activities' task queue one after the other.
+    while (refusal := await _refusal(client, deployment, build_id, ramp)) is not None:
+        if asyncio.get_running_loop().time() >= give_up_at:
+            raise DeploymentError(
+                f"Version {build_id} can't be promoted: {refusal}",
+                "Look at `onboarding deploy status`; start its workers, or promote another version.",
+            )
+        await asyncio.sleep(0.1)
+    await _until_in_force(client, deployment)
+
+
+async def _refusal(client: Client, deployment: str, build_id: str, ramp: float | None) -> str | None:
+    """Promote; why the server won't, or ``None`` once it has taken it."""
     service, identity = client.workflow_service, client.service_client.config.identity
     try:
         if ramp is None:
@@ -166,17 +180,13 @@ async def promote(
     except RPCError as error:
         if error.status is not RPCStatusCode.FAILED_PRECONDITION:
             raise
-        raise DeploymentError(
-            f"Version {build_id} can't be promoted: {error.message}",
-            "Look at `onboarding deploy status`; start its workers, or promote another version.",
-        ) from None
-    await _until_in_force(client, deployment)
+        return error.message
+    return None
 
 
 async def _until_polling(
-    client: Client, deployment: str, build_id: str, wait: timedelta, task_queue: str
+    client: Client, deployment: str, build_id: str, give_up_at: float, task_queue: str
 ) -> None:
-    give_up_at = asyncio.get_running_loop().time() + wait.total_seconds()
     while True:
         info = await _info(client, deployment)
         registered = info and build_id in {v.deployment_version.build_id for v in info.version_summaries}

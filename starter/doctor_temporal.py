@@ -187,7 +187,7 @@ class TemporalExamination:
     async def _encryption(self, client: Client) -> Finding:
         if not self._codec_known:
             return Finding.skipped(Part.ENCRYPTION, "the keys are wrong")
-        runs = await asyncio.gather(*(self._newest(client, age) for age in AGES))
+        runs = [await self._newest(client, age) for age in AGES]
         unreadable = dict[str, str]()
         seen = {run.run_id: run for run in runs if run is not None}
         for run in seen.values():

@@ -119,8 +119,8 @@ async def pick(client: Client, selection: Selection) -> tuple[Group, ...]:
     Raises:
         RPCError: the server refuses the query (INVALID_ARGUMENT), or can't be asked.
     """
-    counted = await asyncio.gather(*(client.count_workflows(selection.of(group)) for group in _GROUPS))
-    found = {group: count.count for group, count in zip(_GROUPS, counted, strict=True) if count.count}
+    counted = {group: (await client.count_workflows(selection.of(group))).count for group in _GROUPS}
+    found = {group: count for group, count in counted.items() if count}
     quotas = _quotas(found, selection.limit)
     groups = [
         Group(group, found[group], await _spread(client, selection, group, found[group], quotas[group]))
@@ -239,13 +239,22 @@ async def _history(client: Client, run: Run) -> WorkflowHistory | None:
 
 async def _each(runs: Iterable[Run], at_a_time: int, action: Callable[[Run], Awaitable[None]]) -> None:
     waiting = iter(runs)
+    failures: list[Exception] = []
 
     async def lane() -> None:
         for run in waiting:
-            await action(run)
+            try:
+                await action(run)
+            except Exception as failure:
+                failures.append(failure)
+            if failures:
+                return
 
-    # Not a TaskGroup: the console script tells what an error means, and knows no group of them.
+    # Not a TaskGroup, and none is cancelled: the SDK prints a trace when the answer to a call meets a loop
+    # that was closed meanwhile, and the console script, which tells what an error means, knows no groups.
     await asyncio.gather(*(lane() for _ in range(at_a_time)))
+    if failures:
+        raise failures[0]
 
 
 async def _decrypted(history: WorkflowHistory, codec: PayloadCodec | None) -> WorkflowHistory:

@@ -20,7 +20,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from starter.dev_server import TIME_SKIPPING_DYNAMIC_CONFIG, dynamic_config_arguments, temporal_executable
-from starter.replay_check import _replay
+from starter.replay_check import Run, _each, _quotas, _replay
 from starter.replaying import stages_shown
 from tests import payloads
 from tests.replay.corpus import HISTORIES, parse, replay
@@ -222,9 +222,24 @@ async def test_a_query_the_server_refuses_is_told(live: Live) -> None:
     assert "Traceback" not in output
 
 
-def test_nothing_is_picked_beyond_what_there_is() -> None:
-    from starter.replay_check import _quotas
+async def test_after_a_failure_no_call_is_left_in_flight_and_none_is_begun() -> None:
+    begun, ended = list[str](), list[str]()
 
+    async def look(run: Run) -> None:
+        begun.append(run.run_id)
+        await asyncio.sleep(0.01)
+        if run.run_id == "fails":
+            raise RuntimeError("the server is gone")
+        await asyncio.sleep(0.01)
+        ended.append(run.run_id)
+
+    runs = [Run("g", "w", name, running=True) for name in ("fails", "beside it", "never", "nor this")]
+    with pytest.raises(RuntimeError, match="the server is gone"):
+        await _each(runs, 2, look)
+    assert (begun, ended) == (["fails", "beside it"], ["beside it"])
+
+
+def test_nothing_is_picked_beyond_what_there_is() -> None:
     assert _quotas({"a": 1, "b": 10, "c": 3}, 9) == {"a": 1, "b": 5, "c": 3}
     assert _quotas({"a": 5, "b": 10}, 1) == {"a": 1, "b": 1}
     assert _quotas({}, 5) == {}

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from temporalio import activity, workflow
 from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import Worker, WorkerDeploymentConfig
 from typer.testing import CliRunner
 
 from activities.db.accounts import SqlAccountDirectory
@@ -28,7 +31,7 @@ from tests import payloads
 from tests.smtp_server import Plan, SmtpServer
 from worker import running_worker
 from workflows.facts import Account
-from workflows.messages import COMMAND_ADAPTER, OnboardingInput, Stage, workflow_id
+from workflows.messages import COMMAND_ADAPTER, TASK_QUEUE, OnboardingInput, Stage, workflow_id
 from workflows.status import Status
 
 NAME = "reseller-onboarding"
@@ -83,6 +86,21 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
             }
         )
         yield Site(server.address, temporal, OnboardingClient(temporal), settings)
+
+
+@activity.defn
+async def called() -> None:
+    """A worker that has it polls for activities."""
+
+
+@workflow.defn(sandboxed=False)
+class Calling:
+    """Work for both kinds of task queue."""
+
+    @workflow.run
+    async def run(self) -> None:
+        """Call it."""
+        await workflow.execute_activity(called, start_to_close_timeout=timedelta(minutes=1))
 
 
 async def joining(site: Site, uid: str) -> OnboardingInput:
@@ -165,6 +183,31 @@ async def test_a_version_nobody_polls_for_is_refused(site: Site) -> None:
         await site.promote("v1")
         with pytest.raises(DeploymentError, match="No worker of version v0 polls"):
             await deployments.promote(site.temporal, NAME, "v0", ramp=5, wait=timedelta(0))
+
+
+async def test_a_version_whose_task_queues_register_one_by_one_is_waited_for(site: Site) -> None:
+    def worker(build_id: str, **registered: Any) -> Worker:
+        config = WorkerDeploymentConfig(
+            version=WorkerDeploymentVersion(NAME, build_id),
+            use_worker_versioning=True,
+            default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
+        )
+        return Worker(site.temporal, task_queue=TASK_QUEUE, deployment_config=config, **registered)
+
+    async with worker("v1", workflows=[Calling], activities=[called]):
+        await site.promote("v1")
+    async with worker("v1", workflows=[Calling]), worker("v2", workflows=[Calling]):
+        # With work waiting for activities, the server insists that v2 polls for them as v1 did.
+        handle = await site.temporal.start_workflow(Calling.run, id="calling", task_queue=TASK_QUEUE)
+        with pytest.raises(DeploymentError, match=r"v2 can't be promoted: .*missing active task queues"):
+            await deployments.promote(site.temporal, NAME, "v2", wait=timedelta(seconds=3))
+        promoting = asyncio.create_task(site.promote("v2"))
+        refused_by_now, _ = await asyncio.wait({promoting}, timeout=1)
+        assert not refused_by_now
+        async with worker("v2", activities=[called]):
+            await promoting
+            await handle.result()
+    assert (await deployments.routing_of(site.temporal, NAME)) == Routing(current="v2")
 
 
 async def test_a_version_ramps_up_and_is_taken_back(site: Site) -> None:
