@@ -24,8 +24,9 @@ from workflows.messages import Stage
 
 REFERENCE: Final = 100
 LEVELS: Final = (REFERENCE, 1_000, 10_000)
-OPENING_SHARE: Final = 0.6
-"""Share of ``--minutes`` in which applications may be opened; the rest is for measuring."""
+MEASURING_SHARE: Final = 0.4
+MOST_MEASURING: Final = 10 * 60
+"""Of ``--minutes``, this share is kept for measuring, but no more than so many seconds."""
 STAGES: Final = (Stage.DRAFTING, Stage.UNDER_REVIEW)
 MOST_CACHED: Final = 2_000
 
@@ -47,6 +48,7 @@ def main(
         str, typer.Option(help="Pollers to compare with ours and the SDK's on it.")
     ] = "20,40,80",
     tasks: Annotated[str, typer.Option(help="Task slots to compare likewise.")] = "100",
+    workers: Annotated[int, typer.Option(min=1, help="Workers to open with; one is measured.")] = 1,
     address: Annotated[
         str | None,
         typer.Option(
@@ -68,7 +70,7 @@ def main(
     # The SDK of this process need not say that a worker is away.
     Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=None)))
     console = Console(stderr=True)
-    run = Run(applications, minutes * 60, stage, samples, options, console)
+    run = Run(applications, minutes * 60, stage, samples, options, workers, console)
     folder = Path(tempfile.mkdtemp(prefix="open-"))
     try:
         complete = asyncio.run(run.within(folder, address, server_pid or [], sweep, backlog))
@@ -94,6 +96,7 @@ class Run:
         stage: Stage,
         samples: int,
         options: WorkerOptions,
+        workers: int,
         console: Console,
     ) -> None:
         self._applications = applications
@@ -101,6 +104,7 @@ class Run:
         self._stage = stage
         self._samples = samples
         self._options = options
+        self._workers = workers
         self._console = console
         self._at, self._began = datetime.now(UTC), time.monotonic()
         self._load = round(os.getloadavg()[0], 1)
@@ -156,7 +160,7 @@ class Run:
             await where.enter_accounts(accounts)
         by_client = await self._open_reference(reference, others)
         empty = site.server_bytes(), await site.database_bytes()
-        until = self._began + self._seconds * OPENING_SHARE
+        until = self._began + self._seconds - min(self._seconds * MEASURING_SHARE, MOST_MEASURING)
         took = 0.0
         with self._progress() as progress:
             bar = progress.add_task("Applications", total=len(uids))
@@ -166,13 +170,15 @@ class Run:
                 progress.advance(bar, len(batch))
 
             for goal in sorted({*(each for each in LEVELS if each < len(uids)), len(uids)}):
-                began = time.monotonic()
                 batch = uids[len(self._open) : goal]
-                await measure.open_many(site, batch, self._stage, until=until, opened=opened)
-                took += time.monotonic() - began
+                async with site.helpers(self._options, self._workers - 1):
+                    began = time.monotonic()
+                    await measure.open_many(site, batch, self._stage, until=until, opened=opened)
+                    took += time.monotonic() - began
                 self._found["opening"] = Opening(
                     wanted=len(uids),
                     opened=len(self._open),
+                    workers=self._workers,
                     seconds=round(took, 1),
                     by_client_per_second=by_client,
                 )

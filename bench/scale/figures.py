@@ -83,13 +83,14 @@ class Level(_Frozen):
 
 
 class Opening(_Frozen):
-    """How fast one worker took them in, the driver on the same machine.
+    """How fast the workers took them in, the driver on the same machine.
 
     ``by_client``: the typed client instead of signals, at the site of 100: start, status, commands answered.
     """
 
     wanted: int
     opened: int
+    workers: int
     seconds: float
     by_client_per_second: float
 

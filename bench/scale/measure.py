@@ -29,8 +29,10 @@ RESTARTS: Final = 2
 ASKED_EVERY: Final = 0.25
 """Seconds between two commands to a service whose worker has just been killed."""
 ASKED: Final = 20
-STARTS_AT_ONCE: Final = 8
-PORTION: Final = 50
+COUNTED_EVERY: Final = 0.25
+"""Seconds between two counts of what is recorded: counting 100,000 rows takes its time, too."""
+STARTS_AT_ONCE: Final = 16
+PORTION: Final = 200
 QUERIES_AT_ONCE: Final = 10
 
 
@@ -93,7 +95,7 @@ async def open_many(
         # The portion before this one is done; this one may be, while the next is being started.
         done = first if first + PORTION < len(uids) else len(uids)
         while await site.recorded() - before < done:  # noqa: ASYNC110 - a database sets no event
-            await asyncio.sleep(READ_EVERY)
+            await asyncio.sleep(COUNTED_EVERY)
         opened(list(uids[told:done]))
         told = done
         if time.monotonic() > until:

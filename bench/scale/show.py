@@ -28,7 +28,8 @@ def _summary(report: Report) -> Table:
     table.add_row("Worker", f"{report.options}, cache of {report.options.cache}")
     if opening := report.opening:
         table.add_row(f"Opened, waiting in {report.stage}", f"{opening.opened:,} of {opening.wanted:,}")
-        table.add_row("Opened a second, by signals", f"{opening.per_second:g}")
+        hands = "one worker" if opening.workers == 1 else f"{opening.workers} workers"
+        table.add_row(f"Opened a second, by signals, {hands}", f"{opening.per_second:g}")
         table.add_row("… by the typed client", f"{opening.by_client_per_second:g}")
     if restart := report.restart:
         table.add_row("Worker killed, serves again after, ms", _spread(restart.served))

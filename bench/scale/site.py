@@ -40,11 +40,13 @@ _IDLE: Final = 0.15
 """Share of a core below which a site counts as idle."""
 _LOOK: Final = 0.5
 _LOOKS: Final = 120
+_STICKY: Final = timedelta(seconds=12)
+"""The server keeps tasks for a worker that has them in memory until it has not polled for ten seconds."""
 _SETUP_WITHIN: Final = timedelta(seconds=120)
 
 
 class Site:
-    """One namespace, one database, one worker at a time (`employ`)."""
+    """One namespace, one database, one worker at a time (`employ`), if no `helpers` are beside it."""
 
     def __init__(
         self,
@@ -71,11 +73,28 @@ class Site:
     async def employ(self, options: WorkerOptions) -> None:
         """Replace the worker by one with these options, and return once it polls."""
         await self.dismiss()
-        # Its first line is waited for: each one writes a log of its own.
-        self._log = self._folder / f"worker-{self.client.namespace}-{uuid4().hex}.log"
-        self._worker = Worker(0, self._log, self._environment | options.environment)
+        self._worker, self._log = self._new_worker(options)
         self._running = [asyncio.create_task(self._worker.run())]
         await working(self._log)
+
+    @asynccontextmanager
+    async def helpers(self, options: WorkerOptions, count: int) -> AsyncIterator[None]:
+        """So many more workers (at least none) until the block is left, and the server has noticed it."""
+        hired = [self._new_worker(options) for _ in range(count)]
+        running = [asyncio.create_task(worker.run()) for worker, _ in hired]
+        try:
+            for _, log in hired:
+                await working(log)
+            yield
+        finally:
+            await cancelled(running)
+        if hired:
+            await asyncio.sleep(_STICKY.total_seconds())
+
+    def _new_worker(self, options: WorkerOptions) -> tuple[Worker, Path]:
+        # Its first line is waited for: each one writes a log of its own.
+        log = self._folder / f"worker-{self.client.namespace}-{uuid4().hex}.log"
+        return Worker(0, log, self._environment | options.environment), log
 
     async def dismiss(self) -> None:
         """End the worker (SIGKILL)."""

@@ -93,7 +93,7 @@ def test_a_report_can_be_read_back_and_shown_whole_or_in_part() -> None:
     whole = part.model_copy(
         update={
             "complete": True,
-            "opening": Opening(wanted=3, opened=3, seconds=2, by_client_per_second=1),
+            "opening": Opening(wanted=3, opened=3, workers=2, seconds=2, by_client_per_second=1),
             "levels": (Level(open=3, first=EVEN, again=EVEN, reference=EVEN, server_mb=None, worker_mb=1),),
             "restart": Restart(served=EVEN, reference=EVEN, waits=EVEN),
             "history": History(events=11, bytes=4150),
