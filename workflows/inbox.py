@@ -1,14 +1,10 @@
-"""What lies in a run's inbox, and the signals that put it there."""
+"""What lies in a run's inbox."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
-
-from temporalio import workflow
+from typing import Any
 
 from workflows.letters import AnyLetter
-from workflows.lifecycle import STEPS
 from workflows.rules import RefusedError
 from workflows.status import FailedEmail, Status
 
@@ -36,28 +32,3 @@ class EmailsFailed:
 
     failed: tuple[FailedEmail, ...]
     letters: tuple[AnyLetter, ...]
-
-
-class Receiver(Protocol):
-    """What a generated signal handler needs of its workflow."""
-
-    def receive(self, name: str | None, arguments: tuple[Any, ...]) -> Message:
-        """Put a command in the inbox."""
-
-
-ReceiverClass = TypeVar("ReceiverClass", bound=type[Receiver])
-
-
-def takes_every_command(onboarding: ReceiverClass) -> ReceiverClass:
-    """Give the workflow a signal of its own for every command in the table."""
-    for step in STEPS:
-        setattr(onboarding, step.name, _signal_of(step.name, step.description))
-    return onboarding
-
-
-def _signal_of(name: str, description: str) -> Callable[..., None]:
-    @workflow.signal(name=name, description=description)
-    def handle(self: Receiver, *arguments: Any) -> None:
-        self.receive(name, arguments)
-
-    return handle

@@ -24,7 +24,7 @@ from workflows.desk import Desk, Memory
 from workflows.emails import EmailReceipt
 from workflows.encryption import Reader
 from workflows.facts import AccessRequest, AccountQuery
-from workflows.inbox import EmailsFailed, Message, OperatorCancel, takes_every_command
+from workflows.inbox import EmailsFailed, Message, OperatorCancel
 from workflows.letters import AnyLetter
 from workflows.messages import (
     QUERY_NAME,
@@ -39,6 +39,7 @@ from workflows.messages import (
 from workflows.policy import Policy
 from workflows.records import Transition
 from workflows.rules import RefusedError
+from workflows.signals import takes_every_command
 from workflows.state import Application
 from workflows.status import Status
 

@@ -37,6 +37,7 @@ PURE_MODULES: Final = (
     "workflows.effects",
     "workflows.emails",
     "workflows.facts",
+    "workflows.inbox",
     "workflows.intake",
     "workflows.letters",
     "workflows.lifecycle",

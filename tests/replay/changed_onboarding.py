@@ -10,10 +10,10 @@ from temporalio import workflow
 
 from workflows import calls
 from workflows.facts import AccountQuery
-from workflows.inbox import takes_every_command
 from workflows.messages import WORKFLOW_TYPE
 from workflows.onboarding import ResellerOnboarding
 from workflows.patches import Patch
+from workflows.signals import takes_every_command
 from workflows.status import Status
 
 ACCOUNTS_AT_APPROVAL: Final = Patch(

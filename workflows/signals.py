@@ -1,0 +1,34 @@
+"""A signal of its own for every command."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from temporalio import workflow
+
+from workflows.inbox import Message
+from workflows.lifecycle import STEPS
+
+
+class Receiver(Protocol):
+    """What a generated signal handler needs of its workflow."""
+
+    def receive(self, name: str | None, arguments: tuple[Any, ...]) -> Message:
+        """Put a command in the inbox."""
+
+
+ReceiverClass = TypeVar("ReceiverClass", bound=type[Receiver])
+
+
+def takes_every_command(onboarding: ReceiverClass) -> ReceiverClass:
+    """Give the workflow a signal of its own for every command in the table."""
+    for step in STEPS:
+        setattr(onboarding, step.name, _signal_of(step.name, step.description))
+    return onboarding
+
+
+def _signal_of(name: str, description: str) -> Callable[..., None]:
+    @workflow.signal(name=name, description=description)
+    def handle(self: Receiver, *arguments: Any) -> None:
+        self.receive(name, arguments)
+
+    return handle
