@@ -83,6 +83,7 @@ class Story:
         stored = self._stack.onboarding("status", UID)
         if stored.code != 0 or "as stored" not in stored.output:
             raise StackError(f"the stored status is not shown:\n{stored.output}{stored.errors}")
+        self._refused("doctor")
         away = self._refused("confirm", UID, "--command-id", "stack-confirm")
         noticed = self._stack.until("unhealthy", *self._workers)
         self._stack.start(self._temporal)
@@ -181,6 +182,11 @@ def judge(stack: Stack, say: Say) -> None:
         if not host["ReadonlyRootfs"] or host["CapDrop"] != ["ALL"] or not host["Memory"]:
             raise StackError("a worker is not confined")
     say("watch Prometheus scrapes Temporal and both workers; the Web UI answers; workers are confined")
+    for command in ("doctor", "replay-check"):
+        answer = stack.onboarding(command)
+        if answer.code != 0:
+            raise StackError(f"{command} ended with {answer.code}:\n{answer.output}{answer.errors}")
+    say("ops   doctor found every part well (and, while Temporal was gone, did not); replay-check passed")
 
 
 def _judge_mails(stack: Stack, say: Say) -> None:
