@@ -125,7 +125,7 @@ async def test_a_mail_server_that_refuses_the_sender() -> None:
     assert "ONBOARDING_EMAIL_FROM" in said
 
 
-async def test_outside_services_are_asked_what_a_look_up_asks() -> None:
+async def test_outside_services_are_asked_what_a_look_up_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     with vendor_services() as services:
         url = services.url.replace("//", "//vendor:geheim-4711@")
 
@@ -135,6 +135,10 @@ async def test_outside_services_are_asked_what_a_look_up_asks() -> None:
         answering = await found()
         assert answering.state is State.OK
         assert "ONBOARDING_ACCOUNTS_URL) answers; " in answering.detail
+        with monkeypatch.context() as patience:
+            patience.setattr("starter.doctor_services.LOOK_UP", timedelta())
+            slow = await found()
+        assert (slow.state, "a look-up gives up" in slow.detail) == (State.WARNING, True)
         services.answers[f"/accounts/{UID}"] = "<html>"
         strange = failure(await found())
         services.status = 401
