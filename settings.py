@@ -57,6 +57,13 @@ def _link(value: str) -> str:
     return value
 
 
+def _service_url(value: str) -> str:
+    from activities.outside_service import ServiceAddress
+
+    ServiceAddress.from_url(value)
+    return value
+
+
 def _smtp_url(value: SecretStr) -> SecretStr:
     from activities.smtp import SmtpAddress
 
@@ -104,6 +111,7 @@ def _listening(value: str) -> str:
 
 
 Link = Annotated[str, AfterValidator(_link)]
+ServiceUrl = Annotated[Link, AfterValidator(_service_url)]
 
 
 class Settings(BaseSettings):
@@ -125,8 +133,8 @@ class Settings(BaseSettings):
     portal_url: Link = "https://www.alibabacloud.com/"
     acpn_url: Link = "https://www.alibabacloud.com/"
     verify_url: Link = "https://account-console.alibabacloud.com/#/newIntlAuth"
-    accounts_url: Link | None = Field(default=None, repr=False)
-    acpn_api_url: Link | None = Field(default=None, repr=False)
+    accounts_url: ServiceUrl | None = Field(default=None, repr=False)
+    acpn_api_url: ServiceUrl | None = Field(default=None, repr=False)
     deployment: Annotated[str, AfterValidator(_deployment)] = "reseller-onboarding"
     """Name of the worker deployment whose versions the workers are."""
     build_id: Annotated[str, AfterValidator(_build_id)] | None = None

@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, Final
 
-import httpx
 from alembic.util import CommandError
 from sqlalchemy.exc import InterfaceError, OperationalError
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
@@ -49,6 +48,7 @@ from activities.db.engine import Database
 from activities.email import EmailActivities
 from activities.emails.message import MessageFactory
 from activities.emails.render import Links, Renderer
+from activities.outside_service import ServiceAddress
 from activities.records import RecordActivities
 from activities.smtp import SmtpTransport
 from settings import Settings, SettingsError, TemporalSettings, load_settings, load_temporal_settings
@@ -158,11 +158,11 @@ async def running_worker(
         directory: AccountDirectory = SqlAccountDirectory(database)
         access: AcpnAccess = SqlAcpnAccess(database)
         if settings.accounts_url is not None:
-            directory = HttpAccountDirectory(
-                await stack.enter_async_context(_http_client(settings.accounts_url))
-            )
+            accounts = ServiceAddress.from_url(settings.accounts_url).client(HTTP_TIMEOUT)
+            directory = HttpAccountDirectory(await stack.enter_async_context(accounts))
         if settings.acpn_api_url is not None:
-            access = HttpAcpnAccess(await stack.enter_async_context(_http_client(settings.acpn_api_url)))
+            platform = ServiceAddress.from_url(settings.acpn_api_url).client(HTTP_TIMEOUT)
+            access = HttpAcpnAccess(await stack.enter_async_context(platform))
         mail = SmtpTransport(settings.smtp_url.get_secret_value())
         stack.push_async_callback(mail.close)
         worker = build_worker(client, settings, database, directory, access, mail, task_queue=task_queue)
@@ -184,10 +184,6 @@ async def _warn_unless_promoted(client: Client, settings: Settings) -> None:
             " run `onboarding deploy promote %s`",
             *(settings.build_id, settings.deployment, settings.build_id),
         )
-
-
-def _http_client(base_url: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=base_url, timeout=HTTP_TIMEOUT.total_seconds())
 
 
 async def prepare_database(database: Database) -> None:
@@ -303,7 +299,9 @@ def log_plainly(handler: logging.Handler, metrics_address: str | None = None) ->
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    # httpx has a line for every request, which names the account asked for.
+    for library in ("alembic", "httpx"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     core = LoggingConfig(
         filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
         forwarding=LogForwardingConfig(logger=logging.getLogger("temporalio.core")),

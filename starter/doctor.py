@@ -15,6 +15,7 @@ from activities.working_days import WorkingCalendar
 from settings import Settings, SettingsError, TemporalSettings, load_temporal_settings, load_valid_settings
 from starter.archive import has_no_file
 from starter.doctor_report import Finding, Part, Report, first_line, within
+from starter.doctor_services import examine_services
 from starter.doctor_temporal import DEPENDENT, TemporalExamination
 from workflows.codec import EncryptionCodec
 from workflows.messages import TASK_QUEUE
@@ -27,6 +28,7 @@ China's moved working days are announced about two months ahead."""
 _NEEDED: Final[Mapping[Part, frozenset[str]]] = {
     Part.DATABASE: frozenset({"data", "database_url"}),
     Part.MAIL: frozenset({"smtp_url", "email_from"}),
+    Part.SERVICES: frozenset({"accounts_url", "acpn_api_url"}),
     Part.VERSIONS: frozenset({"deployment"}),
     Part.ENCRYPTION: frozenset({"encryption_keys", "encryption_required"}),
 }
@@ -79,6 +81,7 @@ class Doctor:
             self._temporal_findings(),
             self._within(Part.DATABASE, lambda: _database(self._settings.database), _DATABASE_DOWN),
             self._within(Part.MAIL, self._mail, _MAIL_REMEDIES[Step.CONNECTION]),
+            self._within(Part.SERVICES, self._services, _SERVICES_DOWN),
             self._within(Part.CALENDAR, lambda: _calendar(calendar, time_zone, at), _CALENDAR_WRONG),
         )
         found = {each.part: each for each in (self._settings_finding(), *temporal, *others)}
@@ -119,6 +122,10 @@ class Doctor:
             task_queue=self._task_queue,
         ).findings()
 
+    async def _services(self) -> Finding:
+        # Shorter than the limit, so that it can say itself which one did not answer.
+        return await examine_services(self._settings, 0.8 * self._limit)
+
     async def _mail(self) -> Finding:
         sender = MessageFactory(self._settings.email_from).sender
         address = SmtpAddress.from_url(self._settings.smtp_url.get_secret_value())
@@ -156,6 +163,9 @@ _MAIL_UNSET: Final = (
     "Set ONBOARDING_SMTP_URL: without it the default is tried. `onboarding up` has a mail sink of its own, on"
     " the port it prints as 'Mail server'."
 )
+
+
+_SERVICES_DOWN: Final = "Check ONBOARDING_ACCOUNTS_URL and ONBOARDING_ACPN_API_URL."
 
 
 async def _database(url: str) -> Finding:

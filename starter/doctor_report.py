@@ -21,6 +21,7 @@ class Part(StrEnum):
     ENCRYPTION = "encryption"
     DATABASE = "database"
     MAIL = "mail"
+    SERVICES = "services"
     CALENDAR = "calendar"
 
 

@@ -27,6 +27,8 @@ from workflows.records import Record, Settled, Transition
 UNTIL_IT_WORKS: Final = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=5)
 )
+LOOK_UP: Final = timedelta(milliseconds=900)
+"""What a look-up gets to be answered in, the second try included."""
 OUTAGE: Final = "an answer of the account directory and the ACPN platform (one of them is down)"
 
 
@@ -55,7 +57,7 @@ async def look_up(query: AccountQuery) -> AccountFacts | None:
         facts: AccountFacts = await workflow.execute_local_activity_method(
             AccountActivities.look_up_accounts,
             query,
-            schedule_to_close_timeout=timedelta(milliseconds=900),
+            schedule_to_close_timeout=LOOK_UP,
             retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=50), maximum_attempts=2),
             summary="Look up the accounts",
         )

@@ -77,8 +77,11 @@ class Database:
 
     @property
     def name(self) -> str:
-        """The URL without its password, to be shown."""
-        return self._url.render_as_string(hide_password=True)
+        """The URL without its passwords, to be shown."""
+        shown = self._url
+        if shown.query and shown.get_backend_name() == "postgresql":
+            shown = shown.difference_update_query(_secret_parameters())
+        return shown.render_as_string(hide_password=True)
 
     def insert(self, table: type[DeclarativeBase]) -> "postgresql.Insert | sqlite.Insert":
         """An ``INSERT`` that knows ``ON CONFLICT`` in this database's dialect."""
@@ -152,7 +155,8 @@ def _revision(connection: Connection) -> str | None:
 def _driven(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    # ValueError: the port is no number; the message quotes what is there.
+    except (ArgumentError, ValueError):
         raise ValueError(f"{SETTING} is not an SQLAlchemy URL, such as sqlite:///onboarding.db") from None
     match parsed.drivername:
         case "sqlite" | "sqlite+aiosqlite":
@@ -195,16 +199,27 @@ def _check_parameters(url: URL) -> None:
             raise ValueError(f"{SETTING}: {name} names no file: {file}")
 
 
+def _secret_parameters() -> list[str]:
+    """The parameters that libpq itself would not show: passwords, and keys."""
+    from psycopg.pq import Conninfo
+
+    return [option.keyword.decode() for option in Conninfo.get_defaults() if option.dispchar]
+
+
 def _async_engine(url: URL, pool_size: int) -> AsyncEngine:
-    engine = create_async_engine(
-        url,
-        pool_pre_ping=True,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=5,
-        connect_args=_connect_args(url),
-        json_serializer=to_json,
-    )
+    try:
+        engine = create_async_engine(
+            url,
+            pool_pre_ping=True,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=5,
+            connect_args=_connect_args(url),
+            json_serializer=to_json,
+        )
+    # Of the parameters SQLAlchemy reads itself, such as port; its messages quote them.
+    except (ArgumentError, ValueError):
+        raise ValueError(f"{SETTING} has a parameter after the ? that can't be read") from None
     _prepare(engine.sync_engine)
     return engine
 

@@ -12,7 +12,7 @@ class VendorServices(ThreadingHTTPServer):
     """Account directory and ACPN access; a test fills `answers` and reads what was put there.
 
     ``answers`` maps a path to the JSON of its answer; a path that is not there is 404. ``status`` other than
-    200 is the answer to everything.
+    200 is the answer to everything. ``authorizations``: the headers of that name it was asked with.
     """
 
     daemon_threads = True
@@ -22,6 +22,7 @@ class VendorServices(ThreadingHTTPServer):
         self.answers: dict[str, Any] = {}
         self.puts: list[tuple[str, Any]] = []
         self.status = 200
+        self.authorizations: set[str | None] = set()
 
     @property
     def url(self) -> str:
@@ -41,6 +42,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer({})
 
     def _answer(self, answer: Any) -> None:
+        self.server.authorizations.add(self.headers["Authorization"])
         status = self.server.status if self.server.status != 200 else 404 if answer is None else 200
         body = json.dumps(answer).encode()
         self.send_response(status)

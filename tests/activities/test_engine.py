@@ -40,6 +40,11 @@ def test_every_spelling_of_postgresql_is_driven_by_psycopg(scheme: str) -> None:
     assert Database(f"{scheme}://u:secret@h/d").name == "postgresql+psycopg://u:***@h/d"
 
 
+def test_a_password_among_the_parameters_is_not_shown_either() -> None:
+    url = "postgresql://h/d?user=u&password=secret&sslpassword=secret&sslmode=require"
+    assert Database(url).name == "postgresql+psycopg://h/d?sslmode=require&user=u"
+
+
 @pytest.mark.parametrize("scheme", ["sqlite", "sqlite+aiosqlite"])
 def test_every_spelling_of_sqlite_is_driven_by_aiosqlite(scheme: str) -> None:
     assert Database(f"{scheme}:///file.db").name == "sqlite+aiosqlite:///file.db"

@@ -13,6 +13,8 @@ from activities.db.engine import Database
 from activities.working_days import WorkingCalendar
 from starter.doctor import Doctor
 from starter.doctor_report import Finding, Part, State
+from starter.doctor_services import UID
+from tests.activities.services import vendor_services
 from tests.e2e.examinations import NOWHERE, TEMPORAL, at, examined, failure, run, settings, silence
 from tests.smtp_server import Plan, SmtpServer
 from tests.unit.cli_fakes import Cli
@@ -73,12 +75,14 @@ async def test_required_encryption_without_keys_is_named(environment: dict[str, 
 async def test_who_does_not_answer_keeps_nobody_waiting() -> None:
     async with silence() as address:
         given = settings(
-            database_url=f"postgresql://onboarding@{address}/onboarding", smtp_url=f"smtp://{address}"
+            database_url=f"postgresql://onboarding@{address}/onboarding",
+            smtp_url=f"smtp://{address}",
+            accounts_url=f"http://{address}",
         )
         began = asyncio.get_running_loop().time()
         report = await examined(given, at(address), limit=timedelta(seconds=0.3))
         assert asyncio.get_running_loop().time() - began < 2
-    for part in (Part.TEMPORAL, Part.DATABASE, Part.MAIL):
+    for part in (Part.TEMPORAL, Part.DATABASE, Part.MAIL, Part.SERVICES):
         failure(report.of(part))
     assert report.of(Part.TEMPORAL).detail == f"{address}: no answer within 0.3 s"
     assert report.of(Part.CALENDAR).state is State.OK
@@ -119,6 +123,36 @@ async def test_a_mail_server_that_refuses_the_sender() -> None:
     said = failure(report.of(Part.MAIL))
     assert "sender refused: 550 5.7.1 Not yours" in said
     assert "ONBOARDING_EMAIL_FROM" in said
+
+
+async def test_outside_services_are_asked_what_a_look_up_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    with vendor_services() as services:
+        url = services.url.replace("//", "//vendor:geheim-4711@")
+
+        async def found() -> Finding:
+            return (await examined(settings(accounts_url=url, acpn_api_url=url))).of(Part.SERVICES)
+
+        answering = await found()
+        assert answering.state is State.OK
+        assert "ONBOARDING_ACCOUNTS_URL) answers; " in answering.detail
+        with monkeypatch.context() as patience:
+            patience.setattr("starter.doctor_services.LOOK_UP", timedelta())
+            slow = await found()
+        assert (slow.state, "a look-up gives up" in slow.detail) == (State.WARNING, True)
+        services.answers[f"/accounts/{UID}"] = "<html>"
+        strange = failure(await found())
+        services.status = 401
+        refused = failure(await found())
+    down = failure(await found())
+    assert "ONBOARDING_ACPN_API_URL" not in strange
+    assert '"Outside services"' in strange
+    assert "answers 401 Unauthorized" in refused
+    assert "user:password@" in refused
+    assert "can't be reached" in down
+    assert "`submit_application` are `unavailable`" in down
+    assert "geheim-4711" not in f"{answering}{strange}{refused}{down}"
+    none = (await examined(settings())).of(Part.SERVICES)
+    assert (none.state, none.remedy) == (State.OK, "")
 
 
 async def test_years_the_calendar_does_not_know() -> None:

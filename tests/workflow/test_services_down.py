@@ -1,5 +1,7 @@
 """The account directory or the platform is down, or a calendar unknown: how local activities fail."""
 
+import logging
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -13,6 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from settings import Settings
 from tests import payloads
+from tests.activities.services import vendor_services
 from tests.temporal_env import unique
 from worker import running_worker
 from workflows.messages import QUERY_NAME, UPDATE_NAME, WORKFLOW_TYPE, Stage
@@ -20,6 +23,7 @@ from workflows.status import Status
 
 NOBODY = "http://127.0.0.1:1"
 """A loopback port on which nothing listens."""
+HIDDEN = "geheim-4711"
 
 
 @asynccontextmanager
@@ -57,6 +61,25 @@ async def test_with_a_service_down_one_can_join_but_not_confirm(
     assert refused.value.cause.type == "unavailable"
     assert (status.stage, status.company) == (Stage.DRAFTING, None)
     assert [refusal.error for refusal in status.last_refusals] == ["unavailable"]
+
+
+async def test_a_password_is_sent_and_neither_logged_nor_stored(
+    env: WorkflowEnvironment, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with vendor_services() as services:
+        services.status = 503
+        url = services.url.replace("//", f"//vendor:{HIDDEN}%40@")
+        async with joined(env, tmp_path, {"accounts_url": url}) as handle:
+            with pytest.raises(WorkflowUpdateFailedError):
+                await handle.execute_update(
+                    UPDATE_NAME, {"kind": "confirm_company", **payloads.command("confirm_company")}
+                )
+            history = (await handle.fetch_history()).to_json()
+    assert services.authorizations == {f"Basic {b64encode(f'vendor:{HIDDEN}@'.encode()).decode()}"}
+    assert HIDDEN not in history + caplog.text
+    assert services.url in history
+    assert services.url in caplog.text
 
 
 async def test_a_calendar_nobody_knows_fails_the_start(env: WorkflowEnvironment, tmp_path: Path) -> None:
