@@ -167,15 +167,25 @@ async def running_worker(
         stack.push_async_callback(mail.close)
         worker = build_worker(client, settings, database, directory, access, mail, task_queue=task_queue)
         await stack.enter_async_context(worker)
-        await _warn_unless_promoted(client, settings)
+        await warn_unless_promoted(client, settings)
         yield worker
 
 
-async def _warn_unless_promoted(client: Client, settings: Settings) -> None:
+async def warn_unless_promoted(client: Client, settings: Settings) -> None:
     """A version that was not promoted waits for work without a word."""
     if settings.build_id is None:
         return
-    routing = await routing_of(client, settings.deployment)
+    try:
+        routing = await routing_of(client, settings.deployment)
+    # The worker works, and who may only work may not look.
+    except RPCError as error:
+        keep_cancellation()
+        log.warning(
+            "Whether version %s of worker deployment %s gets work is not known (%s):"
+            " look by `onboarding deploy status`",
+            *(settings.build_id, settings.deployment, first_line(error)),
+        )
+        return
     if settings.build_id in (routing.current, routing.ramping):
         log.info("Version %s of worker deployment %s", settings.build_id, settings.deployment)
     else:
