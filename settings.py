@@ -110,6 +110,15 @@ def _listening(value: str) -> str:
     return value
 
 
+def _touchable(value: Path) -> Path:
+    # Not by `Path.is_dir`, which raises where it may not look.
+    if os.path.isdir(value):
+        raise ValueError(f"{value} is a folder; name a file in it")
+    if not os.path.isdir(value.parent):
+        raise ValueError(f"the folder {value.parent} does not exist; make it, or name another")
+    return value
+
+
 Link = Annotated[str, AfterValidator(_link)]
 ServiceUrl = Annotated[Link, AfterValidator(_service_url)]
 
@@ -141,7 +150,7 @@ class Settings(BaseSettings):
     """The worker's version in its deployment; None switches worker versioning off."""
     metrics_address: Annotated[str, AfterValidator(_listening)] | None = None
     """Where the worker answers Prometheus (path ``/metrics``); None: nowhere."""
-    health_file: Path | None = None
+    health_file: Annotated[Path, AfterValidator(_touchable)] | None = None
     """What the worker touches as long as it polls; None: nothing."""
 
     # What the three are was measured (docs/deploying.md, "The worker's defaults").

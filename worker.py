@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from alembic.util import CommandError
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
@@ -53,7 +53,7 @@ from activities.records import RecordActivities
 from activities.smtp import SmtpTransport
 from settings import Settings, SettingsError, TemporalSettings, load_settings, load_temporal_settings
 from starter.deployments import routing_of
-from starter.errors import connection_problem, keep_cancellation
+from starter.errors import connection_problem, first_line, keep_cancellation
 from starter.health import HEARTBEAT, show_polling
 from starter.search_attributes import SearchAttributesError, register_search_attributes
 from workflows.delivery import OutstandingDelivery
@@ -147,7 +147,7 @@ async def running_worker(
     """Make database and namespace ready, then work until the block is left; what is in flight gets its grace.
 
     Raises:
-        StartupError: the database has the schema of a newer release.
+        StartupError: the database has the schema of a newer release, or can't be used.
         SearchAttributesError: the namespace can't be used as it is.
     """
     async with AsyncExitStack() as stack:
@@ -167,15 +167,25 @@ async def running_worker(
         stack.push_async_callback(mail.close)
         worker = build_worker(client, settings, database, directory, access, mail, task_queue=task_queue)
         await stack.enter_async_context(worker)
-        await _warn_unless_promoted(client, settings)
+        await warn_unless_promoted(client, settings)
         yield worker
 
 
-async def _warn_unless_promoted(client: Client, settings: Settings) -> None:
+async def warn_unless_promoted(client: Client, settings: Settings) -> None:
     """A version that was not promoted waits for work without a word."""
     if settings.build_id is None:
         return
-    routing = await routing_of(client, settings.deployment)
+    try:
+        routing = await routing_of(client, settings.deployment)
+    # The worker works, and who may only work may not look.
+    except RPCError as error:
+        keep_cancellation()
+        log.warning(
+            "Whether version %s of worker deployment %s gets work is not known (%s):"
+            " look by `onboarding deploy status`",
+            *(settings.build_id, settings.deployment, first_line(error)),
+        )
+        return
     if settings.build_id in (routing.current, routing.ramping):
         log.info("Version %s of worker deployment %s", settings.build_id, settings.deployment)
     else:
@@ -190,7 +200,7 @@ async def prepare_database(database: Database) -> None:
     """Wait for the database, bring its schema up to date, and open its first connection.
 
     Raises:
-        StartupError: it has the schema of a newer release.
+        StartupError: it has the schema of a newer release, or can't be used.
     """
     for pause in pauses():
         try:
@@ -202,9 +212,15 @@ async def prepare_database(database: Database) -> None:
                 " or name another database in ONBOARDING_DATABASE_URL."
             ) from error
         except (OperationalError, InterfaceError, OSError) as error:
-            reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
-            log.warning("Waiting for the database %s (ONBOARDING_DATABASE_URL): %s", database.name, reason)
+            log.warning(
+                "Waiting for the database %s (ONBOARDING_DATABASE_URL): %s", database.name, first_line(error)
+            )
             await asyncio.sleep(pause)
+        except SQLAlchemyError as error:
+            raise StartupError(
+                f"The database {database.name} can't be used: {first_line(error)}. Put that right (its user"
+                " must be allowed to create tables), or name another in ONBOARDING_DATABASE_URL."
+            ) from error
         else:
             log.info("Database: %s", database.name)
             return

@@ -29,6 +29,8 @@ _OPTIONS: Final = frozenset({"tls", "ca"})
 IDLE: Final = timedelta(seconds=30)
 """How long a connection waits for the next batch. Servers wait minutes (RFC 5321 §4.5.3.2.7)."""
 _MOST_IDLE: Final = 4
+GOODBYE: Final = timedelta(seconds=3)
+"""How long QUIT waits for its answer: a server that hangs must not keep a worker from ending."""
 
 
 class PermanentDeliveryError(Exception):
@@ -208,7 +210,7 @@ class SmtpConnection:
         """Say good-bye; what was accepted stays accepted whatever the server answers."""
         try:
             if self.is_open:
-                await self._client.quit()
+                await self._client.quit(timeout=GOODBYE.total_seconds())
         except (aiosmtplib.SMTPException, OSError):
             self.close()
 
@@ -254,7 +256,7 @@ class SmtpTransport:
         return len(self._idle)
 
     async def close(self) -> None:
-        """End the connections that wait."""
+        """End the connections that wait, within seconds whatever the server does."""
         for connection in tuple(self._idle):
             self._end(connection)
         await asyncio.gather(*self._ending)

@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
+from alembic.util import CommandError
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -13,9 +15,12 @@ from activities.db.applications import ApplicationRecords, StoredApplication
 from activities.db.email_ledger import EmailLedger, LedgerRow
 from activities.db.engine import Database, SchemaMismatchError
 from activities.db.tables import AccessGrantRow
+from starter.errors import first_line
 from starter.session import ArchiveError
 from workflows.audit import AuditEvent
 from workflows.facts import Account
+
+_NEWER: Final = "Run that release, or name another database in ONBOARDING_DATABASE_URL."
 
 
 class StoredArchive:
@@ -64,22 +69,35 @@ async def open_archive(url: str, *, create: bool = False) -> AsyncIterator[Store
     database = Database(url)
     try:
         if create:
-            await database.migrate()
+            await _migrate(database)
         elif has_no_file(database):
             raise SchemaMismatchError(f"{database.name} does not exist")
         await database.check()
         yield StoredArchive(database)
     except SchemaMismatchError as error:
-        raise ArchiveError(
-            f"The database is not ready: {error}.", "A worker prepares it: `onboarding up`."
-        ) from None
+        remedy = _NEWER if error.ahead else "A worker prepares it: `onboarding up`."
+        raise ArchiveError(f"The database is not ready: {error}.", remedy) from None
     except SQLAlchemyError as error:
         raise ArchiveError(
-            f"The database {database.name} can't be used: {getattr(error, 'orig', error)}",
+            f"The database {database.name} can't be used: {first_line(error)}",
             "Check ONBOARDING_DATABASE_URL.",
         ) from None
     finally:
         await database.dispose()
+
+
+async def _migrate(database: Database) -> None:
+    try:
+        await database.migrate()
+    except CommandError as error:
+        raise ArchiveError(
+            f"The database {database.name} has the schema of a newer release ({error}).", _NEWER
+        ) from None
+    except OSError as error:
+        raise ArchiveError(
+            f"The folder of the database {database.name} can't be made: {error.strerror}",
+            "Check ONBOARDING_DATA and ONBOARDING_DATABASE_URL.",
+        ) from None
 
 
 def has_no_file(database: Database) -> bool:

@@ -14,9 +14,10 @@ from activities.smtp_probe import ProbeError, Step, probe
 from activities.working_days import WorkingCalendar
 from settings import Settings, SettingsError, TemporalSettings, load_temporal_settings, load_valid_settings
 from starter.archive import has_no_file
-from starter.doctor_report import Finding, Part, Report, first_line, within
+from starter.doctor_report import Finding, Part, Report, within
 from starter.doctor_services import examine_services
 from starter.doctor_temporal import DEPENDENT, TemporalExamination
+from starter.errors import first_line
 from workflows.codec import EncryptionCodec
 from workflows.messages import TASK_QUEUE
 
@@ -184,8 +185,7 @@ async def _database(url: str) -> Finding:
         has = "no schema yet" if error.found is None else f"the schema of an older release ({error.found})"
         return Finding.failed(Part.DATABASE, f"{database.name} has {has}", _DATABASE_NOT_READY)
     except (SQLAlchemyError, OSError) as error:
-        reason = first_line(getattr(error, "orig", None) or error)
-        return Finding.failed(Part.DATABASE, f"{database.name}: {reason}", _DATABASE_DOWN)
+        return Finding.failed(Part.DATABASE, f"{database.name}: {first_line(error)}", _DATABASE_DOWN)
     finally:
         await database.dispose()
     return Finding.ok(Part.DATABASE, f"{database.name}, schema {revision}")

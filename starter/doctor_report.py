@@ -8,6 +8,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
+from starter.errors import first_line
+
 
 class Part(StrEnum):
     """What is checked, in the order it is shown."""
@@ -105,8 +107,3 @@ async def within(
     if not isinstance(error, Exception):
         raise error
     return Finding.failed(part, f"{type(error).__name__}: {first_line(error)}", remedy)
-
-
-def first_line(error: BaseException) -> str:
-    """What the error says, without what libraries add in further lines."""
-    return next(iter(str(error).strip().splitlines()), "no reason is given")

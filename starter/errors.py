@@ -66,5 +66,11 @@ def keep_cancellation() -> None:
 
 def connection_problem(error: Exception) -> str:
     """Why a connection to Temporal could not be made, in a few words where the SDK needs many."""
-    reason = str(error).splitlines()[0]
+    reason = first_line(error)
     return "nothing listens there" if "ConnectionRefused" in reason else reason
+
+
+def first_line(error: BaseException) -> str:
+    """What the error says, without what libraries add in more lines; of SQLAlchemy's, the driver's words."""
+    said = str(getattr(error, "orig", None) or error)
+    return next(iter(said.strip().splitlines()), "no reason is given")

@@ -10,9 +10,11 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSe
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from starter.errors import first_line, keep_cancellation
 from workflows.search_attributes import ALL
 
 USABLE_WITHIN: Final = timedelta(seconds=30)
+_PASSING: Final = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED})
 _WANTED: Final = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in ALL}
 
 
@@ -44,28 +46,24 @@ async def register_search_attributes(client: Client) -> None:
 
     Raises:
         SearchAttributesError: one of the names is taken with another type, which the server itself ignores in
-            silence; or one is missing and can't be registered.
+            silence; they can't be listed; or one is missing and can't be registered.
     """
-    if not _unless_mistyped(await compare(client)):
+    if not await _missing(client):
         return
     try:
         await client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(namespace=client.namespace, search_attributes=_WANTED), retry=True
         )
     except RPCError as error:
+        keep_cancellation()
         if error.status is not RPCStatusCode.ALREADY_EXISTS:
-            commands = "\n".join(
-                f"  temporal operator search-attribute create --namespace {client.namespace}"
-                f" --name {name} --type {_type_name(kind)}"
-                for name, kind in _WANTED.items()
-            )
             raise SearchAttributesError(
                 f"the search attributes can't be registered with namespace {client.namespace!r}"
-                f" ({error.message}); have an operator do it:\n{commands}"
+                f" ({first_line(error)}); have an operator do it:\n{_commands(client.namespace)}"
             ) from error
     try:
         async with asyncio.timeout(USABLE_WITHIN.total_seconds()):
-            while _unless_mistyped(await compare(client)):  # noqa: ASYNC110 - the server tells nobody
+            while await _missing(client):  # noqa: ASYNC110 - the server tells nobody
                 await asyncio.sleep(0.1)
     except TimeoutError:
         raise SearchAttributesError(
@@ -90,7 +88,20 @@ async def compare(client: Client) -> Comparison:
     )
 
 
-def _unless_mistyped(comparison: Comparison) -> tuple[str, ...]:
+async def _missing(client: Client) -> tuple[str, ...]:
+    try:
+        comparison = await compare(client)
+    except RPCError as error:
+        keep_cancellation()
+        listing = (
+            f"the search attributes of namespace {client.namespace!r} can't be listed ({first_line(error)})"
+        )
+        if error.status in _PASSING:
+            raise SearchAttributesError(f"{listing}; start again in a minute") from error
+        raise SearchAttributesError(
+            f"{listing}; have an operator allow it (OperatorService.ListSearchAttributes), and register them"
+            f" if they are missing:\n{_commands(client.namespace)}"
+        ) from error
     if comparison.mistyped:
         each = comparison.mistyped[0]
         raise SearchAttributesError(
@@ -99,6 +110,14 @@ def _unless_mistyped(comparison: Comparison) -> tuple[str, ...]:
             f" temporal operator search-attribute remove --name {each.name}"
         )
     return comparison.missing
+
+
+def _commands(namespace: str) -> str:
+    return "\n".join(
+        f"  temporal operator search-attribute create --namespace {namespace}"
+        f" --name {name} --type {_type_name(kind)}"
+        for name, kind in _WANTED.items()
+    )
 
 
 def _type_name(kind: IndexedValueType.ValueType) -> str:

@@ -49,6 +49,12 @@ class Postgresql:
         """The URL of one of its databases."""
         return make_url(self._admin).set(database=name).render_as_string(hide_password=False)
 
+    def as_ordinary_user(self, url: str) -> str:
+        """The URL of that database for a user who may connect to it, and no more."""
+        user = f"user_{uuid4().hex}"
+        self._execute(SQL("CREATE ROLE {} LOGIN").format(Identifier(user)))
+        return make_url(url).set(username=user).render_as_string(hide_password=False)
+
     def stop(self) -> None:
         """Stop the server; its data stay until the end of the process."""
         self._server.stop()

@@ -22,6 +22,7 @@ class Plan:
     ``lose_answers``: that many messages are accepted, but the connection breaks before the 250.
     ``drop_before_data``: that many messages are lost with the connection, not accepted.
     ``drop_after_answer``: the connection ends right after each 250.
+    ``hang_at_quit``: QUIT is never answered.
     ``sender_once``: the answer to the next MAIL FROM alone; after 421 the connection ends.
     """
 
@@ -31,6 +32,7 @@ class Plan:
     recipients: dict[str, str] = field(default_factory=dict)
     data: list[str] = field(default_factory=list)
     hang: bool = False
+    hang_at_quit: bool = False
     lose_answers: int = 0
     drop_before_data: int = 0
     drop_after_answer: bool = False
@@ -150,6 +152,11 @@ class SmtpServer:
             return self.plan.recipients[address]
         envelope.rcpt_tos.append(address)
         return "250 OK"
+
+    async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+        if self.plan.hang_at_quit:
+            await asyncio.Event().wait()
+        return "221 Bye"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         self.reached_data.set()

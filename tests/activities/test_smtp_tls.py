@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from activities import smtp
 from activities.smtp import (
     PermanentDeliveryError,
     SmtpAddress,
@@ -253,3 +254,13 @@ async def test_a_conversation_in_the_midst_of_a_cancelled_batch_is_dropped() -> 
         with pytest.raises(asyncio.CancelledError):
             await sending
         assert transport.waiting == 0
+
+
+async def test_a_server_that_hangs_does_not_keep_a_worker_from_ending(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(smtp, "GOODBYE", timedelta(seconds=0.05))
+    async with SmtpServer(Plan(hang_at_quit=True)).running() as server:
+        async with asyncio.timeout(2), transport_to(server) as transport:
+            await send(transport)
+        assert len(server.accepted) == 1

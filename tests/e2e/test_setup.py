@@ -24,7 +24,8 @@ from settings import Settings, TemporalSettings
 from starter.dev_server import DevServer
 from starter.search_attributes import SearchAttributesError
 from starter.setup import run_setup
-from worker import StartupError
+from tests.databases import Postgresql
+from worker import StartupError, prepare_database
 from workflows.search_attributes import ALL, STAGE
 
 NAMESPACE = "onboarding"
@@ -101,6 +102,26 @@ async def test_what_is_not_there_in_time_is_said(settings: Settings) -> None:
     nowhere = TemporalSettings("127.0.0.1:1", NAMESPACE, {"target_host": "127.0.0.1:1"})
     with pytest.raises(StartupError, match="Not ready within 0 s"):
         await run_setup(settings, nowhere, retention=DAYS, wait=timedelta(0))
+
+
+async def test_a_database_user_who_may_not_create_tables_is_told_so(
+    postgresql: Postgresql, unmigrated_postgresql_url: str
+) -> None:
+    """As every user but the owner of the database, from PostgreSQL 15 on."""
+    database = Database(postgresql.as_ordinary_user(unmigrated_postgresql_url))
+    with pytest.raises(
+        StartupError, match=r"permission denied for schema public\. .*ONBOARDING_DATABASE_URL"
+    ):
+        await prepare_database(database)
+    await database.dispose()
+
+
+async def test_a_file_that_is_no_database_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "onboarding.db").write_text("Dear diary" * 100)
+    database = Database(f"sqlite:///{tmp_path / 'onboarding.db'}")
+    with pytest.raises(StartupError, match=r"file is not a database\. .*ONBOARDING_DATABASE_URL"):
+        await prepare_database(database)
+    await database.dispose()
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,8 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
         ("ONBOARDING_WORKER_POLLERS", "many", "auto"),
         ("ONBOARDING_WORKER_POLLERS", "1", "2"),
         ("ONBOARDING_WORKER_CACHE", "0", "2"),
+        ("ONBOARDING_HEALTH_FILE", "/no/folder/polls", "/no/folder does not exist"),
+        ("ONBOARDING_HEALTH_FILE", "/", "is a folder"),
         ("ONBOARDING_METRICS_ADDRESS", "9464", "address:port"),
         ("ONBOARDING_METRICS_ADDRESS", "0.0.0.0:99999", "address:port"),
     ],
