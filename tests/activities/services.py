@@ -11,8 +11,8 @@ from typing import Any
 class VendorServices(ThreadingHTTPServer):
     """Account directory and ACPN access; a test fills `answers` and reads what was put there.
 
-    ``answers`` maps a path to the JSON of its answer; a path that is not there is 404. ``status`` other than
-    200 is the answer to everything.
+    ``answers`` maps a path to the JSON of its answer, or its bytes; a path that is not there is 404.
+    ``status`` other than 200 is the answer to everything.
     """
 
     daemon_threads = True
@@ -42,7 +42,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, answer: Any) -> None:
         status = self.server.status if self.server.status != 200 else 404 if answer is None else 200
-        body = json.dumps(answer).encode()
+        body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
