@@ -88,6 +88,8 @@ class SmtpAddress:
         except ValueError:
             # The cause would quote the URL, password included, when a "/" in it is not percent-encoded.
             raise _wrong("host or port can't be read") from None
+        if port == 0:
+            raise _wrong("no server listens on port 0; leave the port out or give the real one")
         if parts.scheme not in _DEFAULT_PORTS:
             raise _wrong("must begin with smtp:// or smtps://")
         if not parts.hostname:

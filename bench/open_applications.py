@@ -6,7 +6,6 @@ import random
 import shutil
 import tempfile
 import time
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -29,6 +28,8 @@ MOST_MEASURING: Final = 10 * 60
 """Of ``--minutes``, this share is kept for measuring, but no more than so many seconds."""
 STAGES: Final = (Stage.DRAFTING, Stage.UNDER_REVIEW)
 MOST_CACHED: Final = 2_000
+TOO_SHORT: Final = "the time was not enough; give more by --minutes"
+INTERRUPTED: Final = "interrupted"
 
 app = typer.Typer(add_completion=False)
 
@@ -73,17 +74,19 @@ def main(
     run = Run(applications, minutes * 60, stage, samples, options, workers, console)
     folder = Path(tempfile.mkdtemp(prefix="open-"))
     try:
-        complete = asyncio.run(run.within(folder, address, server_pid or [], sweep, backlog))
+        stopped = asyncio.run(run.within(folder, address, server_pid or [], sweep, backlog))
+    except KeyboardInterrupt:
+        stopped = INTERRUPTED
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    report = run.report(complete)
+    report = run.report(stopped)
     if as_json:
         print(report.model_dump_json(indent=1))
     else:
         show(report, Console())
     # The SDK's threads may still be at work, and a process ending under them aborts (sdk-python #300).
     time.sleep(0.1)
-    raise typer.Exit(0 if complete else 1)
+    raise typer.Exit(0 if report.complete else 1)
 
 
 class Run:
@@ -121,27 +124,27 @@ class Run:
         server_pids: list[int],
         sweep: list[WorkerOptions],
         backlog: int,
-    ) -> bool:
-        """Measure everything, or what the time suffices for; whether it did."""
+    ) -> str | None:
+        """Measure everything, or until something goes wrong or the time is up; then, what it was."""
         if address is not None:
             self._server = address
-        with suppress(TimeoutError):
-            async with (
-                asyncio.timeout(self._seconds),
-                sites(folder, address, server_pids) as (site, reference),
-            ):
+        limit = asyncio.timeout(self._seconds)
+        try:
+            async with limit, sites(folder, address, server_pids) as (site, reference):
                 await self._fill(site, reference)
                 await self._examine(site, reference)
                 await self._cache(site)
                 await self._drain(site, sweep, backlog)
-                return True
-        return False
+        # Whatever it is, it must not take what was measured before with it.
+        except Exception as error:
+            return TOO_SHORT if limit.expired() else _said(error)
+        return None
 
-    def report(self, complete: bool) -> Report:
+    def report(self, stopped: str | None) -> Report:
         """All that was found."""
         return Report(
             at=self._at,
-            complete=complete,
+            stopped=stopped,
             server=self._server,
             stage=self._stage,
             options=self._options,
@@ -236,6 +239,12 @@ class Run:
             TimeElapsedColumn(),
             console=self._console,
         )
+
+
+def _said(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def replay_check(
                     checked = await check(client, groups, advance)
                 except ReplayDiedError as error:
                     fail(str(error), DIED)
-        _print_check(session, checked)
+        _print_check(session, checked, client)
         if checked.breaks:
             raise typer.Exit(FAILED)
 
@@ -189,7 +189,7 @@ def _selection(query: str | None, limit: int, since: datetime | None) -> "Select
     return Selection(limit=limit, closed_since=closed_since, query=query)
 
 
-def _print_check(session: Session, checked: "Checked") -> None:
+def _print_check(session: Session, checked: "Checked", client: Client) -> None:
     console = session.console
     print_table(
         console,
@@ -209,7 +209,11 @@ def _print_check(session: Session, checked: "Checked") -> None:
     _print_breaks(session, checked.breaks)
     replayed = sum(len(group.picked) for group in checked.groups) - len(checked.gone)
     if not checked.groups:
-        console.print("No applications found: there is nothing this code could break.")
+        # A wrong namespace passes as well.
+        asked = f"namespace {client.namespace} at {client.service_client.config.target_host}"
+        console.print(
+            Text(f"No applications found in {asked}: there is nothing this code could break."), soft_wrap=True
+        )
     elif checked.breaks:
         fail(f"{len(checked.breaks)} of {replayed} runs break under this code: don't deploy it.")
     else:

@@ -8,11 +8,13 @@ import asyncio
 import hmac
 import ipaddress
 import json
+import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import httpx
 import jwt
 from google.protobuf import json_format
 from starlette.applications import Starlette
@@ -30,10 +32,17 @@ MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Signatures by a private key only: a public key must not serve as the secret of an HMAC."""
 _BEARER: Final = "bearer "
+_MOST_PORT: Final = 65_535
+
+log: Final = logging.getLogger("onboarding.codec")
 
 Admits = Callable[[str], bool]
-"""Whether who shows this bearer token may have payloads; it may block."""
+"""Whether who shows this bearer token may have payloads; it may block, and raise `IssuerError`."""
 Codes = Callable[[Sequence[Payload]], Awaitable[list[Payload]]]
+
+
+class IssuerError(Exception):
+    """The issuer's keys can't be had now, so nobody's token can be judged."""
 
 
 def codec_app(codec: PayloadCodec, *, origins: Collection[str], admits: Admits | None) -> Starlette:
@@ -71,7 +80,8 @@ def oidc_tokens(jwks: str, *, issuer: str, audience: str) -> Admits:
     """Who shows a token of this issuer, for this audience and not expired, is let in (OpenID Connect).
 
     ``jwks``: the issuer's public keys, a file or an ``http(s)://`` address; that is asked again every five
-    minutes and, at most twice a minute, for a key it has not named yet.
+    minutes and, at most twice a minute, for a key it has not named yet. What answers there without keys, or
+    not at all, is an `IssuerError` whenever they are needed.
 
     Raises ValueError when the file holds no keys.
     """
@@ -94,8 +104,19 @@ def oidc_tokens(jwks: str, *, issuer: str, audience: str) -> Admits:
     return admits
 
 
+class _IssuerKeys(jwt.PyJWKClient):
+    """Tells an issuer that does not answer with keys from a token that names none of them."""
+
+    def fetch_data(self) -> Any:
+        try:
+            return super().fetch_data()
+        # A page instead of JSON is a ValueError, a connection lost on the way an OSError.
+        except (jwt.PyJWTError, ValueError, OSError) as error:
+            raise IssuerError(f"{self.uri} gives no keys: {error}") from None
+
+
 def _keys_at(address: str) -> Callable[[str], jwt.PyJWK]:
-    return jwt.PyJWKClient(address, timeout=5).get_signing_key_from_jwt
+    return _IssuerKeys(address, timeout=5).get_signing_key_from_jwt
 
 
 def _keys_in(file: Path) -> Callable[[str], jwt.PyJWK]:
@@ -108,14 +129,17 @@ def _keys_in(file: Path) -> Callable[[str], jwt.PyJWK]:
 
 def exact_origin(value: str) -> str:
     """An origin as browsers name it (RFC 6454 §6.2). Raises ValueError for anything else, ``*`` included."""
-    parts = urlsplit(value)
-    if (
-        parts.scheme not in {"http", "https"}
-        or not parts.hostname
-        or value != f"{parts.scheme}://{parts.netloc}"
-    ):
+    try:
+        url = httpx.URL(value)
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    # Its netloc is what a browser makes of it: lower case, no user, no port that goes without saying.
+    named = f"{url.scheme}://{url.netloc.decode()}"
+    port_exists = url.port is None or 0 < url.port <= _MOST_PORT
+    if url.scheme not in {"http", "https"} or not url.host or not port_exists or value != named:
         raise ValueError(
-            f"{value!r} is not an origin, such as http://localhost:8233 (no path, no '/' at the end)"
+            f"{value!r} is not an origin as browsers send it, such as http://localhost:8233 (lower case,"
+            f" a port up to {_MOST_PORT} but not the usual one, no user, no path, no '/' at the end)"
         )
     return value
 
@@ -148,8 +172,12 @@ async def _admitted(request: Request, admits: Admits) -> bool:
     shown = request.headers.get("authorization", "")
     if not shown.lower().startswith(_BEARER):
         return False
-    # An issuer may be asked for its keys.
-    return await asyncio.to_thread(admits, shown[len(_BEARER) :].strip())
+    try:
+        # An issuer may be asked for its keys.
+        return await asyncio.to_thread(admits, shown[len(_BEARER) :].strip())
+    except IssuerError as error:
+        log.warning("No token can be judged: %s", error)
+        raise HTTPException(503, "The issuer's keys can't be had now; try again later.") from None
 
 
 async def _body(request: Request) -> bytes:

@@ -175,7 +175,7 @@ async def working(log: Path) -> None:
     Raises:
         TimeoutError: it does not within a minute.
     """
-    async with asyncio.timeout(60):
+    async with within(60, "a worker that polls"):
         while "Working on task queue" not in _text(log):  # noqa: ASYNC110 - a file sets no event
             await asyncio.sleep(0.1)
 
@@ -210,6 +210,23 @@ async def mail_server(folder: Path, plan: Plan, start: float, ports: list[int]) 
         if process.returncode is None:
             process.kill()
         await process.wait()
+
+
+@asynccontextmanager
+async def within(seconds: float, what: str) -> AsyncIterator[None]:
+    """Bound the block.
+
+    Raises:
+        TimeoutError: it lasted longer; the error names ``what`` was waited for.
+    """
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise TimeoutError(f"not within {seconds:g} s: {what}") from None
 
 
 async def cancelled(tasks: list[asyncio.Task[None]]) -> None:

@@ -171,10 +171,11 @@ class Cached(_Frozen):
 
 
 class Report(_Frozen):
-    """All figures of a run. What the time did not suffice for is missing, and `complete` is false."""
+    """All figures of a run, or those until it was `stopped`."""
 
     at: datetime
-    complete: bool
+    stopped: str | None = None
+    """What ended it before everything was measured, and what to do about it."""
     server: str
     stage: str
     options: WorkerOptions
@@ -189,6 +190,12 @@ class Report(_Frozen):
     stored: Stored | None = None
     drains: tuple[Compared, ...] = ()
     cached: tuple[Cached, ...] = ()
+
+    @computed_field  # type: ignore[prop-decorator]  # as pydantic has it
+    @property
+    def complete(self) -> bool:
+        """Whether everything was measured."""
+        return self.stopped is None
 
 
 def ratio(value: float, baseline: float) -> float:

@@ -8,6 +8,7 @@ from statistics import mean
 from typing import Any, Final
 from uuid import uuid4
 
+from bench.chaos.services import cancelled, within
 from bench.scale.figures import Cached, Drain, History, Level, Restart, Spread, WorkerOptions, rate
 from bench.scale.site import Site
 from tests import payloads
@@ -33,6 +34,8 @@ COUNTED_EVERY: Final = 0.25
 """Seconds between two counts of what is recorded: counting 100,000 rows takes its time, too."""
 STARTS_AT_ONCE: Final = 16
 PORTION: Final = 200
+WAITING_WITHIN: Final = 120.0
+"""Seconds until those under way wait in their stage."""
 QUERIES_AT_ONCE: Final = 10
 
 
@@ -79,27 +82,38 @@ async def open_many(
 ) -> None:
     """Open applications, `STARTS_AT_ONCE` at a time, until all wait or the time (`time.monotonic`) is up.
 
-    No more are under way than a worker has in hand anyway: a backlog would measure the wrong thing.
-    ``opened`` hears of those that wait.
+    While one `PORTION` is being started, the one before is taken in. So no worker runs dry, and no more than
+    two portions are queued: a longer backlog would measure the wrong thing.
+    ``opened`` hears of those that wait, which in the end are all that were started.
+
+    Raises:
+        TimeoutError: those under way do not wait after `WAITING_WITHIN`.
     """
-    before = await site.recorded()
-    told = 0
+    before = await site.recorded(stage)
+    started = told = 0
+
+    async def all_wait(count: int) -> None:
+        nonlocal told
+        async with within(WAITING_WITHIN, f"{count - told} more applications that wait in {stage}"):
+            while await site.recorded(stage) - before < count:  # noqa: ASYNC110 - a database sets no event
+                await asyncio.sleep(COUNTED_EVERY)
+        opened(list(uids[told:count]))
+        told = count
+
     for first in range(0, len(uids), PORTION):
-        waiting = iter(uids[first : first + PORTION])
+        portion = uids[first : first + PORTION]
+        waiting = iter(portion)
 
         async def clerk(waiting: Iterator[str] = waiting) -> None:
             for uid in waiting:
                 await intake(site, uid, stage)
 
         await _crew(clerk, STARTS_AT_ONCE)
-        # The portion before this one is done; this one may be, while the next is being started.
-        done = first if first + PORTION < len(uids) else len(uids)
-        while await site.recorded() - before < done:  # noqa: ASYNC110 - a database sets no event
-            await asyncio.sleep(COUNTED_EVERY)
-        opened(list(uids[told:done]))
-        told = done
+        started = first + len(portion)
+        await all_wait(first)
         if time.monotonic() > until:
-            return
+            break
+    await all_wait(started)
 
 
 async def _crew(clerk: Callable[[], Coroutine[Any, Any, None]], count: int) -> None:
@@ -179,7 +193,11 @@ async def history(site: Site, uids: Sequence[str]) -> History:
 
 
 async def drain(site: Site, options: WorkerOptions, uids: Sequence[str]) -> Drain:
-    """Start applications while no worker runs, then one with these options, and watch the database."""
+    """Start applications while no worker runs, then one with these options, and watch the database.
+
+    Raises:
+        TimeoutError: the backlog is not worked off after `DRAIN_WITHIN`.
+    """
     await site.dismiss()
     waiting = iter(uids)
 
@@ -195,13 +213,16 @@ async def drain(site: Site, options: WorkerOptions, uids: Sequence[str]) -> Drai
     times: list[tuple[float, int]] = []
     cpu: list[tuple[float, int]] = []
     employed = asyncio.create_task(site.employ(options))
-    async with asyncio.timeout(DRAIN_WITHIN):
-        while not times or times[-1][1] < len(uids):
-            count = await site.recorded() - before
-            times.append((time.monotonic(), count))
-            cpu.append((site.worker_cpu(), count))
-            await asyncio.sleep(READ_EVERY)
-        await employed
+    try:
+        async with within(DRAIN_WITHIN, f"a backlog of {len(uids)} worked off with {options}"):
+            while not times or times[-1][1] < len(uids):
+                count = await site.recorded() - before
+                times.append((time.monotonic(), count))
+                cpu.append((site.worker_cpu(), count))
+                await asyncio.sleep(READ_EVERY)
+            await employed
+    finally:
+        await cancelled([employed])
     return Drain(
         options=options,
         backlog=len(uids),

@@ -2,6 +2,7 @@
 
 from rich.console import Console, Group
 from rich.table import Table
+from rich.text import Text
 
 from bench.scale.figures import Level, Report, Spread
 
@@ -16,8 +17,8 @@ def show(report: Report, console: Console) -> None:
     if report.cached:
         parts.append(_cached(report))
     console.print(Group(*parts))
-    if not report.complete:
-        console.print("[red]The time was not enough for everything; give more by --minutes.[/]")
+    if report.stopped is not None:
+        console.print(Text(f"Not everything was measured: {report.stopped}", style="red"), soft_wrap=True)
 
 
 def _summary(report: Report) -> Table:

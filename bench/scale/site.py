@@ -32,6 +32,7 @@ from starter.client import OnboardingClient, connect
 from starter.setup import run_setup
 from tests import payloads
 from tests.databases import Postgresql
+from workflows.messages import Stage
 
 ANSWER_WITHIN: Final = timedelta(seconds=60)
 MEGABYTE: Final = 1_000_000
@@ -153,10 +154,13 @@ class Site:
             async with self.database.session.begin() as session:
                 await session.execute(self.database.insert(AccountRow).on_conflict_do_nothing(), rows)
 
-    async def recorded(self) -> int:
-        """Applications in the database: those whose first workflow task is done."""
+    async def recorded(self, stage: Stage | None = None) -> int:
+        """Applications in the database: those in this stage, else all whose first workflow task is done."""
+        count = select(func.count()).select_from(ApplicationRow)
+        if stage is not None:
+            count = count.where(ApplicationRow.stage == stage.value)
         async with self.database.session() as session:
-            return int(await session.scalar(select(func.count()).select_from(ApplicationRow)) or 0)
+            return int(await session.scalar(count) or 0)
 
     async def database_bytes(self) -> int:
         """Size of the application's database."""

@@ -11,8 +11,9 @@ from typing import Any
 class VendorServices(ThreadingHTTPServer):
     """Account directory and ACPN access; a test fills `answers` and reads what was put there.
 
-    ``answers`` maps a path to the JSON of its answer; a path that is not there is 404. ``status`` other than
-    200 is the answer to everything. ``authorizations``: the headers of that name it was asked with.
+    ``answers`` maps a path to the JSON of its answer, or its bytes; a path that is not there is 404.
+    ``status`` other than 200 is the answer to everything. ``authorizations``: the headers of that name it
+    was asked with.
     """
 
     daemon_threads = True
@@ -44,7 +45,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, answer: Any) -> None:
         self.server.authorizations.add(self.headers["Authorization"])
         status = self.server.status if self.server.status != 200 else 404 if answer is None else 200
-        body = json.dumps(answer).encode()
+        body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from google.protobuf import json_format
 from temporalio.api.common.v1 import Payload, Payloads
 
-from starter.codec_server import MAX_BODY_BYTES, exact_origin, is_loopback
+from starter.codec_server import MAX_BODY_BYTES, codec_app, exact_origin, is_loopback, oidc_tokens
 from starter.dev_server import temporal_executable
 from tests import payloads
 from tests.activities.services import vendor_services
@@ -184,11 +184,28 @@ def test_within_this_machine_no_token_is_needed() -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://a.example.com/", "a.example.com", "*", "", "http://", "ftp://a", "null"]
+    "origin",
+    [
+        *("http://a.example.com/", "a.example.com", "*", "", "http://", "ftp://a", "null"),
+        *(
+            "http://a:99999",
+            "http://a:0",
+            "http://a:x",
+            "http://u@a",
+            "http://A",
+            "http://a:80",
+            "http://a\n",
+        ),
+    ],
 )
 def test_an_origin_is_what_a_browser_sends(origin: str) -> None:
     with pytest.raises(ValueError, match="not an origin"):
         exact_origin(origin)
+
+
+@pytest.mark.parametrize("origin", [ORIGIN, "https://a.example.com", "http://[::1]:8233"])
+def test_an_origin_is_taken_as_it_is(origin: str) -> None:
+    assert exact_origin(origin) == origin
 
 
 def test_loopback_is_told_from_other_addresses() -> None:
@@ -245,6 +262,32 @@ def test_users_of_the_issuer_are_let_in(tmp_path: Path, by_address: bool) -> Non
                 issuer.token(aud=None),
             ):
                 assert ask(address, wrong) == 401
+
+
+@pytest.mark.parametrize("page", [b"<html>", [], {"keys": []}, None])
+async def test_an_issuer_without_keys_is_told_from_a_wrong_token(
+    page: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    issuer = Issuer()
+    with vendor_services() as login:
+        login.answers["/jwks"] = page
+        app = codec_app(
+            EncryptionCodec.from_text(KEYS),
+            origins=(),
+            admits=oidc_tokens(f"{login.url}/jwks", issuer=ISSUER, audience=AUDIENCE),
+        )
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://codec") as client:
+
+            async def ask(token: str) -> httpx.Response:
+                bearer = {"Authorization": f"Bearer {token}"}
+                return await client.post("/decode", json=document(HELLO), headers=bearer)
+
+            answer = await ask(issuer.token())
+            assert (answer.status_code, "issuer" in answer.text) == (503, True)
+            assert f"{login.url}/jwks gives no keys" in caplog.text
+            assert (await ask("no.token")).status_code == 401
+            login.answers["/jwks"] = issuer.jwks
+            assert (await ask(issuer.token())).status_code == 200
 
 
 async def test_temporals_own_cli_shows_an_application_through_it(tmp_path: Path) -> None:

@@ -213,6 +213,13 @@ def test_a_history_fetched_in_the_middle_of_a_task_is_fine() -> None:
     assert _replay("w", history.SerializeToString(), False) is None
 
 
+async def test_where_nothing_was_found_is_told(live: Live) -> None:
+    code, output = await live.onboarding("replay-check", "--query", "WorkflowId = 'nobody'")
+    address = live.env.client.service_client.config.target_host
+    assert code == 0
+    assert f"No applications found in namespace default at {address}: " in output
+
+
 async def test_a_query_the_server_refuses_is_told(live: Live) -> None:
     code, output = await live.onboarding("replay-check", "--query", "NoSuchAttribute = 1")
     assert code == 1

@@ -74,6 +74,7 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
         ("ONBOARDING_SMTP_URL", f"smtp://u:{HIDDEN}@h?tls=none", "encrypted"),
         ("ONBOARDING_SMTP_URL", f"smtp://u:{HIDDEN}@h?ca=/no/file", "ca=/no/file"),
         ("ONBOARDING_SMTP_URL", f"smtp://u:{HIDDEN}@h:99999", "port"),
+        ("ONBOARDING_SMTP_URL", f"smtp://u:{HIDDEN}@h:0", "port 0"),
         ("ONBOARDING_SMTP_URL", f"smtp://u:{HIDDEN}/x@h", "port"),
         ("ONBOARDING_EMAIL_FROM", "nobody", "@"),
         ("ONBOARDING_EMAIL_FROM", "=?utf-8?q?x?= <a@example.com>", "=?"),
