@@ -172,10 +172,10 @@ def judge(stack: Stack, say: Say) -> None:
         raise StackError(f"accepted were {[event['command'] for event in accepted]}")
     say(f"audit {len(audit)} events without a gap; {len(accepted)} commands, each accepted once, in order")
     _judge_mails(stack, say)
-    targets = json.loads(stack.get("PROMETHEUS_PORT", "/api/v1/targets"))["data"]["activeTargets"]
-    up = Counter(target["labels"]["job"] for target in targets if target["health"] == "up")
-    if up != {"worker": 2, "temporal": 1, "prometheus": 1}:
-        raise StackError(f"Prometheus sees {dict(up)}")
+    # It looks for workers every ten seconds, and at each every fifteen.
+    waited(
+        "Prometheus sees them all", lambda: _scraped(stack) == {"worker": 2, "temporal": 1, "prometheus": 1}
+    )
     stack.get("TEMPORAL_UI_PORT", "/")
     for container in stack.containers("worker"):
         host = inspected(container)["HostConfig"]
@@ -187,6 +187,11 @@ def judge(stack: Stack, say: Say) -> None:
         if answer.code != 0:
             raise StackError(f"{command} ended with {answer.code}:\n{answer.output}{answer.errors}")
     say("ops   doctor found every part well (and, while Temporal was gone, did not); replay-check passed")
+
+
+def _scraped(stack: Stack) -> Counter[str]:
+    targets = json.loads(stack.get("PROMETHEUS_PORT", "/api/v1/targets"))["data"]["activeTargets"]
+    return Counter(target["labels"]["job"] for target in targets if target["health"] == "up")
 
 
 def _judge_mails(stack: Stack, say: Say) -> None:
