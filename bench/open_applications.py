@@ -19,6 +19,7 @@ from bench.scale import measure
 from bench.scale.figures import SDK, Level, Opening, Report, Stored, WorkerOptions, compared
 from bench.scale.show import show
 from bench.scale.site import Site, sites
+from starter.errors import first_line
 from workflows.messages import Stage
 
 REFERENCE: Final = 100
@@ -244,7 +245,7 @@ class Run:
 def _said(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ class Story:
     def _a_worker_is_killed(self) -> None:
         command = self._stack.begin("approve", UID)
         self._stack.signal("KILL", self._workers[0])
-        answered = self._expect("approve", command())
+        answered = _succeeded("approve", command()).seconds
         self._stack.start(self._workers[0])
         back = self._stack.until("healthy", *self._workers)
         self._say(
@@ -133,13 +133,8 @@ class Story:
         )
 
     def _step(self, *arguments: str, given: str = "") -> None:
-        seconds = self._expect(arguments[0], self._stack.onboarding(*arguments, given=given))
-        self._say(f"      {arguments[0]}: {seconds:.1f} s")
-
-    def _expect(self, name: str, answer: Answer) -> float:
-        if answer.code != 0:
-            raise StackError(f"{name} ended with {answer.code}:\n{answer.output}{answer.errors}")
-        return answer.seconds
+        answer = _succeeded(arguments[0], self._stack.onboarding(*arguments, given=given))
+        self._say(f"      {arguments[0]}: {answer.seconds:.1f} s")
 
     def _refused(self, *arguments: str) -> float:
         answer = self._stack.onboarding(*arguments)
@@ -183,9 +178,7 @@ def judge(stack: Stack, say: Say) -> None:
             raise StackError("a worker is not confined")
     say("watch Prometheus scrapes Temporal and both workers; the Web UI answers; workers are confined")
     for command in ("doctor", "replay-check"):
-        answer = stack.onboarding(command)
-        if answer.code != 0:
-            raise StackError(f"{command} ended with {answer.code}:\n{answer.output}{answer.errors}")
+        _succeeded(command, stack.onboarding(command))
     say("ops   doctor found every part well (and, while Temporal was gone, did not); replay-check passed")
 
 
@@ -211,7 +204,10 @@ def _judge_mails(stack: Stack, say: Say) -> None:
 
 
 def _read(stack: Stack, what: str) -> Any:
-    answer = stack.onboarding(what, UID, "--json")
+    return json.loads(_succeeded(what, stack.onboarding(what, UID, "--json")).output)
+
+
+def _succeeded(name: str, answer: Answer) -> Answer:
     if answer.code != 0:
-        raise StackError(f"{what} ended with {answer.code}:\n{answer.errors}")
-    return json.loads(answer.output)
+        raise StackError(f"{name} ended with {answer.code}:\n{answer.output}{answer.errors}")
+    return answer
