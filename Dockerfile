@@ -5,8 +5,10 @@ RUN python -m venv --without-pip /opt/onboarding
 COPY requirements.lock ./
 RUN pip --python /opt/onboarding/bin/python install --no-cache-dir --require-hashes --no-deps --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE settings.py worker.py ./
+COPY domain domain
 COPY workflows workflows
 COPY activities activities
+COPY runtime runtime
 COPY starter starter
 # setuptools is in the lock to build with, not to run with.
 RUN pip --python /opt/onboarding/bin/python install --no-cache-dir --no-deps --no-build-isolation . \

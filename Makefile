@@ -58,7 +58,7 @@ format: setup ## Format, and fix what ruff can fix
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
 diagram: setup ## Draw the lifecycle in README.md anew from the code's tables
-	@$(BIN)/python -c 'from pathlib import Path; from workflows.diagram import renewed; page = Path("README.md"); \
+	@$(BIN)/python -c 'from pathlib import Path; from domain.diagram import renewed; page = Path("README.md"); \
 		page.write_text(renewed(page.read_text(encoding="utf-8")), encoding="utf-8")'
 
 layout: setup ## Write docs/layout.md anew from the first lines of the modules

@@ -3,28 +3,15 @@
 import asyncio
 import gc
 import logging
-import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
-from alembic.util import CommandError
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.converter import PayloadCodec
-from temporalio.runtime import (
-    LogForwardingConfig,
-    LoggingConfig,
-    PrometheusConfig,
-    Runtime,
-    TelemetryConfig,
-    TelemetryFilter,
-)
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import (
     PollerBehavior,
@@ -51,15 +38,16 @@ from activities.emails.render import Links, Renderer
 from activities.outside_service import ServiceAddress
 from activities.records import RecordActivities
 from activities.smtp import SmtpTransport
+from domain.contract import TASK_QUEUE
+from runtime.deployments import routing_of
+from runtime.errors import first_line, keep_cancellation
+from runtime.health import show_polling
+from runtime.process import log_plainly, until_signalled
+from runtime.search_attributes import SearchAttributesError, register_search_attributes
+from runtime.startup import StartupError, connect_when_up, prepare_database
 from settings import Settings, SettingsError, TemporalSettings, load_settings, load_temporal_settings
-from starter.deployments import routing_of
-from starter.errors import connection_problem, first_line, keep_cancellation
-from starter.health import HEARTBEAT, show_polling
-from starter.search_attributes import SearchAttributesError, register_search_attributes
 from workflows.delivery import OutstandingDelivery
-from workflows.messages import TASK_QUEUE
 from workflows.onboarding import ResellerOnboarding
-from workflows.plugin import OnboardingPlugin
 
 WORKFLOWS: Final = (ResellerOnboarding, OutstandingDelivery)
 STICKY: Final = timedelta(seconds=2)
@@ -74,10 +62,6 @@ _PASSING: Final = frozenset(
 )
 
 log: Final = logging.getLogger("onboarding.worker")
-
-
-class StartupError(Exception):
-    """The worker can't start, and waiting would not help; the message says what to do."""
 
 
 def build_worker(
@@ -196,75 +180,6 @@ async def warn_unless_promoted(client: Client, settings: Settings) -> None:
         )
 
 
-async def prepare_database(database: Database) -> None:
-    """Wait for the database, bring its schema up to date, and open its first connection.
-
-    Raises:
-        StartupError: it has the schema of a newer release, or can't be used.
-    """
-    for pause in pauses():
-        try:
-            await database.migrate()
-            await database.check()
-        except CommandError as error:
-            raise StartupError(
-                f"The database {database.name} has the schema of a newer release ({error}): run that release,"
-                " or name another database in ONBOARDING_DATABASE_URL."
-            ) from error
-        except (OperationalError, InterfaceError, OSError) as error:
-            log.warning(
-                "Waiting for the database %s (ONBOARDING_DATABASE_URL): %s", database.name, first_line(error)
-            )
-            await asyncio.sleep(pause)
-        except SQLAlchemyError as error:
-            raise StartupError(
-                f"The database {database.name} can't be used: {first_line(error)}. Put that right (its user"
-                " must be allowed to create tables), or name another in ONBOARDING_DATABASE_URL."
-            ) from error
-        else:
-            log.info("Database: %s", database.name)
-            return
-
-
-async def connect_when_up(temporal: TemporalSettings, codec: PayloadCodec | None = None) -> Client:
-    """A client as soon as server and namespace answer; ``codec`` encrypts what the server stores.
-
-    Raises:
-        StartupError: the server answers, but not us.
-    """
-    for pause in pauses():
-        try:
-            client = await Client.connect(**temporal.options, plugins=[OnboardingPlugin(codec)])
-            service = client.workflow_service
-            await service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
-            version = (await service.get_system_info(GetSystemInfoRequest())).server_version
-        # A connection that can't be made is a RuntimeError.
-        except (RuntimeError, RPCError) as error:
-            keep_cancellation()
-            if isinstance(error, RPCError) and error.status not in _PASSING:
-                raise StartupError(
-                    f"Temporal at {temporal.address} refuses namespace {temporal.namespace!r}:"
-                    f" {error.message}; check TEMPORAL_NAMESPACE, TEMPORAL_API_KEY and TEMPORAL_TLS_*."
-                ) from error
-            log.warning(
-                "Waiting for Temporal at %s, namespace %s (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE): %s",
-                *(temporal.address, temporal.namespace, connection_problem(error)),
-            )
-            await asyncio.sleep(pause)
-        else:
-            log.info("Temporal: %s, namespace %s, server %s", temporal.address, client.namespace, version)
-            return client
-    raise AssertionError("pauses never end")
-
-
-def pauses() -> Iterator[float]:
-    """Seconds to wait between two looks at something that is not up yet; they never end."""
-    pause = _FIRST_PAUSE
-    while True:
-        yield pause.total_seconds()
-        pause = min(pause * 2, _LONGEST_PAUSE)
-
-
 async def run_worker(settings: Settings, temporal: TemporalSettings) -> None:
     """Work until cancelled."""
     client = await connect_when_up(temporal, settings.codec)
@@ -275,67 +190,6 @@ async def run_worker(settings: Settings, temporal: TemporalSettings) -> None:
             await asyncio.Event().wait()
         else:
             await show_polling(client, settings.health_file)
-
-
-async def until_signalled(program: Coroutine[Any, Any, None]) -> None:
-    """Run a program, and cancel it, once, on SIGINT or SIGTERM, so that it can end in order."""
-    task = asyncio.ensure_future(program)
-    loop = asyncio.get_running_loop()
-    stopping = False
-
-    def stop() -> None:
-        nonlocal stopping
-        if not stopping:
-            stopping = True
-            task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Windows has no such handlers; there Ctrl-C cancels the main task by `asyncio.run`.
-        with suppress(NotImplementedError):
-            loop.add_signal_handler(number, stop)
-    try:
-        await task
-    except asyncio.CancelledError:
-        if not stopping:
-            raise
-
-
-def log_plainly(handler: logging.Handler, metrics_address: str | None = None) -> None:
-    """One line for each event, times in UTC; what the SDK's own core has to say goes the same way.
-
-    ``metrics_address``: where to answer Prometheus.
-    To be called before the first connection, once in a process.
-
-    Raises:
-        StartupError: that address can't be used.
-    """
-    formatter = logging.Formatter(
-        "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
-    )
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    # httpx has a line for every request, which names the account asked for.
-    for library in ("alembic", "httpx"):
-        logging.getLogger(library).setLevel(logging.WARNING)
-    core = LoggingConfig(
-        filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
-        forwarding=LogForwardingConfig(logger=logging.getLogger("temporalio.core")),
-    )
-    metrics = metrics_address and PrometheusConfig(
-        metrics_address, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
-    )
-    try:
-        runtime = Runtime(
-            telemetry=TelemetryConfig(logging=core, metrics=metrics or None),
-            worker_heartbeat_interval=HEARTBEAT,
-        )
-    # What the SDK raises says neither which setting nor what is wrong with it.
-    except (RuntimeError, ValueError) as error:
-        raise StartupError(
-            f"ONBOARDING_METRICS_ADDRESS: {metrics_address} can't be listened on ({error})"
-        ) from error
-    Runtime.set_default(runtime)
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ from temporalio import activity
 
 from activities.account_directory import AccountDirectory
 from activities.acpn_access import AcpnAccess, Grant
-from workflows.facts import AccessOutcome, AccessRequest, Account
+from domain.facts import AccessOutcome, AccessRequest, Account
 
 
 class AccessActivities:

@@ -6,7 +6,7 @@ import httpx
 from pydantic import TypeAdapter
 
 from activities.acpn_access import Grant
-from workflows.values import Contract
+from domain.values import Contract
 
 _GRANTS = TypeAdapter(tuple[Grant, ...])
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from workflows.facts import Account
+from domain.facts import Account
 
 
 class AccountDirectory(Protocol):

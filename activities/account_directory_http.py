@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import httpx
 
-from workflows.facts import Account
+from domain.facts import Account
 
 
 class HttpAccountDirectory:

@@ -6,7 +6,7 @@ from temporalio import activity
 
 from activities.account_directory import AccountDirectory
 from activities.acpn_access import AcpnAccess
-from workflows.facts import AccountFacts, AccountQuery
+from domain.facts import AccountFacts, AccountQuery
 
 
 class AccountActivities:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from pydantic import Field
 
-from workflows.values import Contract, Instant, Uid
+from domain.values import Contract, Instant, Uid
 
 
 class Grant(Contract):

@@ -12,9 +12,9 @@ from activities.db.email_ledger import EmailLedger, LedgerState
 from activities.emails.message import MessageFactory, UnsafeMessageError
 from activities.emails.render import Renderer
 from activities.smtp import DeferredRecipientError, PermanentDeliveryError, SmtpConnection, SmtpTransport
-from workflows.emails import EmailBatch, EmailReceipt
-from workflows.letters import AnyLetter
-from workflows.status import FailedEmail
+from domain.emails import EmailBatch, EmailReceipt
+from domain.letters import AnyLetter
+from domain.status import FailedEmail
 
 HEARTBEAT_SECONDS: Final = 3.0
 """A third of the shortest heartbeat timeout the workflow uses (10 s)."""

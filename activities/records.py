@@ -9,11 +9,11 @@ from temporalio import activity
 
 from activities.db.applications import ApplicationRecords
 from activities.working_days import WorkingCalendar, start_of_day
-from workflows.clocks import Clock, ClockKind, ClockRequest
-from workflows.decisions import settled
-from workflows.policy import Policy
-from workflows.records import Record, Settled, Transition
-from workflows.view import describe
+from domain.clocks import Clock, ClockKind, ClockRequest
+from domain.decisions import settled
+from domain.policy import Policy
+from domain.records import Record, Settled, Transition
+from domain.view import describe
 
 STORE_WITHIN: Final = timedelta(milliseconds=800)
 """A workflow task waits for `RecordActivities.settle`, and a caller, who gets a second, for the task."""

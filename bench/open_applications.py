@@ -19,8 +19,8 @@ from bench.scale import measure
 from bench.scale.figures import SDK, Level, Opening, Report, Stored, WorkerOptions, compared
 from bench.scale.show import show
 from bench.scale.site import Site, sites
-from starter.errors import first_line
-from workflows.messages import Stage
+from domain.contract import Stage
+from runtime.errors import first_line
 
 REFERENCE: Final = 100
 LEVELS: Final = (REFERENCE, 1_000, 10_000)

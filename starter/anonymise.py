@@ -23,13 +23,13 @@ from temporalio.api.history.v1 import HistoryEvent, MarkerRecordedEventAttribute
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.client import WorkflowHistory
 
+from domain import intake
+from domain.contract import UPDATE_NAME
+from domain.documents import DecisionSheet, sheet_hash
+from domain.rules import RefusedError
 from starter.harmless import SMALL, Harmless
 from starter.stand_ins import StandIns
-from workflows import intake
-from workflows.documents import DecisionSheet, sheet_hash
 from workflows.encryption import CAME_CLEAR
-from workflows.messages import UPDATE_NAME
-from workflows.rules import RefusedError
 from workflows.search_attributes import DUE_AT, STAGE, WAITING_ON
 
 _NAMES_OF_CODE: Final = frozenset(

@@ -15,10 +15,10 @@ from activities.db.applications import ApplicationRecords, StoredApplication
 from activities.db.email_ledger import EmailLedger, LedgerRow
 from activities.db.engine import Database, SchemaMismatchError
 from activities.db.tables import AccessGrantRow
-from starter.errors import first_line
+from domain.audit import AuditEvent
+from domain.facts import Account
+from runtime.errors import first_line
 from starter.session import ArchiveError
-from workflows.audit import AuditEvent
-from workflows.facts import Account
 
 _NEWER: Final = "Run that release, or name another database in ONBOARDING_DATABASE_URL."
 

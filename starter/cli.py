@@ -43,10 +43,11 @@ def up(
 ) -> None:
     """Run everything on this machine until Ctrl-C: Temporal, database, mail sink, worker."""
     # Only this command needs the worker and all its libraries; the others start faster without.
+    from runtime.process import until_signalled
+    from runtime.search_attributes import SearchAttributesError
+    from runtime.startup import StartupError
     from starter.dev_server import DevServerError
-    from starter.search_attributes import SearchAttributesError
     from starter.up import Addresses, AlreadyUpError, run_up
-    from worker import StartupError, until_signalled
 
     session: Session = ctx.obj
     console = session.console

@@ -47,8 +47,8 @@ def codec_server(
     # Only this command needs a web server; the others start faster without.
     import uvicorn
 
+    from runtime.process import until_signalled
     from starter.codec_server import codec_app, exact_origin, is_loopback
-    from worker import until_signalled
 
     session: Session = ctx.obj
     try:

@@ -11,15 +11,15 @@ from rich.text import Text
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from runtime.errors import connection_problem
 from settings import load_settings, load_temporal_settings
 from starter.cli_runner import FAILED, USAGE, fail, perform
 from starter.client import connect
-from starter.errors import connection_problem
 from starter.output import print_broken, print_table, progress, shown
 from starter.session import Session, UnreachableError
 
 if TYPE_CHECKING:
-    from starter.deployments import Deployment
+    from runtime.deployments import Deployment
     from starter.replay_check import Break, Checked, Group, Selection
 
 DEPLOY: Final = "Deploy"
@@ -140,7 +140,7 @@ def promote(
     """Give this worker version all work, running applications included; without promotion it gets none."""
 
     async def action(session: Session) -> None:
-        from starter import deployments
+        from runtime import deployments
 
         name = load_settings().deployment
         async with _temporal() as client:
@@ -158,7 +158,7 @@ def status(ctx: typer.Context) -> None:
     """Show which worker version gets the work, which poll, and where open runs are; 1 if any stand still."""
 
     async def action(session: Session) -> None:
-        from starter import deployments
+        from runtime import deployments
 
         async with _temporal() as client:
             deployment = await deployments.describe(client, load_settings().deployment)

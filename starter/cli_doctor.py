@@ -6,11 +6,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from domain.policy import Policy
 from starter.cli_deploy import DEPLOY
 from starter.cli_runner import FAILED, perform
 from starter.output import print_json, print_table, shown
 from starter.session import Session
-from workflows.policy import Policy
 
 if TYPE_CHECKING:
     from starter.doctor_report import Finding, Report

@@ -8,6 +8,10 @@ import typer
 from rich.live import Live
 from rich.text import Text
 
+from domain.contract import ErrorType, OnboardingInput, Stage, WaitingOn
+from domain.documents import BusinessType
+from domain.facts import Account
+from domain.status import Access, Status
 from settings import load_settings
 from starter.cli_runner import FAILED, PROCESS, JsonOption, UidArgument, fail, perform
 from starter.errors import OnboardingError
@@ -22,10 +26,6 @@ from starter.output import (
     status_panel,
 )
 from starter.session import Archive, ArchiveError, Session, UnreachableError
-from workflows.documents import BusinessType
-from workflows.facts import Account
-from workflows.messages import ErrorType, OnboardingInput, Stage, WaitingOn
-from workflows.status import Access, Status
 
 # A run that is not retained any more, and a service that is down: the database still knows.
 _FALL_BACK: Final = frozenset({ErrorType.NOT_FOUND, ErrorType.UNAVAILABLE})

@@ -27,9 +27,10 @@ def setup(
 ) -> None:
     """Prepare database and Temporal namespace for the workers; safe to repeat."""
     # Only this command needs the worker and all its libraries; the others start faster without.
-    from starter.search_attributes import SearchAttributesError
+    from runtime.process import log_plainly, until_signalled
+    from runtime.search_attributes import SearchAttributesError
+    from runtime.startup import StartupError
     from starter.setup import run_setup
-    from worker import StartupError, log_plainly, until_signalled
 
     try:
         settings, temporal = load_settings(), load_temporal_settings()

@@ -15,11 +15,7 @@ from uuid import uuid4
 
 import typer
 
-from starter.cli_runner import PROCESS, UidArgument, perform
-from starter.errors import OnboardingError
-from starter.output import print_status
-from starter.session import Session
-from workflows.messages import (
+from domain.contract import (
     AmendStartDate,
     ApproveApplication,
     CancelApplication,
@@ -47,7 +43,11 @@ from workflows.messages import (
     SubmitApplication,
     WithdrawApplication,
 )
-from workflows.status import Status
+from domain.status import Status
+from starter.cli_runner import PROCESS, UidArgument, perform
+from starter.errors import OnboardingError
+from starter.output import print_status
+from starter.session import Session
 
 Fields = dict[str, Any]
 Current = Mapping[str, Callable[[Status], object]]

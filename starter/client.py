@@ -28,10 +28,7 @@ from temporalio.converter import PayloadCodec
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from settings import Settings, TemporalSettings
-from starter.commands import Commands
-from starter.errors import OnboardingError, keep_cancellation
-from workflows.messages import (
+from domain.contract import (
     QUERY_NAME,
     TASK_QUEUE,
     UPDATE_NAME,
@@ -43,12 +40,16 @@ from workflows.messages import (
     WaitingOn,
     workflow_id,
 )
+from domain.policy import Policy
+from domain.state import OUTCOMES
+from domain.status import Status
+from domain.values import Contract, Instant
+from runtime.errors import keep_cancellation
+from settings import Settings, TemporalSettings
+from starter.commands import Commands
+from starter.errors import OnboardingError
 from workflows.plugin import OnboardingPlugin
-from workflows.policy import Policy
 from workflows.search_attributes import DUE_AT, OVERDUE, STAGE, WAITING_ON
-from workflows.state import OUTCOMES
-from workflows.status import Status
-from workflows.values import Contract, Instant
 
 ANSWER_WITHIN: Final = timedelta(seconds=30)
 _PAUSE_BETWEEN_TRIES: Final = timedelta(milliseconds=200)

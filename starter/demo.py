@@ -14,6 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from temporalio.service import RPCError
 
 from activities.db.engine import Database
+from domain.contract import workflow_id
+from runtime.process import log_plainly, until_signalled
+from runtime.search_attributes import SearchAttributesError
+from runtime.startup import StartupError, connect_when_up
 from settings import Settings, TemporalSettings
 from starter.demo_checks import Checks
 from starter.demo_documents import DESK_ZONE, FALCON, LOTUS, MASTER_UID, REFERENCE_UID, SECOND_UID
@@ -32,9 +36,7 @@ from starter.demo_story import FirstApplicant
 from starter.dev_server import TIME_SKIPPING_DYNAMIC_CONFIG, DevServer, DevServerError
 from starter.errors import OnboardingError
 from starter.mail_sink import MailSink
-from starter.search_attributes import SearchAttributesError
-from worker import StartupError, connect_when_up, log_plainly, running_worker, until_signalled
-from workflows.messages import workflow_id
+from worker import running_worker
 
 GOOD: Final = 0
 FAILED: Final = 1

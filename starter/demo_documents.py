@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
-from workflows.documents import ApplicationForm, BusinessType, DecisionSheet
-from workflows.messages import Actor, OnboardingInput, Person, Role
-from workflows.status import Company
+from domain.contract import Actor, OnboardingInput, Person, Role
+from domain.documents import ApplicationForm, BusinessType, DecisionSheet
+from domain.status import Company
 
 DESK_ZONE: Final = "Asia/Shanghai"
 """Where BD works: the policy's default, and the zone of the timeline."""

@@ -5,6 +5,8 @@ from typing import Any, Final
 from uuid import uuid4
 
 from activities.db.email_ledger import LedgerState
+from domain.contract import Actor, Stage
+from domain.status import Rejection, Status
 from starter.demo_checks import Checks, Source
 from starter.demo_documents import (
     BD,
@@ -24,8 +26,6 @@ from starter.demo_documents import (
 from starter.demo_play import ACCEPTED, Play
 from starter.demo_service import DemoService, HistoryCost
 from starter.mail_sink import KeptMail
-from workflows.messages import Actor, Stage
-from workflows.status import Rejection, Status
 
 MOST_EVENTS: Final = 140
 MOST_WORKFLOW_TASKS: Final = 20

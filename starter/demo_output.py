@@ -10,13 +10,13 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from domain.audit import AuditEvent
+from domain.contract import Actor, WaitingOn
+from domain.status import SheetChange, Status
 from starter.demo_checks import Checks, Source
 from starter.demo_documents import DESK_ZONE
 from starter.mail_sink import KeptMail
 from starter.output import shown
-from workflows.audit import AuditEvent
-from workflows.messages import Actor, WaitingOn
-from workflows.status import SheetChange, Status
 
 _MARGIN: Final = 30
 # What the service does by itself, as a process owner says it.

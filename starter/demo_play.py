@@ -5,15 +5,15 @@ from datetime import date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from domain.audit import AuditEvent, Verdict
+from domain.contract import Actor, ErrorType, Role, Stage
+from domain.status import Access, Status
 from starter.demo_checks import Checks, Source
 from starter.demo_documents import DESK_ZONE, SERVICE
 from starter.demo_output import Narrator
 from starter.demo_service import DemoService
 from starter.errors import OnboardingError
 from starter.mail_sink import KeptMail
-from workflows.audit import AuditEvent, Verdict
-from workflows.messages import Actor, ErrorType, Role, Stage
-from workflows.status import Access, Status
 
 ACCEPTED: Final = str(Verdict.ACCEPTED)
 

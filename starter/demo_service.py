@@ -12,14 +12,14 @@ from temporalio.testing import TimeSkipper, TimeSkippingConfig
 from activities.db.access import SqlAcpnAccess
 from activities.db.applications import ApplicationRecords
 from activities.db.engine import Database
+from domain.contract import workflow_id
+from domain.facts import Account
+from domain.status import Access, Company, Status
+from domain.values import Contract
 from settings import Settings
 from starter.archive import StoredArchive
 from starter.client import OnboardingClient
 from starter.mail_sink import KeptMail, MailSink
-from workflows.facts import Account
-from workflows.messages import workflow_id
-from workflows.status import Access, Company, Status
-from workflows.values import Contract
 
 _PAUSE: Final = timedelta(milliseconds=20)
 _SETTLES_WITHIN: Final = timedelta(seconds=60)

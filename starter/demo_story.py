@@ -5,6 +5,10 @@ from typing import Final
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
+from domain.contract import ErrorType, Party, Stage
+from domain.documents import DecisionSheet, sheet_hash
+from domain.rules import NOT_VERIFIED
+from domain.status import Access, IssuedSheet, Status
 from starter.demo_checks import Source
 from starter.demo_documents import (
     AMIRA,
@@ -26,10 +30,6 @@ from starter.demo_documents import (
     signal,
 )
 from starter.demo_play import ACCEPTED, BrokenOffError, Play, start_of
-from workflows.documents import DecisionSheet, sheet_hash
-from workflows.messages import ErrorType, Party, Stage
-from workflows.rules import NOT_VERIFIED
-from workflows.status import Access, IssuedSheet, Status
 
 AMIRA_EMAIL: Final = email_of(AMIRA)
 _CONTRACT_STARTS_IN: Final = timedelta(days=30)

@@ -16,7 +16,7 @@ from typing import Final, Self
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.service import ConnectConfig, RPCError, ServiceClient
 
-from starter.errors import keep_cancellation
+from runtime.errors import keep_cancellation
 
 IP: Final = "127.0.0.1"
 NAMESPACE: Final = "default"

@@ -12,14 +12,14 @@ from activities.emails.message import MessageFactory
 from activities.smtp import SmtpAddress
 from activities.smtp_probe import ProbeError, Step, probe
 from activities.working_days import WorkingCalendar
+from domain.contract import TASK_QUEUE
+from runtime.errors import first_line
 from settings import Settings, SettingsError, TemporalSettings, load_temporal_settings, load_valid_settings
 from starter.archive import has_no_file
 from starter.doctor_report import Finding, Part, Report, within
 from starter.doctor_services import examine_services
 from starter.doctor_temporal import DEPENDENT, TemporalExamination
-from starter.errors import first_line
 from workflows.codec import EncryptionCodec
-from workflows.messages import TASK_QUEUE
 
 LIMIT: Final = timedelta(seconds=5)
 """What each part gets to answer in."""

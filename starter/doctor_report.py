@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
-from starter.errors import first_line
+from runtime.errors import first_line
 
 
 class Part(StrEnum):

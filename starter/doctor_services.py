@@ -10,9 +10,9 @@ import httpx
 from activities.access_http import HttpAcpnAccess
 from activities.account_directory_http import HttpAccountDirectory
 from activities.outside_service import ServiceAddress
+from runtime.errors import first_line
 from settings import Settings
 from starter.doctor_report import Finding, Part, State
-from starter.errors import first_line
 from workflows.calls import LOOK_UP
 
 UID: Final = "1000000000"

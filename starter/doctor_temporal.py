@@ -17,15 +17,15 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from domain.contract import TASK_QUEUE, WORKFLOW_TYPE
+from runtime import deployments
+from runtime.errors import connection_problem
+from runtime.search_attributes import compare
 from settings import TemporalSettings
-from starter import deployments
 from starter.doctor_report import Finding, Part, within
-from starter.errors import connection_problem
 from starter.pollers import polling_processes
-from starter.search_attributes import compare
 from workflows.codec import EncryptionCodec
 from workflows.encryption import ENCODING, KEY_ID
-from workflows.messages import TASK_QUEUE, WORKFLOW_TYPE
 
 DEPENDENT: Final = (Part.NAMESPACE, Part.SEARCH_ATTRIBUTES, Part.WORKERS, Part.VERSIONS, Part.ENCRYPTION)
 """What can't be looked at when the server does not answer."""

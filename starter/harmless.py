@@ -12,14 +12,14 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from activities.working_days import WorkingCalendar
-from workflows.desk import Memory
-from workflows.emails import EmailBatch, EmailReceipt
-from workflows.facts import AccessOutcome, AccessRequest, AccountFacts, AccountQuery
-from workflows.lifecycle import STEPS
-from workflows.messages import AnyCommand, OnboardingInput
-from workflows.records import Settled, Transition
-from workflows.status import Status
-from workflows.values import Amount, Country, Currency, Percentage, TimeZone
+from domain.contract import AnyCommand, OnboardingInput
+from domain.emails import EmailBatch, EmailReceipt
+from domain.facts import AccessOutcome, AccessRequest, AccountFacts, AccountQuery
+from domain.lifecycle import STEPS
+from domain.records import Settled, Transition
+from domain.status import Status
+from domain.values import Amount, Country, Currency, Percentage, TimeZone
+from workflows.memory import Memory
 
 _MODELS: Final[TypeAdapter[Any]] = TypeAdapter(
     AnyCommand | OnboardingInput | Memory | Transition | Settled | EmailBatch | EmailReceipt

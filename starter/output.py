@@ -14,12 +14,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from domain.audit import AuditEvent, Verdict
+from domain.contract import Stage
+from domain.state import OUTCOMES
+from domain.status import Deadline, Status
+from domain.values import instant_text
 from starter.client import Listed
-from workflows.audit import AuditEvent, Verdict
-from workflows.messages import Stage
-from workflows.state import OUTCOMES
-from workflows.status import Deadline, Status
-from workflows.values import instant_text
 
 if TYPE_CHECKING:
     from activities.db.email_ledger import LedgerRow

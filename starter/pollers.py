@@ -11,8 +11,8 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, ListWork
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from starter.deployments import POLLS_WITHIN
-from starter.health import POLLED_WITHIN
+from runtime.deployments import POLLS_WITHIN
+from runtime.health import POLLED_WITHIN
 
 _KINDS: Final[Mapping[str, TaskQueueType.ValueType]] = {
     "workflow": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,

@@ -21,14 +21,14 @@ from temporalio.plugin import SimplePlugin
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer, WorkflowRunner
 
+from domain.contract import WORKFLOW_TYPE, Stage
+from domain.values import instant_text
 from settings import load_settings
 from starter.anonymise import Anonymiser, payloads
 from starter.replaying import WatchedRunner, met, processes_for, replaying, stages_shown
 from worker import WORKFLOWS
-from workflows.messages import WORKFLOW_TYPE, Stage
 from workflows.plugin import OnboardingPlugin, sandboxed_workflow_runner
 from workflows.search_attributes import STAGE
-from workflows.values import instant_text
 
 NO_STAGE_YET: Final = "no stage yet"
 DELIVERY: Final = "outstanding delivery"

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 
+from domain.audit import AuditEvent
+from domain.contract import Command, OnboardingInput, Stage, WaitingOn
+from domain.facts import Account
+from domain.status import Status
+from runtime.errors import connection_problem
 from settings import load_settings, load_temporal_settings
 from starter.client import Joined, Listed, OnboardingClient
-from starter.errors import connection_problem
-from workflows.audit import AuditEvent
-from workflows.facts import Account
-from workflows.messages import Command, OnboardingInput, Stage, WaitingOn
-from workflows.status import Status
 
 if TYPE_CHECKING:
     from activities.acpn_access import Grant

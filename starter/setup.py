@@ -16,10 +16,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.db.engine import Database
+from runtime.errors import connection_problem, keep_cancellation
+from runtime.search_attributes import register_search_attributes
+from runtime.startup import StartupError, connect_when_up, pauses, prepare_database
 from settings import Settings, TemporalSettings
-from starter.errors import connection_problem, keep_cancellation
-from starter.search_attributes import register_search_attributes
-from worker import StartupError, connect_when_up, pauses, prepare_database
 from workflows.search_attributes import ALL
 
 _PASSING: Final = frozenset(

@@ -15,8 +15,8 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from workflows.messages import workflow_id
-from workflows.values import Email
+from domain.contract import workflow_id
+from domain.values import Email
 
 _EMAIL: Final[TypeAdapter[str]] = TypeAdapter(Email)
 _NAMED_ADDRESS: Final = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>")

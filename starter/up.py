@@ -9,11 +9,13 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from activities.db.engine import Database
+from domain.values import Contract
+from runtime.process import log_plainly
+from runtime.startup import connect_when_up
 from settings import Settings, TemporalSettings
 from starter.dev_server import DevServer
 from starter.mail_sink import MailSink
-from worker import connect_when_up, log_plainly, running_worker
-from workflows.values import Contract
+from worker import running_worker
 
 
 class AlreadyUpError(Exception):

@@ -27,13 +27,13 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
+from domain.contract import QUERY_NAME, TASK_QUEUE, UPDATE_NAME, WORKFLOW_TYPE, workflow_id
+from domain.facts import Account
+from domain.status import Company, Status
 from settings import Settings
 from tests import payloads
 from tests.temporal_env import fast_forward, now
 from worker import running_worker
-from workflows.facts import Account
-from workflows.messages import QUERY_NAME, TASK_QUEUE, UPDATE_NAME, WORKFLOW_TYPE, workflow_id
-from workflows.status import Company, Status
 
 SENDER: Final = "Reseller Onboarding <onboarding@vendor.example.com>"
 _numbers = itertools.count(5_000_000_000_000_001)

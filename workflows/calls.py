@@ -19,10 +19,10 @@ with workflow.unsafe.imports_passed_through():
     from activities.email import EmailActivities
     from activities.records import RecordActivities
 
-from workflows.emails import EmailBatch, EmailReceipt
-from workflows.facts import AccessOutcome, AccessRequest, AccountFacts, AccountQuery
-from workflows.letters import AnyLetter
-from workflows.records import Record, Settled, Transition
+from domain.emails import EmailBatch, EmailReceipt
+from domain.facts import AccessOutcome, AccessRequest, AccountFacts, AccountQuery
+from domain.letters import AnyLetter
+from domain.records import Record, Settled, Transition
 
 UNTIL_IT_WORKS: Final = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=5)

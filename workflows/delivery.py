@@ -3,12 +3,13 @@
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from workflows import calls, decisions
-from workflows.audit import Verdict
-from workflows.courier import next_batch
-from workflows.desk import Desk, Memory
-from workflows.emails import EmailReceipt
-from workflows.messages import SYSTEM, ErrorType
+from domain import decisions
+from domain.audit import Verdict
+from domain.contract import SYSTEM, ErrorType
+from domain.emails import EmailReceipt
+from workflows import calls
+from workflows.memory import Desk, Memory
+from workflows.outbox import next_batch
 
 
 @workflow.defn(name="OutstandingDelivery")

@@ -11,9 +11,9 @@ from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
+from domain.contract import ErrorType
+from domain.rules import RefusedError
 from workflows import patches
-from workflows.messages import ErrorType
-from workflows.rules import RefusedError
 
 ENCODING: Final = b"binary/encrypted-aes-256-gcm"
 """Metadata ``encoding`` of an encrypted payload; not the one of Temporal's samples, which others use too."""

@@ -4,9 +4,9 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from workflows.letters import AnyLetter
-from workflows.rules import RefusedError
-from workflows.status import FailedEmail, Status
+from domain.letters import AnyLetter
+from domain.rules import RefusedError
+from domain.status import FailedEmail, Status
 
 
 @dataclass(eq=False)

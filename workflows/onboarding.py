@@ -14,19 +14,10 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, FailureError
 
-from workflows import calls, decisions, intake, rules, search_attributes, view
-from workflows.audit import Verdict
-from workflows.clocks import Clock, ClockKind
-from workflows.courier import Courier
-from workflows.decisions import Decision
-from workflows.delivery import OutstandingDelivery
-from workflows.desk import Desk, Memory
-from workflows.emails import EmailReceipt
-from workflows.encryption import Reader
-from workflows.facts import AccessRequest, AccountQuery
-from workflows.inbox import EmailsFailed, Message, OperatorCancel
-from workflows.letters import AnyLetter
-from workflows.messages import (
+from domain import decisions, intake, rules, view
+from domain.audit import Verdict
+from domain.clocks import Clock, ClockKind
+from domain.contract import (
     QUERY_NAME,
     SYSTEM,
     UPDATE_NAME,
@@ -36,12 +27,22 @@ from workflows.messages import (
     IssueDecisionSheet,
     OnboardingInput,
 )
-from workflows.policy import Policy
-from workflows.records import Transition
-from workflows.rules import RefusedError
+from domain.decisions import Decision
+from domain.emails import EmailReceipt
+from domain.facts import AccessRequest, AccountQuery
+from domain.letters import AnyLetter
+from domain.policy import Policy
+from domain.records import Transition
+from domain.rules import RefusedError
+from domain.state import Application
+from domain.status import Status
+from workflows import calls, search_attributes
+from workflows.delivery import OutstandingDelivery
+from workflows.encryption import Reader
+from workflows.inbox import EmailsFailed, Message, OperatorCancel
+from workflows.memory import Desk, Memory
+from workflows.outbox import Courier
 from workflows.signals import takes_every_command
-from workflows.state import Application
-from workflows.status import Status
 
 LAST_ERRANDS_WITHIN: Final = timedelta(seconds=30)
 """How long an ended application waits for its last mails before a child workflow takes them over."""

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate, TypedSearchAttributes
 
-from workflows import decisions, view
-from workflows.state import Application
+from domain import decisions, view
+from domain.state import Application
 
 STAGE: Final = SearchAttributeKey.for_keyword("OnboardingStage")
 WAITING_ON: Final = SearchAttributeKey.for_keyword("OnboardingWaitingOn")

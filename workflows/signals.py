@@ -5,8 +5,8 @@ from typing import Any, Protocol, TypeVar
 
 from temporalio import workflow
 
+from domain.lifecycle import STEPS
 from workflows.inbox import Message
-from workflows.lifecycle import STEPS
 
 
 class Receiver(Protocol):

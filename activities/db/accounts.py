@@ -6,9 +6,9 @@ from sqlalchemy import select
 
 from activities.db.engine import Database
 from activities.db.tables import AccountRow
-from workflows.documents import BusinessType
-from workflows.facts import Account
-from workflows.status import Company
+from domain.documents import BusinessType
+from domain.facts import Account
+from domain.status import Company
 
 
 class SqlAccountDirectory:

@@ -9,12 +9,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from activities.db.engine import Database
 from activities.db.tables import ApplicationRow, AuditEventRow, DecisionSheetRow
-from workflows.audit import AuditEvent
-from workflows.documents import DecisionSheet, sheet_hash
-from workflows.messages import Stage, WaitingOn, workflow_id
-from workflows.records import Record
-from workflows.status import IssuedSheet, Status, field_changes
-from workflows.values import Contract, Instant
+from domain.audit import AuditEvent
+from domain.contract import Stage, WaitingOn, workflow_id
+from domain.documents import DecisionSheet, sheet_hash
+from domain.records import Record
+from domain.status import IssuedSheet, Status, field_changes
+from domain.values import Contract, Instant
 
 _FIXED: Final = frozenset({"application_id", "created_at"})
 

@@ -11,8 +11,8 @@ from sqlalchemy import Update, func, select, update
 
 from activities.db.engine import Database
 from activities.db.tables import EmailRow
-from workflows.letters import Letter
-from workflows.values import Contract, Instant
+from domain.letters import Letter
+from domain.values import Contract, Instant
 
 
 class LedgerState(StrEnum):

@@ -11,8 +11,8 @@ from markupsafe import Markup, escape
 from pydantic import JsonValue
 
 from activities.emails.wording import Wording
-from workflows.clocks import Clock
-from workflows.values import normalised_decimal
+from domain.clocks import Clock
+from domain.values import normalised_decimal
 
 _BIDI_CONTROLS: Final = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 """Embeddings, overrides and isolates (UAX #9): with them a text can rearrange what stands around it."""

@@ -7,9 +7,9 @@ from icalendar import Calendar, Event, vCalAddress
 from pydantic import BaseModel, ConfigDict
 
 from activities.emails.filters import last_day
-from workflows.clocks import Clock, ClockKind
-from workflows.letters import AnyLetter, ContractSigned, StartDateAmended
-from workflows.values import Day, Instant
+from domain.clocks import Clock, ClockKind
+from domain.letters import AnyLetter, ContractSigned, StartDateAmended
+from domain.values import Day, Instant
 
 _BD_DEADLINES: Final = {ClockKind.REVIEW: "review-deadline", ClockKind.CONTACT: "contact-deadline"}
 

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from activities.emails.filters import without_bidi_controls
 from activities.emails.invitation import Invitation
 from activities.emails.render import RenderedLetter
-from workflows.letters import AnyLetter
-from workflows.values import safe_in_header
+from domain.letters import AnyLetter
+from domain.values import safe_in_header
 
 _ID_DOMAIN_LENGTH: Final = 30
 """With 32 hexadecimal digits and ``<@>`` 65 characters: the longest that fits the line of ``In-Reply-To``.

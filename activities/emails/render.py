@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from activities.emails.filters import filters_for, printable
 from activities.emails.wording import WORDINGS, Wording
-from workflows.letters import AnyLetter
+from domain.letters import AnyLetter
 
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 

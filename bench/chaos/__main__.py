@@ -28,10 +28,10 @@ from bench.chaos.oracle_mails import judge_mails
 from bench.chaos.plan import MEANING, FaultKind, Plan, Script, plan
 from bench.chaos.report import Report, report, show
 from bench.chaos.services import running
+from domain.facts import Account
 from settings import TemporalSettings
 from starter.client import connect
 from tests import payloads
-from workflows.facts import Account
 
 FAULT_SHARE: Final = 0.6
 """Share of the time in which things go wrong; the rest is for finishing what waits."""

@@ -32,7 +32,7 @@ from bench.chaos.evidence import (
     Sample,
     SheetRow,
 )
-from workflows.messages import workflow_id
+from domain.contract import workflow_id
 
 SAMPLE_EVERY: Final = 0.25
 _HARMLESS_CAUSES: Final = frozenset(

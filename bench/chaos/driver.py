@@ -19,10 +19,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from bench.chaos.evidence import Sending
 from bench.chaos.plan import Channel, Dispatch, Script, Sort, Turn
 from bench.chaos.story import Terms, argument, joining, kind_of, needs_terms, wanted_revision
+from domain.contract import COMMAND_ADAPTER, UPDATE_NAME, ErrorType, OnboardingInput, Stage, workflow_id
+from domain.status import Status
 from starter.client import OnboardingClient
 from starter.errors import OnboardingError
-from workflows.messages import COMMAND_ADAPTER, UPDATE_NAME, ErrorType, OnboardingInput, Stage, workflow_id
-from workflows.status import Status
 
 ANSWER_WITHIN: Final = timedelta(seconds=40)
 SIGNAL_WITHIN: Final = timedelta(seconds=15)

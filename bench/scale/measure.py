@@ -11,8 +11,7 @@ from uuid import uuid4
 from bench.chaos.services import cancelled, within
 from bench.scale.figures import Cached, Drain, History, Level, Restart, Spread, WorkerOptions, rate
 from bench.scale.site import Site
-from tests import payloads
-from workflows.messages import (
+from domain.contract import (
     COMMAND_ADAPTER,
     TASK_QUEUE,
     WORKFLOW_TYPE,
@@ -21,6 +20,7 @@ from workflows.messages import (
     Stage,
     workflow_id,
 )
+from tests import payloads
 
 READ_EVERY: Final = 0.05
 """Seconds between two readings of a drain."""

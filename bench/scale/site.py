@@ -27,12 +27,12 @@ from bench.chaos.services import (
     working,
 )
 from bench.scale.figures import WorkerOptions
+from domain.contract import Stage
 from settings import TemporalSettings, load_settings
 from starter.client import OnboardingClient, connect
 from starter.setup import run_setup
 from tests import payloads
 from tests.databases import Postgresql
-from workflows.messages import Stage
 
 ANSWER_WITHIN: Final = timedelta(seconds=60)
 MEGABYTE: Final = 1_000_000

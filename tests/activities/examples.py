@@ -3,13 +3,13 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from workflows.audit import AuditEvent, Verdict
-from workflows.documents import DecisionSheet, sheet_hash
-from workflows.messages import Actor, OnboardingInput, Person, Role, Stage
-from workflows.policy import Policy
-from workflows.records import Record
-from workflows.state import Application
-from workflows.status import IssuedSheet, field_changes
+from domain.audit import AuditEvent, Verdict
+from domain.contract import Actor, OnboardingInput, Person, Role, Stage
+from domain.documents import DecisionSheet, sheet_hash
+from domain.policy import Policy
+from domain.records import Record
+from domain.state import Application
+from domain.status import IssuedSheet, field_changes
 
 NOON: Final = datetime(2025, 3, 14, 4, 0, tzinfo=UTC)
 """A Friday, noon in Shanghai."""

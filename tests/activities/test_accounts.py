@@ -17,11 +17,11 @@ from activities.acpn_access import AcpnAccess, Grant
 from activities.db.access import SqlAcpnAccess
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
+from domain.documents import BusinessType
+from domain.facts import Account, AccountFacts, AccountQuery
+from domain.status import Company
 from tests.activities.examples import NOON
 from tests.activities.services import VendorServices, vendor_services
-from workflows.documents import BusinessType
-from workflows.facts import Account, AccountFacts, AccountQuery
-from workflows.status import Company
 
 ACME = Company.model_validate(
     {"legal_name": "Acme 有限公司", "registration_number": "91-1", "country": "CN", "verified": True}

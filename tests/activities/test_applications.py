@@ -7,11 +7,11 @@ import pytest
 
 from activities.db.applications import ApplicationRecords
 from activities.db.engine import Database
+from domain.audit import AuditEvent, Verdict
+from domain.contract import Stage, WaitingOn
+from domain.records import Record
+from domain.view import describe
 from tests.activities.examples import NOON, application, event, record, sheet, sheet_issued
-from workflows.audit import AuditEvent, Verdict
-from workflows.messages import Stage, WaitingOn
-from workflows.records import Record
-from workflows.view import describe
 
 LATER = NOON + timedelta(hours=3)
 

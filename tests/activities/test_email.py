@@ -15,10 +15,10 @@ from activities.email import MOST_DEFERRALS, EmailActivities
 from activities.emails.message import MessageFactory
 from activities.emails.render import Links, Renderer
 from activities.smtp import SmtpTransport, TemporaryDeliveryError
+from domain.emails import EmailBatch, EmailReceipt
+from domain.letters import AnyLetter
 from tests.smtp_server import Plan, SmtpServer
 from tests.unit.letters import letter
-from workflows.emails import EmailBatch, EmailReceipt
-from workflows.letters import AnyLetter
 
 pytest_plugins = ["tests.databases"]
 

@@ -7,8 +7,8 @@ import pytest
 
 from activities.db.email_ledger import EmailLedger, LedgerState
 from activities.db.engine import Database
+from domain.letters import ApplicationApproved, Letter, SheetReminder, compose
 from tests.activities.examples import NOON, application
-from workflows.letters import ApplicationApproved, Letter, SheetReminder, compose
 
 LATER = NOON + timedelta(minutes=5)
 

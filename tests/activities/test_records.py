@@ -12,12 +12,12 @@ from temporalio.testing import ActivityEnvironment
 from activities.db.applications import ApplicationRecords, StoredApplication
 from activities.db.engine import Database
 from activities.records import RecordActivities
+from domain.clocks import Clock, ClockKind, ClockRequest, PausedClock
+from domain.contract import Stage
+from domain.records import Record, Settled, Transition
+from domain.status import Status
 from tests.activities.examples import NOON, application, event, record
 from tests.databases import Postgresql
-from workflows.clocks import Clock, ClockKind, ClockRequest, PausedClock
-from workflows.messages import Stage
-from workflows.records import Record, Settled, Transition
-from workflows.status import Status
 
 WEDNESDAY_ENDS = datetime(2025, 3, 19, 16, tzinfo=UTC)
 TUESDAY_ENDS = datetime(2025, 3, 18, 16, tzinfo=UTC)

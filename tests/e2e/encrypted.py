@@ -21,15 +21,15 @@ from temporalio.service import RPCError
 
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
+from domain.contract import OnboardingInput, workflow_id
+from domain.facts import Account
+from domain.status import Company
 from settings import Settings, TemporalSettings
 from starter.client import OnboardingClient, connect
 from starter.dev_server import DevServer
 from tests import payloads
 from tests.smtp_server import Plan, SmtpServer
 from worker import running_worker
-from workflows.facts import Account
-from workflows.messages import OnboardingInput, workflow_id
-from workflows.status import Company
 
 
 def keys(*names: str) -> str:

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from runtime.startup import connect_when_up
 from settings import TemporalSettings
-from worker import connect_when_up
 
 
 @pytest_asyncio.fixture

@@ -15,17 +15,7 @@ from temporalio.client import Client
 
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
-from settings import Settings, TemporalSettings
-from starter.client import OnboardingClient, connect
-from starter.dev_server import DevServer
-from starter.errors import OnboardingError
-from starter.mail_sink import MailSink
-from starter.search_attributes import SearchAttributesError, register_search_attributes
-from tests import payloads
-from worker import running_worker
-from workflows.documents import ApplicationForm, DecisionSheet
-from workflows.facts import Account
-from workflows.messages import (
+from domain.contract import (
     WORKFLOW_TYPE,
     Actor,
     ConfirmCompany,
@@ -40,8 +30,18 @@ from workflows.messages import (
     WaitingOn,
     workflow_id,
 )
-from workflows.policy import Policy
-from workflows.status import Company, Status
+from domain.documents import ApplicationForm, DecisionSheet
+from domain.facts import Account
+from domain.policy import Policy
+from domain.status import Company, Status
+from runtime.search_attributes import SearchAttributesError, register_search_attributes
+from settings import Settings, TemporalSettings
+from starter.client import OnboardingClient, connect
+from starter.dev_server import DevServer
+from starter.errors import OnboardingError
+from starter.mail_sink import MailSink
+from tests import payloads
+from worker import running_worker
 
 PARTNER = Actor(role=Role.PARTNER, id="mei")
 BD = Actor(role=Role.BD, id="wei")

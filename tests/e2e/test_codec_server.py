@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from google.protobuf import json_format
 from temporalio.api.common.v1 import Payload, Payloads
 
+from domain.contract import Actor, Role, workflow_id
 from starter.codec_server import MAX_BODY_BYTES, codec_app, exact_origin, is_loopback, oidc_tokens
 from starter.dev_server import temporal_executable
 from tests import payloads
@@ -23,7 +24,6 @@ from tests.activities.services import vendor_services
 from tests.e2e.codec_process import codec_server, environment, refused
 from tests.e2e.encrypted import joining, keys, secrets, stack
 from workflows.codec import EncryptionCodec
-from workflows.messages import Actor, Role, workflow_id
 
 TOKEN: Final = str(uuid4())
 BEARER: Final = {"Authorization": f"Bearer {TOKEN}"}

@@ -12,8 +12,9 @@ from temporalio.common import PinnedVersioningOverride, WorkerDeploymentVersion
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from domain.contract import TASK_QUEUE, WORKFLOW_TYPE
+from runtime import deployments
 from settings import TemporalSettings
-from starter import deployments
 from starter.client import connect
 from starter.dev_server import DevServer
 from starter.doctor_report import Finding, Part, Report, State
@@ -25,7 +26,6 @@ from tests.e2e.examinations import TEMPORAL, address_of, at, examined, failure, 
 from tests.smtp_server import Plan, SmtpServer
 from tests.temporal_env import unique
 from worker import running_worker
-from workflows.messages import TASK_QUEUE, WORKFLOW_TYPE
 from workflows.search_attributes import ALL, OVERDUE, STAGE
 
 

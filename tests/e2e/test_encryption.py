@@ -21,14 +21,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer
 
-from settings import Settings
-from starter.client import OnboardingClient
-from tests import payloads
-from tests.e2e.encrypted import Stack, found_in, joining, keys, secrets, stack, told_by_server, until
-from tests.rig import undecodable
-from worker import WORKFLOWS
-from workflows.documents import ApplicationForm, DecisionSheet
-from workflows.messages import (
+from domain.contract import (
     QUERY_NAME,
     TASK_QUEUE,
     UPDATE_NAME,
@@ -39,8 +32,15 @@ from workflows.messages import (
     Stage,
     workflow_id,
 )
+from domain.documents import ApplicationForm, DecisionSheet
+from domain.status import Status
+from settings import Settings
+from starter.client import OnboardingClient
+from tests import payloads
+from tests.e2e.encrypted import Stack, found_in, joining, keys, secrets, stack, told_by_server, until
+from tests.rig import undecodable
+from worker import WORKFLOWS
 from workflows.plugin import OnboardingPlugin
-from workflows.status import Status
 
 PARTNER: Final = Actor(role=Role.PARTNER, id="ann.tan@acme.example.com", name="Ann Tan of Acme")
 BD: Final = Actor(role=Role.BD, id="bo.chen@vendor.example.com", name="Bo Chen of the vendor")

@@ -7,12 +7,12 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
+from domain.contract import TASK_QUEUE, WORKFLOW_TYPE, workflow_id
+from domain.policy import Policy
+from domain.state import Application
 from tests import payloads
 from tests.e2e.encrypted import joining, stack, until
-from workflows.desk import Desk
-from workflows.messages import TASK_QUEUE, WORKFLOW_TYPE, workflow_id
-from workflows.policy import Policy
-from workflows.state import Application
+from workflows.memory import Desk
 
 UID = "7200000001"
 

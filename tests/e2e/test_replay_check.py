@@ -19,6 +19,7 @@ from temporalio.api.history.v1 import History
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from domain.contract import WORKFLOW_TYPE, Stage, workflow_id
 from starter.dev_server import TIME_SKIPPING_DYNAMIC_CONFIG, dynamic_config_arguments, temporal_executable
 from starter.replay_check import Run, _each, _quotas, _replay
 from starter.replaying import stages_shown
@@ -26,7 +27,6 @@ from tests import payloads
 from tests.replay.corpus import HISTORIES, parse, replay
 from tests.rig import Applicant, Service, serve
 from tests.temporal_env import SEARCH_ATTRIBUTES, TIME_SKIPPING, unique
-from workflows.messages import WORKFLOW_TYPE, Stage, workflow_id
 from workflows.plugin import OnboardingPlugin
 from workflows.search_attributes import STAGE
 

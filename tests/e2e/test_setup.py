@@ -20,12 +20,12 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
 from activities.db.engine import Database
+from runtime.search_attributes import SearchAttributesError
+from runtime.startup import StartupError, prepare_database
 from settings import Settings, TemporalSettings
 from starter.dev_server import DevServer
-from starter.search_attributes import SearchAttributesError
 from starter.setup import run_setup
 from tests.databases import Postgresql
-from worker import StartupError, prepare_database
 from workflows.search_attributes import ALL, STAGE
 
 NAMESPACE = "onboarding"

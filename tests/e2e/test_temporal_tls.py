@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from domain.contract import workflow_id
 from settings import SettingsError, load_temporal_settings
 from starter.client import connect
 from starter.dev_server import DevServer
 from tests.certificates import Authority
-from workflows.messages import workflow_id
 
 API_KEY = "geheim-4711"
 

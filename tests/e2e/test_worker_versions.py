@@ -20,19 +20,19 @@ from typer.testing import CliRunner
 
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
+from domain.contract import COMMAND_ADAPTER, TASK_QUEUE, OnboardingInput, Stage, workflow_id
+from domain.facts import Account
+from domain.status import Status
+from runtime import deployments
+from runtime.deployments import Deployment, DeploymentError, Routing, Version
 from settings import Settings, SettingsError, TemporalSettings, load_settings
-from starter import deployments
 from starter.cli import app
 from starter.client import OnboardingClient, connect
-from starter.deployments import Deployment, DeploymentError, Routing, Version
 from starter.dev_server import DevServer
 from starter.session import SettingsSession
 from tests import payloads
 from tests.smtp_server import Plan, SmtpServer
 from worker import running_worker
-from workflows.facts import Account
-from workflows.messages import COMMAND_ADAPTER, TASK_QUEUE, OnboardingInput, Stage, workflow_id
-from workflows.status import Status
 
 NAME = "reseller-onboarding"
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final, Protocol, TypeVar
 
+from domain import decisions
+from domain.contract import Role
+from domain.state import Application
 from tests import payloads
 from tests.payloads import Json
-from workflows import decisions
-from workflows.messages import Role
-from workflows.state import Application
 
 SIDEWAYS: Final = {
     *("reject_application", "decline", "cancel_application", "withdraw_application", "reopen_terms"),

@@ -11,20 +11,20 @@ from functools import lru_cache
 from typing import Final
 
 from activities.records import set_clocks
+from domain import decisions, intake, view
+from domain.audit import AuditEvent, Verdict
+from domain.clocks import Clock, ClockKind
+from domain.contract import SYSTEM, Command, IssueDecisionSheet, OnboardingInput
+from domain.decisions import Decision
+from domain.facts import AccessOutcome, Account, AccountFacts
+from domain.letters import AnyLetter
+from domain.policy import Policy
+from domain.records import Settled
+from domain.rules import RefusedError
+from domain.state import Application
+from domain.status import Status
 from tests.payloads import Json
-from workflows import decisions, intake, view
-from workflows.audit import AuditEvent, Verdict
-from workflows.clocks import Clock, ClockKind
-from workflows.decisions import Decision
-from workflows.desk import Desk
-from workflows.facts import AccessOutcome, Account, AccountFacts
-from workflows.letters import AnyLetter
-from workflows.messages import SYSTEM, Command, IssueDecisionSheet, OnboardingInput
-from workflows.policy import Policy
-from workflows.records import Settled
-from workflows.rules import RefusedError
-from workflows.state import Application
-from workflows.status import Status
+from workflows.memory import Desk
 
 _ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Self
 
+from domain.audit import Verdict
+from domain.contract import Party, Role, Stage, WaitingOn
+from domain.letters import Audience, audience_of
+from domain.status import Status
 from tests import payloads
 from tests.payloads import Json
-from workflows.audit import Verdict
-from workflows.letters import Audience, audience_of
-from workflows.messages import Party, Role, Stage, WaitingOn
-from workflows.status import Status
 
 Terms = tuple[int, str]
 """Revision and hash of a decision sheet."""

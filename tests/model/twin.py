@@ -17,6 +17,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.db.access import SqlAcpnAccess
 from activities.db.applications import ApplicationRecords
+from domain.contract import TASK_QUEUE, WORKFLOW_TYPE, workflow_id
+from domain.facts import Account
+from domain.status import Company, Status
 from tests import payloads
 from tests.model.process import Answer, Process
 from tests.model.promises import Happening, Known, Said, keep
@@ -24,9 +27,6 @@ from tests.payloads import Json
 from tests.rig import Applicant, Service
 from tests.temporal_env import fast_forward
 from tests.workflow import trail
-from workflows.facts import Account
-from workflows.messages import TASK_QUEUE, WORKFLOW_TYPE, workflow_id
-from workflows.status import Company, Status
 
 JOINS_AT: Final = datetime(2040, 3, 5, 4, tzinfo=UTC)
 """A Monday, at noon where BD works: far from the midnights at which deadlines end."""

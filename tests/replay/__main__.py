@@ -15,11 +15,11 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
+from domain.contract import Stage
 from starter.output import print_table, progress
 from starter.replaying import ReplayDiedError, processes_for, replaying
 from tests.replay.corpus import Recorded, recorded
 from tests.replay.verdict import Wrong, judged
-from workflows.messages import Stage
 
 TOLD_IN_FULL: Final = 5
 """Of so many broken histories everything is told; one change often breaks dozens in the same way."""

@@ -12,12 +12,12 @@ from sqlalchemy import text
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
+from domain.contract import Stage
 from tests import payloads
 from tests.replay.journeys import FAR, Journey, Story, confirm, issue, modify, to_justifying, until_due
 from tests.rig import Applicant, undecodable
 from tests.smtp_server import Plan, SmtpServer
 from tests.temporal_env import fast_forward
-from workflows.messages import Stage
 
 BROKEN: Final[dict[str, tuple[Any, ...]]] = {
     "no_argument": (),

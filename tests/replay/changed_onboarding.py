@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from temporalio import workflow
 
+from domain.contract import WORKFLOW_TYPE
+from domain.facts import AccountQuery
+from domain.status import Status
 from workflows import calls
-from workflows.facts import AccountQuery
-from workflows.messages import WORKFLOW_TYPE
 from workflows.onboarding import ResellerOnboarding
 from workflows.patches import Patch
 from workflows.signals import takes_every_command
-from workflows.status import Status
 
 ACCOUNTS_AT_APPROVAL: Final = Patch(
     id="accounts-at-approval",

@@ -20,11 +20,11 @@ from activities.access import AccessActivities
 from activities.accounts import AccountActivities
 from activities.email import EmailActivities
 from activities.records import RecordActivities
+from domain.contract import UPDATE_NAME, WORKFLOW_TYPE, OnboardingInput
+from domain.lifecycle import STEPS
+from domain.status import Status
 from tests.replay.corpus import Recorded
-from workflows.desk import Memory
-from workflows.lifecycle import STEPS
-from workflows.messages import UPDATE_NAME, WORKFLOW_TYPE, OnboardingInput
-from workflows.status import Status
+from workflows.memory import Memory
 
 CONTRACTS: Final = Path(__file__).parent / "contracts"
 Schema = dict[str, Any]

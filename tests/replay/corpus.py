@@ -24,11 +24,11 @@ from temporalio.converter import PayloadCodec
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import Replayer, WorkflowRunner
 
+from domain.audit import Verdict
+from domain.clocks import ClockKind
+from domain.contract import ErrorType, Stage
 from starter.replaying import WatchedRunner, stages_shown
-from workflows.audit import Verdict
-from workflows.clocks import ClockKind
 from workflows.delivery import OutstandingDelivery
-from workflows.messages import ErrorType, Stage
 from workflows.onboarding import ResellerOnboarding
 from workflows.plugin import OnboardingPlugin
 from workflows.search_attributes import STAGE

@@ -10,11 +10,11 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
+from domain.contract import Stage
+from domain.status import Status
 from tests import payloads
 from tests.payloads import Json
 from tests.rig import Applicant
-from workflows.messages import Stage
-from workflows.status import Status
 
 Story = Callable[[Applicant], Awaitable[object]]
 FAR: Final = "2099-01-01"

@@ -29,6 +29,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
 
+from domain.contract import Stage
 from starter.dev_server import TIME_SKIPPING_DYNAMIC_CONFIG, dynamic_config_arguments, temporal_executable
 from tests.replay import contracts
 from tests.replay.accidents import accidents
@@ -37,7 +38,6 @@ from tests.replay.journeys import ORDINARY, Journey
 from tests.rig import Applicant, Service, serve
 from tests.smtp_server import Plan, SmtpServer
 from tests.temporal_env import SEARCH_ATTRIBUTES, TIME_SKIPPING
-from workflows.messages import Stage
 from workflows.plugin import OnboardingPlugin
 
 LANES: Final = 3

@@ -6,13 +6,13 @@ from typing import Final, get_args
 
 import pytest
 
+from domain.audit import Verdict
+from domain.contract import ErrorType, SignContract, Stage
+from domain.letters import AnyLetter
+from domain.lifecycle import BOTH_SIGNED, MOMENTS, STEPS, Step
+from domain.state import OUTCOMES
 from tests.replay import record
 from tests.replay.corpus import HISTORIES, Recorded, Trail, recorded, release
-from workflows.audit import Verdict
-from workflows.letters import AnyLetter
-from workflows.lifecycle import BOTH_SIGNED, MOMENTS, STEPS, Step
-from workflows.messages import ErrorType, SignContract, Stage
-from workflows.state import OUTCOMES
 
 ADD: Final = "Add a journey to tests/replay/journeys.py (or accidents.py), then `make histories`."
 ELSEWHERE: Final = frozenset({ErrorType.CLOSED, ErrorType.NOT_FOUND, ErrorType.ALREADY_PARTNER})

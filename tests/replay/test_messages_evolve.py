@@ -6,15 +6,15 @@ from typing import Any, Final
 import pytest
 from pydantic import BaseModel, Field, create_model
 
+from domain.contract import Actor, Command, Person, ReassignBd, Role
+from domain.values import Text
 from tests.replay import contracts
 from tests.replay.contracts import Schema, contract, narrowed, readers, unread
 from tests.replay.corpus import HISTORIES, Recorded, recorded, release
-from workflows.messages import Actor, Command, Person, ReassignBd, Role
-from workflows.values import Text
 
 REMEDY: Final = (
     "Give a new field a default, keep a field and a value that were written once, and only ever widen a type."
-    " What is right for new messages only is a rule (workflows/rules.py), not a type."
+    " What is right for new messages only is a rule (domain/rules.py), not a type."
 )
 GARBAGE: Final = frozenset(
     {

@@ -9,13 +9,13 @@ import pytest
 import pytest_asyncio
 
 import worker
+from domain.contract import Stage
 from tests import payloads
 from tests.replay.changed_onboarding import ACCOUNTS_AT_APPROVAL, Deprecated, Patched, Unpatched
 from tests.replay.corpus import HISTORIES, Ask, Recorded, Trail, replay
 from tests.rig import Applicant, Service, serve
 from tests.workflow.own_server import own_environment
 from workflows.delivery import OutstandingDelivery
-from workflows.messages import Stage
 from workflows.onboarding import ResellerOnboarding
 
 OLD: Final = ResellerOnboarding

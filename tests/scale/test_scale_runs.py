@@ -20,7 +20,7 @@ from bench.open_applications import INTERRUPTED, TOO_SHORT, Run
 from bench.scale import measure
 from bench.scale.figures import SDK, Report
 from bench.scale.site import Site
-from workflows.messages import Stage
+from domain.contract import Stage
 
 
 async def lasting() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from domain.contract import workflow_id
 from tests import payloads
 from tests.e2e.codec_process import codec_server
 from tests.e2e.encrypted import joining, keys, stack
-from workflows.messages import workflow_id
 
 # Not by import: without `make ui-test` it is not installed, and types are checked without it, too.
 playwright: Any = pytest.importorskip("playwright.async_api", reason="make ui-test installs Playwright")

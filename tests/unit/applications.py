@@ -13,20 +13,20 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from domain import decisions, intake, letters, rules, view
+from domain.clocks import Clock, ClockKind, ClockRequest
+from domain.contract import Command, OnboardingInput
+from domain.decisions import Decision
+from domain.facts import AccessOutcome, Account, AccountFacts
+from domain.letters import AnyLetter
+from domain.policy import Policy
+from domain.records import Record, Settled
+from domain.rules import RefusedError
+from domain.state import Application
+from domain.status import Company, FailedEmail, Status
 from tests import payloads
 from tests.model.commands import something_new, terms_in_force
 from tests.payloads import Json
-from workflows import decisions, intake, letters, rules, view
-from workflows.clocks import Clock, ClockKind, ClockRequest
-from workflows.decisions import Decision
-from workflows.facts import AccessOutcome, Account, AccountFacts
-from workflows.letters import AnyLetter
-from workflows.messages import Command, OnboardingInput
-from workflows.policy import Policy
-from workflows.records import Record, Settled
-from workflows.rules import RefusedError
-from workflows.state import Application
-from workflows.status import Company, FailedEmail, Status
 
 UID: Final = "5000000000000001"
 JOINED_AT: Final = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)

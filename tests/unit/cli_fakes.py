@@ -13,15 +13,15 @@ from typer.testing import CliRunner, Result
 from activities.acpn_access import Grant
 from activities.db.applications import StoredApplication
 from activities.db.email_ledger import LedgerRow
+from domain.audit import AuditEvent
+from domain.contract import Command, ErrorType, OnboardingInput, Stage, WaitingOn, workflow_id
+from domain.documents import DecisionSheet, sheet_hash
+from domain.facts import Account
+from domain.status import IssuedSheet, Status
 from starter.cli import app
 from starter.client import Joined, Listed
 from starter.errors import OnboardingError
 from starter.session import UnreachableError
-from workflows.audit import AuditEvent
-from workflows.documents import DecisionSheet, sheet_hash
-from workflows.facts import Account
-from workflows.messages import Command, ErrorType, OnboardingInput, Stage, WaitingOn, workflow_id
-from workflows.status import IssuedSheet, Status
 
 UID = "5123456789"
 AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)

@@ -4,7 +4,7 @@ from typing import Any, Final, get_args
 
 from pydantic import TypeAdapter
 
-from workflows.letters import AnyLetter
+from domain.letters import AnyLetter
 
 LETTER_TYPES: Final = get_args(get_args(AnyLetter)[0])
 TEMPLATES: Final = tuple(letter.model_fields["template"].default for letter in LETTER_TYPES)

@@ -21,18 +21,18 @@ from typing import Any, Final
 
 import pytest
 
+from domain import intake
+from domain.audit import Verdict
+from domain.contract import Command
+from domain.documents import DecisionSheet, sheet_hash
+from domain.facts import Account
+from domain.state import Application
+from domain.status import Status
 from tests import payloads
 from tests.model.process import Answer, Process
 from tests.model.promises import Happening, Known, Said, keep
 from tests.payloads import Json
 from tests.unit.applications import ENTERPRISE, UID
-from workflows import intake
-from workflows.audit import Verdict
-from workflows.documents import DecisionSheet, sheet_hash
-from workflows.facts import Account
-from workflows.messages import Command
-from workflows.state import Application
-from workflows.status import Status
 
 MONDAY: Final = datetime(2026, 3, 2, 4, tzinfo=UTC)
 START: Final = "2026-06-01"

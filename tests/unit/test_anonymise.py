@@ -12,12 +12,12 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionSignaledEventAttributes
 from temporalio.client import WorkflowHistory
 
+from domain.audit import Verdict
+from domain.contract import ErrorType, workflow_id
+from domain.values import Code, Email, HeaderText, Text, Uid
 from starter.anonymise import Anonymiser
 from starter.stand_ins import StandIns
 from tests.replay.corpus import Ask, Recorded, recorded, replay
-from workflows.audit import Verdict
-from workflows.messages import ErrorType, workflow_id
-from workflows.values import Code, Email, HeaderText, Text, Uid
 
 
 def valid(kind: Any, value: str) -> bool:

@@ -9,15 +9,15 @@ from typer.main import get_command
 
 from activities.acpn_access import Grant
 from activities.db.email_ledger import LedgerRow
+from domain.audit import AuditEvent, Verdict
+from domain.contract import Actor, ErrorType, Role, Stage, WaitingOn
+from domain.facts import Account
+from domain.status import Status
 from starter.cli import app
 from starter.client import Listed
 from starter.errors import OnboardingError
 from tests.unit.cli_fakes import AT, NOT_FOUND, UID, Cli, FakeArchive, FakeService, status, stored
 from tests.unit.test_cli_steps import FORM
-from workflows.audit import AuditEvent, Verdict
-from workflows.facts import Account
-from workflows.messages import Actor, ErrorType, Role, Stage, WaitingOn
-from workflows.status import Status
 
 JOIN = [
     *("join", UID, "--contact-name", "Mei Lin", "--contact-email", "mei@lincloud.example"),

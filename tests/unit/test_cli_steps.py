@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import pytest
 
+from domain.contract import COMMAND_ADAPTER, Command, ErrorType, Role, Stage
+from domain.documents import ApplicationForm, DecisionSheet
+from domain.lifecycle import STEPS, Step
 from starter import cli_steps
 from starter.commands import Commands
 from starter.errors import OnboardingError
 from tests.unit.cli_fakes import NOT_FOUND, UID, Cli, FakeService, issued, status
-from workflows.documents import ApplicationForm, DecisionSheet
-from workflows.lifecycle import STEPS, Step
-from workflows.messages import COMMAND_ADAPTER, Command, ErrorType, Role, Stage
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FORM = EXAMPLES / "application.json"

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from domain import decisions
+from domain.facts import AccessOutcome
+from domain.letters import Letter
 from tests import payloads
 from tests.unit.applications import MISSING, STAGES, Journey, journey_to, set_clocks, signature
-from workflows import decisions
-from workflows.facts import AccessOutcome
-from workflows.letters import Letter
 
 
 def is_overdue(journey: Journey) -> bool:

@@ -3,13 +3,13 @@
 import pytest
 from pydantic import ValidationError
 
+from domain import decisions
+from domain.facts import AccountFacts
+from domain.letters import Audience, ContractSigned, SheetToConfirm, TermsConfirmed, compose
+from domain.rules import RefusedError
+from domain.status import FailedEmail
 from tests import payloads
 from tests.unit.applications import Journey, directory, journey_to, signature
-from workflows import decisions
-from workflows.facts import AccountFacts
-from workflows.letters import Audience, ContractSigned, SheetToConfirm, TermsConfirmed, compose
-from workflows.rules import RefusedError
-from workflows.status import FailedEmail
 
 
 def test_a_refusal_says_who_may_and_what_is_possible() -> None:

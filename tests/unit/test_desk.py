@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
+from domain import decisions, intake
+from domain.audit import Verdict
+from domain.contract import Actor, Command, ErrorType, Role, Stage
+from domain.rules import RefusedError
 from tests import payloads
 from tests.payloads import Json
 from tests.unit.applications import JOINED_AT, SITUATIONS, Journey, journey_to
-from workflows import courier, decisions, desk, intake
-from workflows.audit import Verdict
-from workflows.desk import Desk, Memory
-from workflows.messages import Actor, Command, ErrorType, Role, Stage
-from workflows.rules import RefusedError
+from workflows import memory, outbox
+from workflows.memory import Desk, Memory
 
 SYSTEM = Actor(role=Role.SYSTEM, id="onboarding")
 
@@ -86,7 +87,7 @@ class TestAnswers:
         for number in range(2_003):
             worktop.remember(command(f"c-{number}"))
 
-        assert len(worktop.memory().answers) == desk.KEPT_ANSWERS == 2_000
+        assert len(worktop.memory().answers) == memory.KEPT_ANSWERS == 2_000
         assert worktop.answered_before(command("c-2")) is None
         assert worktop.answered_before(command("c-3"))
         assert worktop.answered_before(command("c-2002"))
@@ -204,7 +205,7 @@ class TestEvents:
             worktop.note(JOINED_AT, "decline", Verdict.REFUSED, Stage.DRAFTING, arguments=("x" * 30_000,))
             large = worktop.unstored.pop()
             worktop.unstored.append(
-                large.model_copy(update={"details": {"a": "x" * (desk.RECORD_CHARACTERS // 2)}})
+                large.model_copy(update={"details": {"a": "x" * (memory.RECORD_CHARACTERS // 2)}})
             )
         told = []
         while worktop.unstored:
@@ -215,12 +216,12 @@ class TestEvents:
 
     def test_while_nothing_is_stored_what_many_refused_messages_said_is_not_kept(self) -> None:
         worktop = desk_of("drafting")
-        for _ in range(desk.EVENTS_WITH_REFUSED_PAYLOADS + 2):
+        for _ in range(memory.EVENTS_WITH_REFUSED_PAYLOADS + 2):
             worktop.note(
                 JOINED_AT, "decline", Verdict.REFUSED, Stage.DRAFTING, arguments=("x",), refusal=refusal()
             )
         kept = [bool(event.details) for event in worktop.unstored]
-        assert kept == [True] * desk.EVENTS_WITH_REFUSED_PAYLOADS + [False] * 2
+        assert kept == [True] * memory.EVENTS_WITH_REFUSED_PAYLOADS + [False] * 2
 
     def test_a_record_shows_what_a_transition_will_make_of_it(self) -> None:
         worktop = desk_of("drafting")
@@ -238,11 +239,11 @@ class TestMails:
 
     def test_one_activity_takes_as_many_letters_as_its_payload_holds_but_one_at_least(self) -> None:
         letter = journey_to("qualified").mails[0]
-        large = letter.model_copy(update={"key": "k" * (courier.BATCH_CHARACTERS // 2)})
-        larger = letter.model_copy(update={"key": "k" * (courier.BATCH_CHARACTERS * 2)})
-        assert courier.next_batch([letter, large, large, letter]) == (letter, large)
-        assert courier.next_batch([larger, letter]) == (larger,)
-        assert courier.next_batch([letter] * 1_000) == (letter,) * courier.BATCH_OF_LETTERS
+        large = letter.model_copy(update={"key": "k" * (outbox.BATCH_CHARACTERS // 2)})
+        larger = letter.model_copy(update={"key": "k" * (outbox.BATCH_CHARACTERS * 2)})
+        assert outbox.next_batch([letter, large, large, letter]) == (letter, large)
+        assert outbox.next_batch([larger, letter]) == (larger,)
+        assert outbox.next_batch([letter] * 1_000) == (letter,) * outbox.BATCH_OF_LETTERS
 
     def test_what_has_left_is_out_and_the_rest_waits_in_order(self) -> None:
         worktop = desk_of("qualified")

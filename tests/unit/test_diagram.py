@@ -5,12 +5,12 @@ from typing import Final
 
 import pytest
 
-from workflows import decisions, diagram
-from workflows.facts import AccessOutcome
-from workflows.lifecycle import BEFORE_SIGNED, BOTH_SIGNED, MOMENTS, STAGES, STEPS
-from workflows.messages import OnboardingInput, Person, Role, Stage
-from workflows.policy import Policy
-from workflows.state import OUTCOMES, Application
+from domain import decisions, diagram
+from domain.contract import OnboardingInput, Person, Role, Stage
+from domain.facts import AccessOutcome
+from domain.lifecycle import BEFORE_SIGNED, BOTH_SIGNED, MOMENTS, STAGES, STEPS
+from domain.policy import Policy
+from domain.state import OUTCOMES, Application
 
 README: Final = Path(__file__).parents[2] / "README.md"
 WEI: Final = Person(name="Wei Zhang", email="wei@vendor.example.com")

@@ -8,9 +8,9 @@ import pytest
 
 from activities.emails.render import Links, RenderedLetter, Renderer
 from activities.emails.wording import WORDINGS
+from domain.letters import SheetToConfirm
+from domain.lifecycle import STAGES
 from tests.unit.letters import TEMPLATES, letter
-from workflows.letters import SheetToConfirm
-from workflows.lifecycle import STAGES
 
 LINKS = Links(
     portal_url="https://portal.example.com/onboarding?lang=en&from=mail",

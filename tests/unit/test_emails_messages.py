@@ -14,8 +14,8 @@ from icalendar import Calendar
 from activities.emails.message import MessageFactory, UnsafeMessageError
 from activities.emails.render import RenderedLetter
 from activities.smtp import SmtpAddress, Tls
+from domain.letters import AnyLetter
 from tests.unit.letters import TEMPLATES, letter
-from workflows.letters import AnyLetter
 
 FACTORY = MessageFactory("Alibaba Cloud Partner Onboarding <onboarding@example.com>")
 PARTNER_DATES = {"contract_signed", "start_date_amended"}

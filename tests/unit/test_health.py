@@ -1,4 +1,4 @@
-"""`starter.health`: what counts as a worker that polls, and what is said of one that does not."""
+"""`runtime.health`: what counts as a worker that polls, and what is said of one that does not."""
 
 import asyncio
 import logging
@@ -10,8 +10,8 @@ from temporalio.api.worker.v1 import WorkerHeartbeat, WorkerInfo
 from temporalio.api.workflowservice.v1 import ListWorkersResponse
 from temporalio.service import RPCError, RPCStatusCode
 
-from starter import health
-from starter.health import POLLED_WITHIN, polls_now
+from runtime import health
+from runtime.health import POLLED_WITHIN, polls_now
 from tests.unit.scripted_service import ScriptedService, refused
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)

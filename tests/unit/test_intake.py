@@ -13,12 +13,12 @@ from pydantic_core import from_json
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
+from domain import intake
+from domain.contract import Command, OnboardingInput
+from domain.rules import RefusedError
 from tests import payloads
 from tests.payloads import Json
 from tests.unit.applications import UID
-from workflows import intake
-from workflows.messages import Command, OnboardingInput
-from workflows.rules import RefusedError
 
 
 def refused(parse: Callable[[], Any]) -> str:

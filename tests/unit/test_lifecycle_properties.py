@@ -11,19 +11,19 @@ from uuid import uuid4
 from hypothesis import event, given, note, settings
 from hypothesis import strategies as st
 
+from domain import decisions
+from domain.audit import Verdict
+from domain.clocks import ClockKind
+from domain.decisions import Decision
+from domain.facts import AccessOutcome
+from domain.rules import RefusedError
+from domain.state import Application
+from domain.status import Status
 from tests.model.commands import any_kind, any_role, anything, something_forward, usual_role
 from tests.model.promises import Happening, Known, Said, keep
 from tests.payloads import Json
 from tests.unit.applications import MISSING, SITUATIONS, START, directory, journey_to
-from workflows import decisions
-from workflows.audit import Verdict
-from workflows.clocks import ClockKind
-from workflows.decisions import Decision
-from workflows.desk import Desk, Memory
-from workflows.facts import AccessOutcome
-from workflows.rules import RefusedError
-from workflows.state import Application
-from workflows.status import Status
+from workflows.memory import Desk, Memory
 
 WITH_TERMS: Final = ("sheet_2", "awaiting_signatures", "contacted", "partner_signed", "one_signature")
 STARTS: Final = ("2026-01-01", START, "2026-12-24")

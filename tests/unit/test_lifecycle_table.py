@@ -15,19 +15,19 @@ from typing import Any, Final
 
 import pytest
 
+from domain import decisions, lifecycle
+from domain.audit import Verdict
+from domain.clocks import ClockRequest
+from domain.contract import Role, Stage
+from domain.decisions import Decision
+from domain.facts import AccessOutcome
+from domain.letters import Audience, Letter
+from domain.lifecycle import MOMENTS, STEPS, Step
+from domain.policy import Policy
+from domain.rules import RefusedError
 from tests import payloads
 from tests.payloads import Json
 from tests.unit.applications import MISSING, STAGES, Journey, journey_to, signature
-from workflows import decisions, lifecycle
-from workflows.audit import Verdict
-from workflows.clocks import ClockRequest
-from workflows.decisions import Decision
-from workflows.facts import AccessOutcome
-from workflows.letters import Audience, Letter
-from workflows.lifecycle import MOMENTS, STEPS, Step
-from workflows.messages import Role, Stage
-from workflows.policy import Policy
-from workflows.rules import RefusedError
 
 # fmt: off
 SHORT: Final = {

@@ -9,13 +9,13 @@ from typing import Any, Final, get_args
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from domain import documents, status, values
+from domain.contract import COMMAND_ADAPTER, AnyCommand, OnboardingInput, Stage
+from domain.documents import ApplicationForm, DecisionSheet, sheet_hash
+from domain.policy import Policy, access_recheck_after
 from tests import payloads
 from tests.payloads import Json
 from tests.unit.applications import UID, journey_to
-from workflows import documents, messages, status, values
-from workflows.documents import ApplicationForm, DecisionSheet, sheet_hash
-from workflows.messages import COMMAND_ADAPTER, AnyCommand, OnboardingInput, Stage
-from workflows.policy import Policy, access_recheck_after
 
 # Design §3, "Models" and the table of commands; "?" marks what may be left out. What stands after "+" is
 # not in the design: additions of ours, which the status and the start input may have.
@@ -73,7 +73,7 @@ resend_email            key
 
 
 def model_of(name: str) -> type[BaseModel]:
-    found: type[BaseModel] = next(getattr(m, name) for m in (messages, documents, status) if hasattr(m, name))
+    found: type[BaseModel] = next(getattr(m, name) for m in (contract, documents, status) if hasattr(m, name))
     return found
 
 
@@ -102,23 +102,23 @@ def test_every_command_carries_what_the_design_says_in_the_envelope_every_one_ha
 
 
 def test_names_services_and_histories_depend_on() -> None:
-    assert messages.workflow_id(UID) == f"reseller-onboarding-{UID}"
-    assert messages.WORKFLOW_TYPE == "ResellerOnboarding"
-    assert messages.TASK_QUEUE == "reseller-onboarding"
-    assert (messages.UPDATE_NAME, messages.QUERY_NAME) == ("submit_command", "get_status")
+    assert contract.workflow_id(UID) == f"reseller-onboarding-{UID}"
+    assert contract.WORKFLOW_TYPE == "ResellerOnboarding"
+    assert contract.TASK_QUEUE == "reseller-onboarding"
+    assert (contract.UPDATE_NAME, contract.QUERY_NAME) == ("submit_command", "get_status")
 
 
 @pytest.mark.parametrize(
     ("enum", "members"),
     [
-        (messages.Role, "partner bd bd_lead vendor esign system"),
-        (messages.WaitingOn, "partner bd both platform none"),
-        (messages.SigningPath, "online_esign offline_paper framework_addendum"),
-        (messages.SignatureOrder, "any partner_first vendor_first"),
-        (messages.Party, "partner vendor"),
+        (contract.Role, "partner bd bd_lead vendor esign system"),
+        (contract.WaitingOn, "partner bd both platform none"),
+        (contract.SigningPath, "online_esign offline_paper framework_addendum"),
+        (contract.SignatureOrder, "any partner_first vendor_first"),
+        (contract.Party, "partner vendor"),
         (documents.BusinessType, "reseller distributor agency"),
         (
-            messages.ErrorType,
+            contract.ErrorType,
             "wrong_stage stale_revision forbidden invalid company_not_confirmed enterprise_not_verified "
             "uid_mismatch signature_order unavailable already_partner closed not_found",
         ),

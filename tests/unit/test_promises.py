@@ -6,14 +6,14 @@ from typing import Any, Final
 
 import pytest
 
+from domain.audit import Verdict
+from domain.contract import Stage
+from domain.status import Status
 from tests import payloads
 from tests.model import promises
 from tests.model.promises import PROMISES, Happening, Known, Promise, Said, keep
 from tests.payloads import Json
 from tests.unit.applications import journey_to
-from workflows.audit import Verdict
-from workflows.messages import Stage
-from workflows.status import Status
 
 LONG_AFTER: Final = datetime(2027, 1, 1, tzinfo=UTC)
 

@@ -11,17 +11,17 @@ from typing import Any, Final, get_args
 
 import pytest
 
+from domain import diagram
+from domain.contract import UPDATE_NAME, ErrorType
+from domain.documents import DecisionSheet, sheet_hash
+from domain.intake import parse_command, parse_start
+from domain.letters import Audience, audience_of
+from domain.lifecycle import STAGES, STEPS
+from domain.policy import Policy
+from domain.status import Access
 from settings import PREFIX, Settings
 from tests import layout
-from workflows import diagram
-from workflows.documents import DecisionSheet, sheet_hash
-from workflows.intake import parse_command, parse_start
-from workflows.letters import Audience, audience_of
-from workflows.lifecycle import STAGES, STEPS
-from workflows.messages import UPDATE_NAME, ErrorType
-from workflows.policy import Policy
 from workflows.search_attributes import ALL
-from workflows.status import Access
 
 ROOT: Final = Path(__file__).parents[2]
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -5,9 +5,9 @@ import logging
 import pytest
 from temporalio.service import RPCStatusCode
 
+from runtime.errors import connection_problem
+from runtime.search_attributes import SearchAttributesError, register_search_attributes
 from settings import Settings
-from starter.errors import connection_problem
-from starter.search_attributes import SearchAttributesError, register_search_attributes
 from tests.unit.scripted_service import ScriptedService, refused
 from worker import warn_unless_promoted
 

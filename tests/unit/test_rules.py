@@ -4,15 +4,15 @@ from typing import Any, Final
 
 import pytest
 
+from domain import rules
+from domain.contract import Party
+from domain.documents import BusinessType
+from domain.facts import Account, AccountFacts
+from domain.rules import RefusedError
+from domain.status import Company, Signature, Signing
 from tests import payloads
 from tests.payloads import Json
 from tests.unit.applications import ENTERPRISE, START, UID, directory, journey_to, refused, signature
-from workflows import rules
-from workflows.documents import BusinessType
-from workflows.facts import Account, AccountFacts
-from workflows.messages import Party
-from workflows.rules import RefusedError
-from workflows.status import Company, Signature, Signing
 
 OTHER: Final = ENTERPRISE.model_copy(update={"legal_name": "Other Ltd.", "registration_number": "9"})
 MAIN, ASSOCIATED = "5000000000000002", "5000000000000003"

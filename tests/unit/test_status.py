@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from domain.contract import Party
+from domain.status import Signature, Signing, field_changes
 from tests import payloads
 from tests.payloads import Json
 from tests.unit.applications import journey_to
-from workflows.messages import Party
-from workflows.status import Signature, Signing, field_changes
 
 
 def changes(before: Json, after: Json) -> list[tuple[str, Any, Any]]:

@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 
+from domain import view
+from domain.clocks import Clock, ClockKind
+from domain.contract import Role
+from domain.facts import AccessOutcome
+from domain.status import Closing, Refusal
 from tests.unit.applications import JOINED_AT, MISSING, STAGES, UID, Journey, journey_to
-from workflows import view
-from workflows.clocks import Clock, ClockKind
-from workflows.desk import Desk
-from workflows.facts import AccessOutcome
-from workflows.messages import Role
-from workflows.status import Closing, Refusal
+from workflows.memory import Desk
 
 GATE = """
 drafting             not_signed         The contract is not signed yet. Status: Signing Process: Alibaba Cloud Reseller Partner.

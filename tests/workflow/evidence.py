@@ -10,9 +10,9 @@ from temporalio.exceptions import ApplicationError
 
 from activities.db.applications import ApplicationRecords, StoredApplication
 from activities.working_days import WorkingCalendar, WorkingDays
+from domain.audit import AuditEvent, Verdict
 from tests import payloads
 from tests.rig import Applicant
-from workflows.audit import AuditEvent, Verdict
 from workflows.search_attributes import DUE_AT, OVERDUE, STAGE, WAITING_ON
 
 PARTNER: Final = payloads.CONTACT["email"]

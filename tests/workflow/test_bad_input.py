@@ -9,11 +9,11 @@ from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
+from domain.contract import QUERY_NAME, Stage
+from domain.status import Status
 from tests import payloads
 from tests.rig import Applicant, Service, undecodable
 from tests.workflow.trail import audit, refused, unharmed
-from workflows.messages import QUERY_NAME, Stage
-from workflows.status import Status
 
 GOOD: Final = payloads.command("decline")
 UNREADABLE: Final[dict[str, tuple[Any, ...]]] = {

@@ -12,15 +12,15 @@ import pytest_asyncio
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
+from domain.audit import Verdict
+from domain.contract import Actor, RecordContact, Role, Stage
+from domain.status import Status
 from starter.client import OnboardingClient
 from tests import payloads
 from tests.databases import Postgresql
 from tests.rig import Applicant, Service, serve
 from tests.workflow.own_server import outage, own_environment, smtp_server_that_is_down, templates
 from tests.workflow.trail import accepted, audit, histories, ledger, refused, unharmed
-from workflows.audit import Verdict
-from workflows.messages import Actor, RecordContact, Role, Stage
-from workflows.status import Status
 
 EVENTS_A_RUN: Final = 40
 LONGEST_RETRY: Final = timedelta(minutes=10)

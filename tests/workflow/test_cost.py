@@ -4,9 +4,9 @@ from collections import Counter
 
 from temporalio.api.enums.v1 import EventType
 
+from domain.contract import Stage
 from tests import payloads
 from tests.rig import Service
-from workflows.messages import Stage
 
 
 async def test_reference_onboarding_costs_at_most_140_events_and_20_workflow_tasks(service: Service) -> None:

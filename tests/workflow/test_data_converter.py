@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.plugin import PURE_MODULES, OnboardingPlugin
 
 # Outside the block: whether it is passed through is the plugin's doing.
-from workflows.policy import Policy
+from domain.policy import Policy
 
 SIGNALS = {
     "approve_application": "BD approves the application.",

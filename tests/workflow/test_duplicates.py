@@ -6,12 +6,12 @@ from typing import Any, Final
 import pytest
 from temporalio.exceptions import ApplicationError
 
+from domain.audit import Verdict
+from domain.contract import UPDATE_NAME, Stage
+from domain.status import Status
 from tests import payloads
 from tests.rig import Applicant, Service
 from tests.workflow.trail import audit, ledger, refused, unharmed
-from workflows.audit import Verdict
-from workflows.messages import UPDATE_NAME, Stage
-from workflows.status import Status
 
 IN_FLIGHT: Final = 9
 """One less than the server lets be in flight at once."""

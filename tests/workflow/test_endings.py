@@ -13,6 +13,9 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.db.access import SqlAcpnAccess
+from domain.audit import Verdict
+from domain.contract import Role, Stage
+from domain.status import Status
 from tests import payloads
 from tests.rig import Applicant, Service
 from tests.workflow.evidence import (
@@ -27,9 +30,6 @@ from tests.workflow.evidence import (
     refused,
     row,
 )
-from workflows.audit import Verdict
-from workflows.messages import Role, Stage
-from workflows.status import Status
 
 Ending = Callable[[Applicant], Awaitable[Status]]
 

@@ -3,10 +3,10 @@
 import pytest
 from temporalio.exceptions import ApplicationError
 
+from domain.contract import Stage
+from domain.status import Status
 from tests import payloads
 from tests.rig import Applicant, Service
-from workflows.messages import Stage
-from workflows.status import Status
 
 UNKNOWN = "nobody@acme.example.com"
 

@@ -7,13 +7,13 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from domain.audit import Verdict
+from domain.contract import Stage
+from domain.status import Status
 from tests import payloads
 from tests.rig import Applicant, Service
 from tests.workflow import evidence
 from tests.workflow.trail import audit, refused, unharmed
-from workflows.audit import Verdict
-from workflows.messages import Stage
-from workflows.status import Status
 
 Way = Callable[[Applicant], Awaitable[Any]]
 NO_HASH: Final = "0" * 64

@@ -8,14 +8,14 @@ from typing import Final
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.sdk.v1 import WorkflowMetadata
 
+from domain.contract import OnboardingInput, Stage, workflow_id
+from domain.lifecycle import STEPS
+from domain.values import instant_text
 from starter.client import OnboardingClient
 from tests import payloads
 from tests.rig import Applicant, Service
 from tests.workflow import evidence
 from tests.workflow.trail import histories, unharmed
-from workflows.lifecycle import STEPS
-from workflows.messages import OnboardingInput, Stage, workflow_id
-from workflows.values import instant_text
 
 HANG: Final = 30.0
 """Seconds after which a test gives up on the visibility store, which lags by a moment."""

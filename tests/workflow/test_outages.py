@@ -14,13 +14,13 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.db.email_ledger import EmailLedger
+from domain.contract import Role, Stage
 from tests import payloads
 from tests.databases import Postgresql
 from tests.rig import Applicant, serve
 from tests.workflow import evidence
 from tests.workflow.own_server import outage, own_environment, smtp_server_that_is_down, templates
 from tests.workflow.trail import accepted, audit, ledger, refused, unharmed
-from workflows.messages import Role, Stage
 
 LONGEST_RETRY: Final = timedelta(minutes=10)
 """Longer than the longest pause between two tries of an activity."""

@@ -13,13 +13,13 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowUpda
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
+from domain.contract import QUERY_NAME, UPDATE_NAME, WORKFLOW_TYPE, Stage
+from domain.status import Status
 from settings import Settings
 from tests import payloads
 from tests.activities.services import vendor_services
 from tests.temporal_env import unique
 from worker import running_worker
-from workflows.messages import QUERY_NAME, UPDATE_NAME, WORKFLOW_TYPE, Stage
-from workflows.status import Status
 
 NOBODY = "http://127.0.0.1:1"
 """A loopback port on which nothing listens."""

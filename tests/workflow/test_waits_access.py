@@ -9,6 +9,9 @@ import pytest
 from sqlalchemy import text
 
 from activities.db.access import SqlAcpnAccess
+from domain.clocks import ClockKind
+from domain.contract import Stage, WaitingOn
+from domain.status import Status
 from tests import payloads
 from tests.rig import Applicant, Service
 from tests.workflow.evidence import (
@@ -25,9 +28,6 @@ from tests.workflow.evidence import (
     row,
     timers,
 )
-from workflows.clocks import ClockKind
-from workflows.messages import Stage, WaitingOn
-from workflows.status import Status
 
 SINGAPORE = "Asia/Singapore"
 SIGNED = 6

@@ -6,6 +6,10 @@ from typing import Any
 
 from temporalio.exceptions import ApplicationError
 
+from domain.audit import Verdict
+from domain.clocks import ClockKind
+from domain.contract import Role, Stage, WaitingOn
+from domain.status import Status
 from tests import payloads
 from tests.rig import Applicant, Service
 from tests.workflow.evidence import (
@@ -25,10 +29,6 @@ from tests.workflow.evidence import (
     row,
     working_days_after,
 )
-from workflows.audit import Verdict
-from workflows.clocks import ClockKind
-from workflows.messages import Role, Stage, WaitingOn
-from workflows.status import Status
 
 SUBMITTED = [("application_received", PARTNER), ("review_requested", BD)]
 EXPIRED = [("application_expired", PARTNER), ("closed_to_bd", BD)]

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from domain.clocks import ClockKind
+from domain.contract import Role, SignatureOrder, SigningPath, Stage, WaitingOn
+from domain.status import Status
 from tests.rig import Applicant, Service
 from tests.workflow.evidence import (
     A_MINUTE,
@@ -20,9 +23,6 @@ from tests.workflow.evidence import (
     row,
     working_days_after,
 )
-from workflows.clocks import ClockKind
-from workflows.messages import Role, SignatureOrder, SigningPath, Stage, WaitingOn
-from workflows.status import Status
 
 CONFIRMED = 6
 """How many mails have left when the terms are confirmed."""

@@ -2,6 +2,10 @@
 
 from datetime import timedelta
 
+from domain.clocks import ClockKind
+from domain.contract import Stage, WaitingOn
+from domain.documents import sheet_hash
+from domain.status import Status
 from tests import payloads
 from tests.rig import Applicant, Service
 from tests.workflow.evidence import (
@@ -18,10 +22,6 @@ from tests.workflow.evidence import (
     row,
     working_days_after,
 )
-from workflows.clocks import ClockKind
-from workflows.documents import sheet_hash
-from workflows.messages import Stage, WaitingOn
-from workflows.status import Status
 
 QUALIFIED = [("application_received", PARTNER), ("review_requested", BD), ("application_approved", PARTNER)]
 ISSUED = ("sheet_to_confirm", PARTNER)

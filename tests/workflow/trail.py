@@ -6,9 +6,9 @@ from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import WorkflowHistory
 
 from activities.db.email_ledger import EmailLedger, LedgerRow
+from domain.audit import AuditEvent, Verdict
 from tests.rig import Applicant
 from tests.workflow import evidence
-from workflows.audit import AuditEvent, Verdict
 
 
 async def audit(applicant: Applicant) -> tuple[AuditEvent, ...]:

@@ -4,8 +4,8 @@ from enum import StrEnum
 
 from pydantic import Field, JsonValue
 
-from workflows.messages import Actor, Stage
-from workflows.values import Contract, Instant
+from domain.contract import Actor, Stage
+from domain.values import Contract, Instant
 
 
 class Verdict(StrEnum):

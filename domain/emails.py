@@ -1,8 +1,8 @@
 """What the e-mail activity is given and gives back."""
 
-from workflows.letters import AnyLetter
-from workflows.status import FailedEmail
-from workflows.values import Contract
+from domain.letters import AnyLetter
+from domain.status import FailedEmail
+from domain.values import Contract
 
 
 class EmailBatch(Contract):

@@ -7,10 +7,10 @@ from typing import Any, Final
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
+from domain.emails import EmailReceipt
+from domain.letters import AnyLetter
 from workflows import calls
-from workflows.desk import Desk
-from workflows.emails import EmailReceipt
-from workflows.letters import AnyLetter
+from workflows.memory import Desk
 
 BATCH_OF_LETTERS: Final = 20
 BATCH_CHARACTERS: Final = 256 * 1024

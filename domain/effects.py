@@ -3,10 +3,8 @@
 Pure functions; the stage itself, its clocks and its letters are set by `lifecycle.py`.
 """
 
-from workflows.clocks import ClockKind, PausedClock
-from workflows.documents import sheet_hash
-from workflows.facts import AccountFacts
-from workflows.messages import (
+from domain.clocks import ClockKind, PausedClock
+from domain.contract import (
     AmendStartDate,
     ApproveApplication,
     CancelApplication,
@@ -32,9 +30,11 @@ from workflows.messages import (
     SubmitApplication,
     WithdrawApplication,
 )
-from workflows.rules import amendment_changes_something
-from workflows.state import Application
-from workflows.status import (
+from domain.documents import sheet_hash
+from domain.facts import AccountFacts
+from domain.rules import amendment_changes_something
+from domain.state import Application
+from domain.status import (
     Amendment,
     Closing,
     FailedEmail,
@@ -45,7 +45,7 @@ from workflows.status import (
     Signature,
     field_changes,
 )
-from workflows.values import Instant
+from domain.values import Instant
 
 KEPT_FAILED_EMAILS = 50
 BEFORE_APPROVAL = frozenset({Stage.DRAFTING, Stage.UNDER_REVIEW, Stage.JUSTIFYING, Stage.WITHDRAWN})

@@ -4,10 +4,10 @@ from typing import Any, Literal
 
 from pydantic import Field, JsonValue
 
-from workflows.clocks import ClockKind
-from workflows.documents import ApplicationForm, DecisionSheet
-from workflows.messages import Actor, Party, Person, Role, SignatureOrder, SigningPath, Stage, WaitingOn
-from workflows.values import Contract, Country, Day, Instant, TimeZone
+from domain.clocks import ClockKind
+from domain.contract import Actor, Party, Person, Role, SignatureOrder, SigningPath, Stage, WaitingOn
+from domain.documents import ApplicationForm, DecisionSheet
+from domain.values import Contract, Country, Day, Instant, TimeZone
 
 
 class Company(Contract):

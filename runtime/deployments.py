@@ -22,7 +22,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from workflows.messages import TASK_QUEUE
+from domain.contract import TASK_QUEUE
 
 POLLS_WITHIN: Final = timedelta(seconds=90)
 """A worker that lives polls at least once a minute; the server lists its last poll for five."""

@@ -1,12 +1,12 @@
 """How an application is shown: the status callers read, the gate's answer, and what ops see in the Web UI."""
 
-from workflows import decisions, rules
-from workflows.clocks import Clock, ClockKind
-from workflows.messages import Role, Stage
-from workflows.records import Record
-from workflows.state import Application
-from workflows.status import Access, Closing, Deadline, Status
-from workflows.values import instant_text
+from domain import decisions, rules
+from domain.clocks import Clock, ClockKind
+from domain.contract import Role, Stage
+from domain.records import Record
+from domain.state import Application
+from domain.status import Access, Closing, Deadline, Status
+from domain.values import instant_text
 
 SHOWN_FAILED_EMAILS = 5
 _BY_WEIGHT = (

@@ -7,23 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from workflows import effects, letters, rules
-from workflows.audit import Verdict
-from workflows.clocks import Clock, ClockKind, ClockRequest
-from workflows.facts import AccessOutcome, AccountFacts, AccountQuery
-from workflows.letters import Audience, Letter
-from workflows.lifecycle import (
-    ALERTS,
-    BOTH_SIGNED,
-    MOMENTS,
-    STAGES,
-    STEPS,
-    Moment,
-    SetClock,
-    Step,
-    access_clock,
-)
-from workflows.messages import (
+from domain import effects, letters, rules
+from domain.audit import Verdict
+from domain.clocks import Clock, ClockKind, ClockRequest
+from domain.contract import (
     Actor,
     CancelApplication,
     Command,
@@ -36,11 +23,24 @@ from workflows.messages import (
     SubmitApplication,
     WaitingOn,
 )
-from workflows.records import Settled
-from workflows.rules import RefusedError
-from workflows.state import Application
-from workflows.status import FailedEmail
-from workflows.values import Instant
+from domain.facts import AccessOutcome, AccountFacts, AccountQuery
+from domain.letters import Audience, Letter
+from domain.lifecycle import (
+    ALERTS,
+    BOTH_SIGNED,
+    MOMENTS,
+    STAGES,
+    STEPS,
+    Moment,
+    SetClock,
+    Step,
+    access_clock,
+)
+from domain.records import Settled
+from domain.rules import RefusedError
+from domain.state import Application
+from domain.status import FailedEmail
+from domain.values import Instant
 
 _STEP_OF: Final = {step.command: step for step in STEPS}
 

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from inspect import cleandoc
 from typing import Any, Final
 
-from workflows import effects, letters, rules
-from workflows.clocks import ClockKind, ClockRequest
-from workflows.facts import AccountFacts
-from workflows.letters import Audience, Letter
-from workflows.messages import (
+from domain import effects, letters, rules
+from domain.clocks import ClockKind, ClockRequest
+from domain.contract import (
     AmendStartDate,
     ApproveApplication,
     CancelApplication,
@@ -40,8 +38,10 @@ from workflows.messages import (
     WaitingOn,
     WithdrawApplication,
 )
-from workflows.policy import access_recheck_after
-from workflows.state import OUTCOMES, Application
+from domain.facts import AccountFacts
+from domain.letters import Audience, Letter
+from domain.policy import access_recheck_after
+from domain.state import OUTCOMES, Application
 
 SetClock = Callable[[Application], ClockRequest]
 

@@ -3,9 +3,7 @@
 Rules raise `RefusedError`; they never change anything. Sources: the guide's §2.2 to §2.4 and its FAQ.
 """
 
-from workflows.documents import ApplicationForm
-from workflows.facts import Account, AccountFacts
-from workflows.messages import (
+from domain.contract import (
     AmendStartDate,
     ApproveApplication,
     ConfirmCompany,
@@ -20,8 +18,10 @@ from workflows.messages import (
     SigningPath,
     SubmitApplication,
 )
-from workflows.state import Application
-from workflows.status import Signing
+from domain.documents import ApplicationForm
+from domain.facts import Account, AccountFacts
+from domain.state import Application
+from domain.status import Signing
 
 NOT_VERIFIED = "Your account has not completed enterprise verification"
 """The text of the guide's message box (FAQ Q1)."""

@@ -11,9 +11,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, TypeAdapter
 
-from workflows.documents import ApplicationForm, DecisionSheet
-from workflows.policy import Policy
-from workflows.values import (
+from domain.documents import ApplicationForm, DecisionSheet
+from domain.policy import Policy
+from domain.values import (
     Code,
     CommandId,
     Contract,

@@ -13,8 +13,8 @@ from temporalio.api.workflowservice.v1 import ListWorkersRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from starter.errors import first_line, keep_cancellation
-from workflows.messages import TASK_QUEUE
+from domain.contract import TASK_QUEUE
+from runtime.errors import first_line, keep_cancellation
 
 HEARTBEAT: Final = timedelta(seconds=15)
 """How often a worker tells the server about itself."""

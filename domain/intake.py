@@ -11,15 +11,15 @@ from typing import Any, Final
 
 from pydantic import JsonValue, ValidationError
 
-from workflows.lifecycle import STEPS
-from workflows.messages import (
+from domain.contract import (
     COMMAND_ADAPTER,
     UPDATE_NAME,
     Command,
     ErrorType,
     OnboardingInput,
 )
-from workflows.rules import RefusedError
+from domain.lifecycle import STEPS
+from domain.rules import RefusedError
 
 MAX_COMMAND_BYTES: Final = 64 * 1024
 """A command comes back in the status, its letters and its record, several at once. What Temporal can't take

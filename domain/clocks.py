@@ -7,7 +7,7 @@ update never breaks replay (design §5).
 from datetime import timedelta
 from enum import StrEnum
 
-from workflows.values import Contract, Day, Instant, TimeZone
+from domain.values import Contract, Day, Instant, TimeZone
 
 
 class ClockKind(StrEnum):

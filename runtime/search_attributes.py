@@ -10,7 +10,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSe
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from starter.errors import first_line, keep_cancellation
+from runtime.errors import first_line, keep_cancellation
 from workflows.search_attributes import ALL
 
 USABLE_WITHIN: Final = timedelta(seconds=30)

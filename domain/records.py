@@ -1,11 +1,11 @@
 """What one transition writes down, and what comes back."""
 
-from workflows.audit import AuditEvent
-from workflows.clocks import Clock, ClockRequest
-from workflows.policy import Policy
-from workflows.state import Application
-from workflows.status import Refusal
-from workflows.values import Contract, Instant
+from domain.audit import AuditEvent
+from domain.clocks import Clock, ClockRequest
+from domain.policy import Policy
+from domain.state import Application
+from domain.status import Refusal
+from domain.values import Contract, Instant
 
 
 class Record(Contract):

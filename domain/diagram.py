@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from workflows.clocks import ClockKind
-from workflows.lifecycle import BOTH_SIGNED, MOMENTS, OPEN, STAGES, STEPS
-from workflows.messages import Role, SignContract, Stage
-from workflows.state import OUTCOMES
+from domain.clocks import ClockKind
+from domain.contract import Role, SignContract, Stage
+from domain.lifecycle import BOTH_SIGNED, MOMENTS, OPEN, STAGES, STEPS
+from domain.state import OUTCOMES
 
 ACCESS_GRANTED: Final = (Stage.ACTIVATING, Stage.ACTIVE)
 """The one way on that is no row of a table: the platform's answer (`decisions.access_answered`)."""

@@ -2,11 +2,11 @@
 
 from typing import Self
 
-from workflows.clocks import Clock, ClockKind, PausedClock
-from workflows.documents import ApplicationForm
-from workflows.messages import OnboardingInput, Person, Stage
-from workflows.policy import Policy
-from workflows.status import (
+from domain.clocks import Clock, ClockKind, PausedClock
+from domain.contract import OnboardingInput, Person, Stage
+from domain.documents import ApplicationForm
+from domain.policy import Policy
+from domain.status import (
     Amendment,
     Closing,
     Company,
@@ -17,7 +17,7 @@ from workflows.status import (
     Rejection,
     Signing,
 )
-from workflows.values import Contract, Day, Instant, TimeZone
+from domain.values import Contract, Day, Instant, TimeZone
 
 OUTCOMES = frozenset({Stage.ACTIVE, Stage.REJECTED, Stage.CANCELLED, Stage.EXPIRED})
 

@@ -4,16 +4,16 @@ from typing import Any, Final, Self
 
 from pydantic import JsonValue
 
-from workflows import decisions, intake, rules
-from workflows.audit import AuditEvent, Verdict
-from workflows.decisions import Decision
-from workflows.letters import AnyLetter, addressed_again, compose
-from workflows.messages import Actor, Command, ErrorType, Stage
-from workflows.records import Record
-from workflows.rules import RefusedError
-from workflows.state import Application
-from workflows.status import Refusal
-from workflows.values import Contract, Instant
+from domain import decisions, intake, rules
+from domain.audit import AuditEvent, Verdict
+from domain.contract import Actor, Command, ErrorType, Stage
+from domain.decisions import Decision
+from domain.letters import AnyLetter, addressed_again, compose
+from domain.records import Record
+from domain.rules import RefusedError
+from domain.state import Application
+from domain.status import Refusal
+from domain.values import Contract, Instant
 
 KEPT_REFUSALS: Final = 20
 RECORD_CHARACTERS: Final = 256 * 1024

@@ -8,7 +8,7 @@ from typing import Any, Self
 import rfc8785
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from workflows.values import (
+from domain.values import (
     Amount,
     Code,
     Contract,

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
-from workflows.values import Contract, TimeZone
+from domain.values import Contract, TimeZone
 
 Days = Annotated[int, Field(ge=1, le=3650)]
 

@@ -9,11 +9,11 @@ from typing import Annotated, Any, ClassVar, Final, Literal, cast, get_args
 
 from pydantic import Field
 
-from workflows.clocks import Clock, ClockKind
-from workflows.documents import ApplicationForm
-from workflows.messages import Person
-from workflows.state import Application
-from workflows.status import (
+from domain.clocks import Clock, ClockKind
+from domain.contract import Person
+from domain.documents import ApplicationForm
+from domain.state import Application
+from domain.status import (
     Amendment,
     Closing,
     FailedEmail,
@@ -23,7 +23,7 @@ from workflows.status import (
     Rejection,
     Signing,
 )
-from workflows.values import Contract, Day, Instant, TimeZone
+from domain.values import Contract, Day, Instant, TimeZone
 
 
 class Audience(StrEnum):

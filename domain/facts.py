@@ -1,8 +1,8 @@
 """What the outside services are asked, and what they answer: account directory and ACPN access."""
 
-from workflows.documents import BusinessType
-from workflows.status import Company
-from workflows.values import Contract, Instant, Uid
+from domain.documents import BusinessType
+from domain.status import Company
+from domain.values import Contract, Instant, Uid
 
 
 class Account(Contract):
