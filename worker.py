@@ -25,18 +25,18 @@ from activities.access import AccessActivities
 from activities.access_http import HttpAcpnAccess
 from activities.account_directory import AccountDirectory
 from activities.account_directory_http import HttpAccountDirectory
-from activities.accounts import AccountActivities
 from activities.acpn_access import AcpnAccess
 from activities.db.access import SqlAcpnAccess
 from activities.db.accounts import SqlAccountDirectory
-from activities.db.applications import ApplicationRecords
 from activities.db.email_ledger import EmailLedger
 from activities.db.engine import Database
-from activities.email import EmailActivities
+from activities.db.trail import AuditTrail
+from activities.delivering import Deliverer
 from activities.emails.message import MessageFactory
 from activities.emails.render import Links, Renderer
+from activities.look_up import LookUpActivities
 from activities.outside_service import ServiceAddress
-from activities.records import RecordActivities
+from activities.publishing import PublishingActivities
 from activities.smtp import SmtpTransport
 from domain.contract import TASK_QUEUE
 from runtime.deployments import routing_of
@@ -75,25 +75,20 @@ def build_worker(
     task_queue: str = TASK_QUEUE,
 ) -> Worker:
     """The worker with everything it needs; the client must carry the `OnboardingPlugin`."""
-    records = RecordActivities(ApplicationRecords(database))
-    accounts = AccountActivities(directory, access)
     links = Links(portal_url=settings.portal_url, acpn_url=settings.acpn_url, verify_url=settings.verify_url)
-    emails = EmailActivities(
-        EmailLedger(database),
-        mail,
-        Renderer(links),
-        MessageFactory(settings.email_from),
-    )
+    trail, ledger = AuditTrail(database), EmailLedger(database)
+    deliverer = Deliverer(ledger, mail, Renderer(links), MessageFactory(settings.email_from))
+    publishing = PublishingActivities(trail, ledger, deliverer, access)
     return Worker(
         client,
         task_queue=task_queue,
         workflows=WORKFLOWS,
         activities=[
-            records.settle,
-            records.store,
-            accounts.look_up_accounts,
+            LookUpActivities(directory, access, trail).look_up,
             AccessActivities(directory, access).open_access,
-            emails.send_emails,
+            publishing.publish,
+            publishing.deliver,
+            publishing.take_up,
         ],
         graceful_shutdown_timeout=GRACE,
         # How long a run waits for a worker that has died before another takes it over.

@@ -6,7 +6,7 @@ from temporalio import activity
 
 from activities.account_directory import AccountDirectory
 from activities.acpn_access import AcpnAccess, Grant
-from domain.facts import AccessOutcome, AccessRequest, Account
+from domain.inquiry import AccessOutcome, AccessRequest, Account
 
 
 class AccessActivities:
@@ -16,7 +16,7 @@ class AccessActivities:
         self._directory = directory
         self._access = access
 
-    @activity.defn
+    @activity.defn(name="open_access")
     async def open_access(self, request: AccessRequest) -> AccessOutcome:
         """Give every account of the request access, or none and say what is missing.
 

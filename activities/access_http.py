@@ -19,7 +19,8 @@ class HttpAcpnAccess:
     """An `AcpnAccess` over HTTP. The client brings base URL, authentication and time-outs.
 
     ``PUT /partners/{company_master_uid}/grants`` with a list of `Grant` in JSON, idempotent, all or none;
-    ``GET`` of the same, answered by such a list or 404; ``GET /partners/{company_master_uid}``, answered by
+    ``GET`` of the same, answered by such a list or 404; ``DELETE`` of the same with ``?application_id=`` takes back what
+    that application was given (404: nothing); ``GET /partners/{company_master_uid}``, answered by
     ``{"partner": true}`` or 404.
 
     Every method raises `httpx.HTTPError` when the service can't be reached or answers with an error, and
@@ -34,6 +35,15 @@ class HttpAcpnAccess:
         path = f"/partners/{grants[0].company_master_uid}/grants"
         response = await self._client.put(path, json=_GRANTS.dump_python(tuple(grants), mode="json"))
         response.raise_for_status()
+
+    async def take_back(self, company_master_uid: str, application_id: str) -> bool:
+        """Close what this application has opened; whether there was anything."""
+        path = f"/partners/{company_master_uid}/grants"
+        response = await self._client.delete(path, params={"application_id": application_id})
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return False
+        response.raise_for_status()
+        return True
 
     async def is_partner(self, company_master_uid: str) -> bool:
         """Whether an application of this company ended in access."""

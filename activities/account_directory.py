@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from domain.facts import Account
+from domain.inquiry import Account
 
 
 class AccountDirectory(Protocol):

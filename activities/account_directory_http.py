@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import httpx
 
-from domain.facts import Account
+from domain.inquiry import Account
 
 
 class HttpAccountDirectory:

@@ -221,6 +221,11 @@ def _years_with_moved_days(calendar: holidays.HolidayBase) -> set[int]:
     return years
 
 
+def check_region(region: str) -> None:
+    """Raises ValueError when the ``holidays`` package does not know the region or its subdivision."""
+    _known_region(region)
+
+
 @lru_cache(maxsize=256)
 def _known_region(region: str) -> tuple[str, str | None]:
     country, _, subdivision = region.partition("-")

@@ -1,11 +1,12 @@
-"""Deadlines: what the lifecycle asks the calendar for, and what it gets back.
+"""Deadlines: what the process asks the calendar for, and what it gets back.
 
 The calendar is read in an activity and its answer is kept in history, so that a calendar or time-zone
-update never breaks replay (design §5).
+update never breaks replay.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Self
 
 from domain.values import Contract, Day, Instant, TimeZone
 
@@ -19,6 +20,7 @@ class ClockKind(StrEnum):
     EXPIRY = "expiry"
     START_DATE = "start_date"
     ACCESS_CHECK = "access_check"
+    CALENDAR_CHECK = "calendar_check"
 
 
 class PausedClock(Contract):
@@ -32,7 +34,7 @@ class ClockRequest(Contract):
     """Please set this clock, counted from ``since`` or, without it, from now. One way to count is given:
 
     ``working_days`` after the event; ``resume`` (the whole working days that were left, at least one);
-    ``calendar_days`` after the event; ``on`` a date in ``time_zone`` (its start); ``after`` a duration.
+    ``calendar_days`` after the event; ``on`` a date in ``time_zone`` (its start).
     """
 
     kind: ClockKind
@@ -42,7 +44,10 @@ class ClockRequest(Contract):
     calendar_days: int | None = None
     on: Day | None = None
     time_zone: TimeZone | None = None
-    after: timedelta | None = None
+
+    def counted_from(self, now: datetime) -> Self:
+        """The same request with the instant it counts from."""
+        return self if self.since else self.model_copy(update={"since": now})
 
 
 class Clock(Contract):
@@ -50,7 +55,8 @@ class Clock(Contract):
 
     ``due_at`` is exclusive: the local midnight after the last day counted. ``remind_at`` is one working
     day before. ``calendar`` names region and package version. ``provisional``: counted in a year whose
-    holidays are only predicted.
+    holidays are only predicted. ``estimate`` says why this is only an estimate: the calendar or the zone was not
+    known to the release that counted; it is counted again, by ``request``, until one knows it.
     """
 
     kind: ClockKind
@@ -61,6 +67,13 @@ class Clock(Contract):
     days_counted: tuple[Day, ...] = ()
     provisional: bool = False
     passed: bool = False
+    estimate: str | None = None
+    request: ClockRequest | None = None
+
+    @classmethod
+    def after(cls, kind: ClockKind, now: datetime, duration: timedelta) -> Self:
+        """A clock that needs no calendar."""
+        return cls(kind=kind, due_at=now + duration)
 
     @property
     def next_at(self) -> Instant | None:

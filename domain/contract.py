@@ -1,36 +1,32 @@
-"""The public contract: names, the start input and the commands.
+"""The words of the public contract: names, stages, roles, errors, the start input, and the envelope of every command.
 
-Signals, the update ``submit_command``, the query ``get_status``, the HTTP and command-line edges and
-the recorded histories all speak these models, the documents they carry (`documents.py`) and the status
-they lead to (`status.py`). JSON field names are part of the contract; a new field is optional, or old
-histories no longer parse.
+Signals, the update ``submit_command``, the query ``get_status``, the command line and the recorded histories all speak
+these models, the commands (one place each: `application.py`, `terms.py`, `signing.py`, `access.py`, `anytime.py`), the
+documents they carry (`documents.py`) and the status they lead to (`status.py`). JSON field names are part of the
+contract; a new field is optional, or old histories no longer parse.
 """
 
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
-from domain.documents import ApplicationForm, DecisionSheet
 from domain.policy import Policy
 from domain.values import (
-    Code,
     CommandId,
     Contract,
-    Day,
-    Digest,
     Email,
     HeaderText,
     Instant,
-    Text,
-    TimeZone,
     Uid,
 )
 
 WORKFLOW_TYPE: Final = "ResellerOnboarding"
 TASK_QUEUE: Final = "reseller-onboarding"
+DELIVERY_TYPE: Final = "OutstandingDelivery"
 UPDATE_NAME: Final = "submit_command"
 QUERY_NAME: Final = "get_status"
+MOST_EVENTS: Final = 2**31 - 1
 
 
 def workflow_id(company_master_uid: str) -> str:
@@ -75,6 +71,7 @@ class Role(StrEnum):
     BD_LEAD = "bd_lead"
     VENDOR = "vendor"
     ESIGN = "esign"
+    OPS = "ops"
     SYSTEM = "system"
 
 
@@ -149,174 +146,23 @@ class OnboardingInput(Contract):
     policy: Policy | None = None
 
 
+class Via(Contract):
+    """The way a command came: ``channel`` is ``api``, ``portal``, ``webhook`` or ``cli``, ``client`` who sent it for the actor."""
+
+    channel: HeaderText
+    client: HeaderText | None = None
+
+
 class Command(Contract):
-    """The envelope every command has. ``occurred_at`` is the caller's time; it is kept, not trusted."""
+    """The envelope every command has.
+
+    ``occurred_at`` is the caller's time; it is kept, not trusted. ``if_sequence``: carry it out only if nothing has
+    happened since the audit event of this number.
+    """
 
     kind: str
     command_id: CommandId
     actor: Actor
     occurred_at: Instant | None = None
-
-
-class ConfirmCompany(Command):
-    """Partner: the company information shown is ours (guide §2.2, Step 1)."""
-
-    kind: Literal["confirm_company"] = "confirm_company"
-
-
-class SubmitApplication(Command):
-    """Partner: here is the completed form; please review it (guide §2.2, Step 2)."""
-
-    kind: Literal["submit_application"] = "submit_application"
-    application: ApplicationForm
-
-
-class WithdrawApplication(Command):
-    """Partner: give the form back to me, I have to modify it (guide §2.2, Step 2)."""
-
-    kind: Literal["withdraw_application"] = "withdraw_application"
-    reason: Text | None = None
-
-
-class RequestJustification(Command):
-    """BD: please justify your qualification; the review clock is paused (guide §2.2, Step 2)."""
-
-    kind: Literal["request_justification"] = "request_justification"
-    question: Text
-
-
-class ProvideJustification(Command):
-    """Partner: the answer to BD's question; the review clock goes on."""
-
-    kind: Literal["provide_justification"] = "provide_justification"
-    answer: Text
-
-
-class ApproveApplication(Command):
-    """BD: the application, as in this revision of the form, qualifies (guide §2.3)."""
-
-    kind: Literal["approve_application"] = "approve_application"
-    form_revision: int = Field(ge=1, le=1_000_000)
-
-
-class RejectApplication(Command):
-    """BD: the application does not qualify, and what would fix it."""
-
-    kind: Literal["reject_application"] = "reject_application"
-    reason_code: Code
-    explanation: Text
-
-
-class IssueDecisionSheet(Command):
-    """BD: these are the terms as agreed, for the partner to confirm (guide §2.3)."""
-
-    kind: Literal["issue_decision_sheet"] = "issue_decision_sheet"
-    sheet: DecisionSheet
-
-
-class ConfirmTerms(Command):
-    """Partner: everything in this revision of the sheet is correct ("Confirm", guide §2.3)."""
-
-    kind: Literal["confirm_terms"] = "confirm_terms"
-    sheet_revision: int = Field(ge=1, le=1_000_000)
-    sheet_hash: Digest
-
-
-class ModifyTerms(Command):
-    """Partner: what is wrong in this revision of the sheet ("Modify", guide §2.3)."""
-
-    kind: Literal["modify_terms"] = "modify_terms"
-    sheet_revision: int = Field(ge=1, le=1_000_000)
-    description: Text
-    fields: tuple[HeaderText, ...] = Field(default=(), max_length=200)
-
-
-class RecordContact(Command):
-    """BD: the partner has been contacted about signing (guide §2.3, last step)."""
-
-    kind: Literal["record_contact"] = "record_contact"
-    note: Text | None = None
-
-
-class ChooseSigningPath(Command):
-    """BD: how, and in which order, the contract is signed (guide §2.4)."""
-
-    kind: Literal["choose_signing_path"] = "choose_signing_path"
-    path: SigningPath
-    order: SignatureOrder
-
-
-class SignContract(Command):
-    """A party, or the e-signature service for it: signed, on exactly these terms (guide §2.4)."""
-
-    kind: Literal["sign_contract"] = "sign_contract"
-    party: Party
-    signer_name: HeaderText
-    sheet_revision: int = Field(ge=1, le=1_000_000)
-    sheet_hash: Digest
-    signed_at: Instant
-    document_ref: HeaderText | None = None
-
-
-class ReopenTerms(Command):
-    """BD: the confirmed terms have to change; signatures given so far are void."""
-
-    kind: Literal["reopen_terms"] = "reopen_terms"
-    reason: Text
-
-
-class AmendStartDate(Command):
-    """BD: the signed contract takes effect on another day."""
-
-    kind: Literal["amend_start_date"] = "amend_start_date"
-    start_date: Day
-    time_zone: TimeZone
-    reason: Text
-
-
-class ReassignBd(Command):
-    """BD lead: another BD looks after this application from now on."""
-
-    kind: Literal["reassign_bd"] = "reassign_bd"
-    bd: Person
-
-
-class CorrectContact(Command):
-    """Partner or BD: mails to the partner go to this address (and name) from now on."""
-
-    kind: Literal["correct_contact"] = "correct_contact"
-    email: Email
-    name: HeaderText | None = None
-
-
-class ResendEmail(Command):
-    """Partner or BD: send the e-mail with this key, which could not be delivered, once more."""
-
-    kind: Literal["resend_email"] = "resend_email"
-    key: HeaderText
-
-
-class Decline(Command):
-    """Partner: no contract after all."""
-
-    kind: Literal["decline"] = "decline"
-    reason: Text | None = None
-
-
-class CancelApplication(Command):
-    """BD: the application is called off (also Temporal's own Cancel, by ``system``)."""
-
-    kind: Literal["cancel_application"] = "cancel_application"
-    reason: Text
-
-
-AnyCommand = Annotated[
-    ConfirmCompany | SubmitApplication | WithdrawApplication | RequestJustification | ProvideJustification
-    | ApproveApplication | RejectApplication | IssueDecisionSheet | ConfirmTerms | ModifyTerms | RecordContact
-    | ChooseSigningPath | SignContract | ReopenTerms | AmendStartDate | ReassignBd | Decline
-    | CancelApplication | CorrectContact | ResendEmail,
-    Field(discriminator="kind"),
-]  # fmt: skip
-"""The tagged union ``submit_command`` takes."""
-
-COMMAND_ADAPTER: Final[TypeAdapter[AnyCommand]] = TypeAdapter(AnyCommand)
+    via: Via | None = None
+    if_sequence: int | None = Field(default=None, ge=0, le=MOST_EVENTS)

@@ -1,62 +1,56 @@
 """What the tables of `lifecycle.py` say about a command, or a clock, in the application as it stands.
 
-Pure functions: nothing here reads a clock, and what the outside knows comes in as facts.
+Pure functions: nothing here reads a clock, and what the outside knows comes in as answers.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Final
+from datetime import datetime, timedelta
 
-from domain import effects, letters, rules
+from domain import letters
+from domain.access import still_closed
+from domain.anytime import ALERTS, CancelApplication, cancel_application, emails_failed, expired
 from domain.audit import Verdict
 from domain.clocks import Clock, ClockKind, ClockRequest
-from domain.contract import (
-    Actor,
-    CancelApplication,
-    Command,
-    ErrorType,
-    Party,
-    ResendEmail,
-    Role,
-    SignContract,
-    Stage,
-    SubmitApplication,
-    WaitingOn,
-)
-from domain.facts import AccessOutcome, AccountFacts, AccountQuery
+from domain.contract import Actor, Command, ErrorType, Role, Stage, WaitingOn
+from domain.editions import UnknownEditionError, of_edition
+from domain.inquiry import AccessOutcome, AccountFacts, Answers, Inquiry
 from domain.letters import Audience, Letter
-from domain.lifecycle import (
-    ALERTS,
-    BOTH_SIGNED,
-    MOMENTS,
-    STAGES,
-    STEPS,
-    Moment,
-    SetClock,
-    Step,
-    access_clock,
-)
-from domain.records import Settled
-from domain.rules import RefusedError
+from domain.lifecycle import NEWEST, STAGES, moment_for, steps_of
+from domain.periods import SetClock, calendar_clock
+from domain.refusal import RefusedError
+from domain.signing import parties_to_sign
 from domain.state import Application
 from domain.status import FailedEmail
-from domain.values import Instant
+from domain.steps import Letters, Moment, SetClocks, Step
 
-_STEP_OF: Final = {step.command: step for step in STEPS}
+OPERATOR_CANCEL = "Cancelled by an operator in Temporal."
+_NOTHING_KNOWN = AccountFacts()
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to be carried out: the application as it will be, the clocks to set, the letters to send.
+    """What is to be carried out: the application as it will be, the clocks to ask for, the letters to send.
 
-    ``resends``: keys of failed e-mails to be sent once more.
+    ``resend``: the key of an e-mail to be sent once more. ``close_access``: access that an attempt may have given, whose
+    answer was lost, is taken back.
     """
 
     application: Application
     verdict: Verdict = Verdict.ACCEPTED
     letters: tuple[type[Letter], ...] = ()
     requests: tuple[ClockRequest, ...] = ()
-    resends: tuple[str, ...] = ()
+    resend: str | None = None
+    close_access: bool = False
+
+
+def check_edition(application: Application) -> None:
+    """Raises `UnknownEditionError` for an application of an edition this code does not have."""
+    if application.edition > NEWEST:
+        raise UnknownEditionError(
+            f"The application is of edition {application.edition} of the process; this worker knows editions up to"
+            f" {NEWEST}: run the release that began it, or a newer one."
+        )
 
 
 def status_text(application: Application) -> str:
@@ -68,72 +62,86 @@ def waiting_on(application: Application) -> WaitingOn:
     """Whose move it is; while signatures are awaited, whoever has to sign next."""
     if application.stage is not Stage.AWAITING_SIGNATURES:
         return STAGES[application.stage].waiting_on
-    turn = rules.parties_to_sign(application.signing)
+    turn = parties_to_sign(application.signing)
     if len(turn) > 1:
         return WaitingOn.BOTH
-    return WaitingOn.PARTNER if turn == (Party.PARTNER,) else WaitingOn.BD
+    return WaitingOn.PARTNER if turn[0].value == WaitingOn.PARTNER.value else WaitingOn.BD
 
 
 def allowed_commands(application: Application) -> tuple[str, ...]:
     """The commands possible in the application's stage, whoever may send them."""
     return tuple(
         step.name
-        for step in STEPS
+        for step in steps_of(application.edition)
         if application.stage in step.where and not (step.before_signatures and application.signing.begun)
     )
 
 
-def opening(application: Application) -> Decision:
+def opening(application: Application, now: datetime) -> Decision:
     """JOIN NOW: a new application begins to wait."""
-    return enter(application, application.stage, ())
+    return _enter(application, application.stage, (), now)
 
 
-def accounts_needed(application: Application, command: Command) -> AccountQuery | None:
-    """What the command needs from the account directory; ``None`` when it can be judged without."""
-    step = _STEP_OF[type(command)]
-    try:
-        verdict = _admit(step, application, command)
-    except RefusedError:
-        return None
-    if verdict is Verdict.NO_OP or step.asks is None:
-        return None
-    uids = command.application.covered_uids if isinstance(command, SubmitApplication) else ()
-    return AccountQuery(company_master_uid=application.company_master_uid, uids=uids)
+def inquiry(application: Application, command: Command, now: datetime, sequence: int) -> Inquiry:
+    """What has to be known before the command can be decided on; `Inquiry.empty` when nothing.
+
+    Raises `RefusedError` where it is refused whatever the outside says.
+    """
+    step = _step_for(application, command)
+    if _admit(step, application, command, sequence) is Verdict.NO_OP:
+        return Inquiry(at=now)
+    _check_rules(step, application, command, now)
+    tentative = _carry_through(step, application, command, now, _NOTHING_KNOWN)
+    return Inquiry(
+        at=now,
+        policy=application.policy,
+        accounts=step.asks(application, command) if step.asks else None,
+        entries=step.entries(command),
+        clocks=tentative.requests,
+    )
 
 
 def decide(
-    application: Application, command: Command, now: Instant, facts: AccountFacts | None = None
+    application: Application, command: Command, now: datetime, sequence: int, answers: Answers
 ) -> Decision:
-    """Judge a command in the order of design §3: role, effect in place, stage, revision, rules.
+    """Judge a command: role, effect in place, stage, revision, rules; ``answers`` are those to its `inquiry`.
 
-    Raises `RefusedError`. ``facts`` is the account directory's answer to `accounts_needed`, ``None`` when it
-    could not be had.
+    Raises `RefusedError`.
     """
-    step = _STEP_OF[type(command)]
-    if _admit(step, application, command) is Verdict.NO_OP:
+    step = _step_for(application, command)
+    if _admit(step, application, command, sequence) is Verdict.NO_OP:
         return Decision(application, Verdict.NO_OP)
+    _check_rules(step, application, command, now)
+    if answers.problems:
+        told = "; ".join(f"{problem.field}: {problem.message}" for problem in answers.problems)
+        raise RefusedError(ErrorType.INVALID, told)
+    facts = answers.accounts or _NOTHING_KNOWN
     if step.asks:
-        if facts is None:
+        if answers.accounts is None:
             raise RefusedError(
                 ErrorType.UNAVAILABLE, "The account directory does not answer just now: send it again later."
             )
-        step.asks(application, command, facts)
-        changed = step.changes(application, command, now, facts)
-    else:
-        if step.rules:
-            step.rules(application, command)
-        changed = step.changes(application, command, now)
-    stage, to, signed_letters = BOTH_SIGNED
-    if changed.stage is stage and changed.signing.complete:
-        return enter(changed, to, signed_letters)
-    if step.to:
-        return enter(changed, step.to, step.letters)
-    resends = (command.key,) if isinstance(command, ResendEmail) else ()
-    return replace(_stay(changed, step.letters, step.restarts, step.stops), resends=resends)
+        for rule in step.account_rules:
+            rule(application, command, facts)
+    return completed(_carry_through(step, application, command, now, facts), answers, now)
 
 
-def _admit(step: Step, application: Application, command: Command) -> Verdict:
-    if command.actor.role not in step.by or not _signs_for_itself(command):
+def _step_for(application: Application, command: Command) -> Step:
+    found = next(
+        (step for step in steps_of(application.edition) if step.command is type(command)),
+        None,
+    )
+    if found is None:
+        raise RefusedError(
+            ErrorType.WRONG_STAGE,
+            f"'{command.kind}' came with a later edition of the process than this application's. Possible now: "
+            f"{', '.join(allowed_commands(application))}.",
+        )
+    return found
+
+
+def _admit(step: Step, application: Application, command: Command, sequence: int) -> Verdict:
+    if command.actor.role not in step.by or not step.speaks_for(command):
         raise RefusedError(
             ErrorType.FORBIDDEN,
             f"Role '{command.actor.role}' may not send '{step.name}'"
@@ -150,37 +158,57 @@ def _admit(step: Step, application: Application, command: Command) -> Verdict:
             f"{_because_signed(step, application)}. Possible now: "
             f"{', '.join(allowed_commands(application))}.",
         )
+    if command.if_sequence is not None and command.if_sequence != sequence:
+        raise RefusedError(
+            ErrorType.STALE_REVISION,
+            f"The application has moved on: its newest event is {sequence}, not {command.if_sequence}: "
+            "read the status, then decide again.",
+        )
     if step.revision:
         step.revision(application, command)
     return Verdict.ACCEPTED
 
 
-def _signs_for_itself(command: Command) -> bool:
-    if not isinstance(command, SignContract) or command.actor.role is Role.ESIGN:
-        return True
-    return command.actor.role.value == command.party.value
+def _check_rules(step: Step, application: Application, command: Command, now: datetime) -> None:
+    for rule in of_edition(step.rules, application.edition, now):
+        rule(application, command)
+
+
+def _carry_through(
+    step: Step, application: Application, command: Command, now: datetime, facts: AccountFacts
+) -> Decision:
+    changed = step.changes(application, command, now, facts)
+    branch = step.branch
+    if branch and branch.when(changed):
+        return _enter(changed, branch.to, _letters(branch.letters, changed), now)
+    told = _letters(step.letters, changed)
+    if step.to:
+        return _enter(changed, step.to, told, now)
+    decision = _stay(changed, told, step.restarts, now, stops=step.stops)
+    return replace(decision, resend=step.resends(command)) if step.resends else decision
 
 
 def _for_party(command: Command) -> str:
-    return f" for party '{command.party}'" if isinstance(command, SignContract) else ""
+    party = getattr(command, "party", None)
+    return f" for party '{party}'" if party else ""
 
 
 def _because_signed(step: Step, application: Application) -> str:
     return " after a signature" if step.before_signatures and application.stage in step.where else ""
 
 
-def cancelled_by_operator(application: Application, now: Instant) -> Decision:
-    """Temporal's own Cancel: the operators' last resort, in every stage before an end (design §2)."""
+def cancelled_by_operator(application: Application, now: datetime) -> Decision:
+    """Temporal's own Cancel: the operators' last resort, in every stage before an end."""
     command = CancelApplication(
         command_id="temporal-cancel",
         actor=Actor(role=Role.SYSTEM, id="temporal"),
-        reason="Cancelled by an operator in Temporal.",
+        reason=OPERATOR_CANCEL,
     )
-    return enter(
-        effects.cancel_application(application, command, now),
-        Stage.CANCELLED,
-        (letters.ApplicationCancelled, letters.ClosedToBd),
-    )
+    cancelled = cancel_application(application, command, now, _NOTHING_KNOWN)
+    told = (letters.ApplicationCancelled, letters.ClosedToBd)
+    decision = _enter(cancelled, Stage.CANCELLED, told, now)
+    # An attempt to open access may have succeeded though its answer never came.
+    return replace(decision, close_access=application.stage is Stage.ACTIVATING)
 
 
 def next_clock(application: Application) -> Clock | None:
@@ -189,33 +217,38 @@ def next_clock(application: Application) -> Clock | None:
     return min(running, key=lambda clock: clock.next_at or clock.due_at, default=None)
 
 
-def moment_of(application: Application, clock: Clock, now: Instant) -> Moment:
+def moment_of(application: Application, clock: Clock, now: datetime) -> Moment:
     """The row for this clock in the application's stage; no reminder of a deadline that is past."""
     early = clock.remind_at is not None and now < clock.due_at
-    return next(
-        moment
-        for moment in MOMENTS
-        if moment.clock is clock.kind and application.stage in moment.where and moment.early is early
-    )
+    return moment_for(application.edition, clock.kind, application.stage, early=early)
 
 
-def time_is_up(application: Application, clock: Clock, now: Instant) -> Decision:
+def time_is_up(application: Application, clock: Clock, now: datetime) -> Decision:
     """A clock of the application is due (or its reminder is)."""
+    if clock.kind is ClockKind.CALENDAR_CHECK:
+        return _count_again(application)
     moment = moment_of(application, clock, now)
     spent = {"remind_at": None, "passed": not moment.early}
     told = with_clocks(application, (clock.model_copy(update=spent),))
     if moment.to:
-        return enter(_closed_by_time(told, moment), moment.to, moment.letters)
+        return _enter(_closed_by_time(told, moment), moment.to, _letters(moment.letters, told), now)
     return _stay(
         told.but(overdue=application.overdue or moment.overdue),
-        tuple(letter for letter in moment.letters if _concerns(letter, told)),
+        tuple(letter for letter in _letters(moment.letters, told) if _concerns(letter, told)),
         moment.restarts,
-        (),
+        now,
         since=_day_just_ended(clock, now),
     )
 
 
-def _day_just_ended(clock: Clock, now: Instant) -> Instant | None:
+def _count_again(application: Application) -> Decision:
+    """Ask the calendar again for what could only be estimated, counting from when it did first."""
+    running = tuple(clock for clock in application.clocks if clock.kind is not ClockKind.CALENDAR_CHECK)
+    requests = tuple(clock.request for clock in running if clock.request and not clock.passed)
+    return Decision(application.but(clocks=running), requests=requests)
+
+
+def _day_just_ended(clock: Clock, now: datetime) -> datetime | None:
     """A clock is due at midnight: the day that has just ended is day 0 of the next, not the one that begins.
 
     Long after the deadline (nobody worked meanwhile) the count starts from now instead.
@@ -226,8 +259,7 @@ def _day_just_ended(clock: Clock, now: Instant) -> Instant | None:
 def _closed_by_time(application: Application, moment: Moment) -> Application:
     if moment.to is not Stage.EXPIRED:
         return application
-    days = application.policy.partner_expiry_days
-    return application.but(closing=effects.expired(days))
+    return application.but(closing=expired(application.policy.partner_expiry_days))
 
 
 def _concerns(letter: type[Letter], application: Application) -> bool:
@@ -239,37 +271,44 @@ def _concerns(letter: type[Letter], application: Application) -> bool:
     )
 
 
-def emails_failed(application: Application, failed: tuple[FailedEmail, ...]) -> Decision:
+def mails_bounced(application: Application, failed: tuple[FailedEmail, ...]) -> Decision:
     """Mails that can't be delivered are told to BD; those to BD, to the lead; those to the lead are shown."""
     audiences = {letters.audience_of(email.template) for email in failed}
     told = tuple(ALERTS[audience] for audience in Audience if audience in audiences and audience in ALERTS)
-    return _stay(effects.emails_failed(application, failed), told, (), ())
+    return Decision(emails_failed(application, failed), letters=told)
 
 
-def access_answered(application: Application, outcome: AccessOutcome) -> Decision:
-    """ACPN was asked to open: granted ends the process; what is missing is told once, and asked again.
-
-    An outage is told only when it is still there at the second attempt.
-    """
+def access_answered(application: Application, outcome: AccessOutcome, now: datetime) -> Decision:
+    """ACPN was asked to open: granted ends the process; what is missing is told once, and asked again."""
     if outcome.granted:
-        return enter(application.but(access_missing=()), Stage.ACTIVE, (letters.AccessGranted,))
-    tell = not application.access_delay_told and not (outcome.outage and application.access_attempts == 0)
-    waiting = application.but(
-        access_missing=outcome.missing,
-        access_attempts=application.access_attempts + 1,
-        access_delay_told=application.access_delay_told or tell,
-    )
-    told = (letters.AccessDelayed, letters.AccessAlert) if tell else ()
-    return _stay(waiting, told, (access_clock,), ())
+        return _enter(application.but(access_missing=()), Stage.ACTIVE, (letters.AccessGranted,), now)
+    waiting, tell = still_closed(application, outcome)
+    told: tuple[type[Letter], ...] = (letters.AccessDelayed, letters.AccessAlert) if tell else ()
+    return _stay(waiting, told, STAGES[Stage.ACTIVATING].clocks, now)
 
 
-def settled(application: Application, answer: Settled) -> Application:
-    """The application with the clocks the calendar has set, under the policy they were counted by."""
-    start = next((clock.due_at for clock in answer.clocks if clock.kind is ClockKind.START_DATE), None)
-    return with_clocks(application, answer.clocks).but(
-        contract_start_at=start or application.contract_start_at,
-        policy=answer.policy or application.policy,
-    )
+def completed(decision: Decision, answers: Answers, now: datetime) -> Decision:
+    """The decision with the clocks the calendar has set.
+
+    What it could only estimate is told to the lead, the first time, and asked for again.
+    """
+    before = decision.application
+    estimated_before = any(clock.estimate for clock in before.clocks)
+    application = with_clocks(before, tuple(_resumed(clock, before) for clock in answers.clocks))
+    start = next((clock.due_at for clock in answers.clocks if clock.kind is ClockKind.START_DATE), None)
+    application = application.but(contract_start_at=start or application.contract_start_at)
+    if not any(clock.estimate and not clock.passed for clock in application.clocks):
+        return replace(decision, application=application)
+    application = with_clocks(application, (calendar_clock(application, now),))
+    told = () if estimated_before else (letters.DeadlineEstimated,)
+    return replace(decision, application=application, letters=(*decision.letters, *told))
+
+
+def _resumed(clock: Clock, application: Application) -> Clock:
+    """A clock that was estimated before and is counted again does not remind a second time."""
+    estimated = application.clock(clock.kind)
+    reminded = estimated is not None and estimated.estimate is not None and estimated.remind_at is None
+    return clock.model_copy(update={"remind_at": None}) if reminded else clock
 
 
 def with_clocks(application: Application, clocks: tuple[Clock, ...]) -> Application:
@@ -279,20 +318,41 @@ def with_clocks(application: Application, clocks: tuple[Clock, ...]) -> Applicat
     return application.but(clocks=(*kept, *clocks))
 
 
-def enter(application: Application, stage: Stage, told: tuple[type[Letter], ...]) -> Decision:
+def _letters(rows: Letters, application: Application) -> tuple[type[Letter], ...]:
+    return tuple(of_edition(rows, application.edition))
+
+
+def _enter(application: Application, stage: Stage, told: tuple[type[Letter], ...], now: datetime) -> Decision:
     """The decision to enter this stage: its clocks start anew, and these letters leave."""
     entered = application.but(stage=stage, clocks=(), overdue=False)
-    requests = tuple(set_clock(entered) for set_clock in STAGES[stage].clocks)
-    return Decision(entered, letters=told, requests=requests)
+    return _clocked(entered, told, of_edition(STAGES[stage].clocks, application.edition), now)
 
 
 def _stay(
     application: Application,
     told: tuple[type[Letter], ...],
-    restarts: tuple[SetClock, ...],
-    stops: tuple[ClockKind, ...],
-    since: Instant | None = None,
+    restarts: SetClocks,
+    now: datetime,
+    *,
+    stops: tuple[ClockKind, ...] = (),
+    since: datetime | None = None,
 ) -> Decision:
     running = application.but(clocks=tuple(c for c in application.clocks if c.kind not in stops))
-    requests = tuple(set_clock(running).model_copy(update={"since": since}) for set_clock in restarts)
-    return Decision(running, letters=told, requests=requests)
+    return _clocked(running, told, of_edition(restarts, application.edition), now, since)
+
+
+def _clocked(
+    application: Application,
+    told: tuple[type[Letter], ...],
+    clocks: Iterable[SetClock],
+    now: datetime,
+    since: datetime | None = None,
+) -> Decision:
+    asked = [set_clock(application, now) for set_clock in clocks]
+    known = tuple(clock for clock in asked if isinstance(clock, Clock))
+    requests = tuple(request for request in asked if isinstance(request, ClockRequest))
+    return Decision(
+        with_clocks(application, known),
+        letters=told,
+        requests=tuple(request.counted_from(since or now) for request in requests),
+    )

@@ -9,12 +9,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from domain.clocks import ClockKind
-from domain.contract import Role, SignContract, Stage
-from domain.lifecycle import BOTH_SIGNED, MOMENTS, OPEN, STAGES, STEPS
+from domain.contract import Role, Stage
+from domain.lifecycle import MOMENTS, STAGES, STEPS
 from domain.state import OUTCOMES
+from domain.steps import OPEN
 
 ACCESS_GRANTED: Final = (Stage.ACTIVATING, Stage.ACTIVE)
 """The one way on that is no row of a table: the platform's answer (`decisions.access_answered`)."""
+BRANCHES: Final = {"sign_contract": "both parties"}
+"""When a step that may stay leads on, in words."""
 BEGIN: Final = "<!-- lifecycle: written by `make diagram` -->"
 END: Final = "<!-- /lifecycle -->"
 
@@ -71,9 +74,9 @@ def _arrows() -> Iterator[str]:
     for step in STEPS:
         if step.to:
             yield from _arrow(step.name, step.where, "-->", f"{step.name}<br/>({who(step.by)})", step.to)
-        elif step.command is SignContract:
-            stage, to, _ = BOTH_SIGNED
-            yield from _arrow(step.name, (stage,), "-->", f"{step.name}<br/>(both parties)", to)
+        elif step.branch:
+            label = f"{step.name}<br/>({BRANCHES[step.name]})"
+            yield from _arrow(step.name, step.where, "-->", label, step.branch.to)
     for clock, to in dict.fromkeys((moment.clock, moment.to) for moment in MOMENTS if moment.to):
         where = [s for m in MOMENTS if (m.clock, m.to) == (clock, to) for s in m.where]
         yield from _arrow(clock, _in_order(where), "-.->", _said(clock), to)

@@ -1,6 +1,6 @@
 """From what came in to a command of the contract: the one place where messages are validated.
 
-Temporal decodes arguments without our types (see `data_converter.py`), so anything at all may arrive
+Temporal decodes arguments without our types (see `workflows/data_converter.py`), so anything at all may arrive
 here: no argument, several, a payload nobody can decode. Each leads to a command or to a `RefusedError`.
 """
 
@@ -11,15 +11,15 @@ from typing import Any, Final
 
 from pydantic import JsonValue, ValidationError
 
+from domain.commands import COMMAND_ADAPTER
 from domain.contract import (
-    COMMAND_ADAPTER,
     UPDATE_NAME,
     Command,
     ErrorType,
     OnboardingInput,
 )
 from domain.lifecycle import STEPS
-from domain.rules import RefusedError
+from domain.refusal import RefusedError
 
 MAX_COMMAND_BYTES: Final = 64 * 1024
 """A command comes back in the status, its letters and its record, several at once. What Temporal can't take

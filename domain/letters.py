@@ -1,29 +1,32 @@
 """The e-mails of the process: which there are, what each one says, and who gets it (guide §2.2 to §2.5).
 
-A letter is a typed snapshot taken when the transition happened; however late it leaves, it says what
-was true then. `activities/emails/` renders it.
+A letter is what a mail says beyond what every mail says, taken when the transition happened; however late it leaves, it
+says what was true then. Form and decision sheet are named by revision: they are stored beside it. Which letter is sent is
+a matter of the tables and so of the edition; how it is worded (`activities/emails/`) is not.
 """
 
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final, Literal, cast, get_args
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
+from domain import warnings
 from domain.clocks import Clock, ClockKind
-from domain.contract import Person
-from domain.documents import ApplicationForm
-from domain.state import Application
+from domain.state import Application, newest_within
 from domain.status import (
     Amendment,
     Closing,
     FailedEmail,
-    IssuedSheet,
     Justification,
     Modification,
     Rejection,
     Signing,
 )
 from domain.values import Contract, Day, Instant, TimeZone
+
+TOLD_BYTES: Final = 8 * 1024
+"""What a letter about other e-mails may list."""
 
 
 class Audience(StrEnum):
@@ -43,25 +46,11 @@ class ContractStart(Contract):
 
 
 class Letter(Contract):
-    """What every e-mail knows. ``key`` is unique and stable within the application (ledger, Message-ID).
-
-    ``sequence`` numbers the transition the letter tells of; a later one supersedes an earlier one's dates.
-    """
+    """An e-mail to the partner, unless a subclass says otherwise."""
 
     audience: ClassVar[Audience] = Audience.PARTNER
 
     template: str
-    key: str
-    sequence: int
-    application_id: str
-    to: Person
-    locale: str
-    at: Instant
-    time_zone: TimeZone
-    company_master_uid: str
-    company_name: str
-    status_text: str
-    bd: Person
 
 
 class ToBd(Letter):
@@ -71,7 +60,7 @@ class ToBd(Letter):
 
 
 class ToBdLead(Letter):
-    """A letter to the BD lead: somebody has missed a deadline."""
+    """A letter to the BD lead."""
 
     audience: ClassVar[Audience] = Audience.BD_LEAD
 
@@ -98,25 +87,25 @@ class ApplicationApproved(Letter):
 
 class SheetToConfirm(Letter):
     template: Literal["sheet_to_confirm"] = "sheet_to_confirm"
-    sheet: IssuedSheet
+    sheet_revision: int
     expiry: Clock
 
 
 class TermsReminder(Letter):
     template: Literal["terms_reminder"] = "terms_reminder"
-    sheet: IssuedSheet
+    sheet_revision: int
     expiry: Clock
 
 
 class TermsConfirmed(Letter):
     template: Literal["terms_confirmed"] = "terms_confirmed"
-    sheet: IssuedSheet
+    sheet_revision: int
     contact: Clock
 
 
 class SignatureReminder(Letter):
     template: Literal["signature_reminder"] = "signature_reminder"
-    sheet: IssuedSheet
+    sheet_revision: int
     signing: Signing
 
 
@@ -127,14 +116,14 @@ class TermsReopened(Letter):
 
 class ContractSigned(Letter):
     template: Literal["contract_signed"] = "contract_signed"
-    sheet: IssuedSheet
+    sheet_revision: int
     signing: Signing
     start: ContractStart
 
 
 class StartDateAmended(Letter):
     template: Literal["start_date_amended"] = "start_date_amended"
-    sheet: IssuedSheet
+    sheet_revision: int
     amendment: Amendment
     start: ContractStart
 
@@ -174,7 +163,6 @@ class ApplicationExpired(Letter):
 
 class ReviewRequested(ToBd):
     template: Literal["review_requested"] = "review_requested"
-    form: ApplicationForm
     form_revision: int
     warnings: tuple[str, ...]
     review: Clock
@@ -198,19 +186,19 @@ class SheetReminder(ToBd):
 
 class ModificationRequested(ToBd):
     template: Literal["modification_requested"] = "modification_requested"
-    sheet: IssuedSheet
+    sheet_revision: int
     modification: Modification
 
 
 class TermsConfirmedToBd(ToBd):
     template: Literal["terms_confirmed_to_bd"] = "terms_confirmed_to_bd"
-    sheet: IssuedSheet
+    sheet_revision: int
     contact: Clock
 
 
 class SignatureReminderToBd(ToBd):
     template: Literal["signature_reminder_to_bd"] = "signature_reminder_to_bd"
-    sheet: IssuedSheet
+    sheet_revision: int
     signing: Signing
 
 
@@ -243,6 +231,11 @@ class EmailToBdFailed(ToBdLead):
     failed_emails: tuple[FailedEmail, ...]
 
 
+class DeadlineEstimated(ToBdLead):
+    template: Literal["deadline_estimated"] = "deadline_estimated"
+    estimates: tuple[Clock, ...]
+
+
 class ReviewOverdue(ToBdLead):
     template: Literal["review_overdue"] = "review_overdue"
     review: Clock
@@ -259,68 +252,65 @@ AnyLetter = Annotated[
     | AccessGranted | ApplicationRejected | ApplicationWithdrawn | ApplicationCancelled | ApplicationExpired
     | ReviewRequested | ReviewReminder | JustificationAnswered | SheetReminder | ModificationRequested
     | TermsConfirmedToBd | SignatureReminderToBd | WithdrawnToBd | ClosedToBd | AssignedToBd | AccessAlert
-    | EmailFailed | EmailToBdFailed | ReviewOverdue | ContactOverdue,
+    | EmailFailed | EmailToBdFailed | DeadlineEstimated | ReviewOverdue | ContactOverdue,
     Field(discriminator="template"),
 ]  # fmt: skip
 """Every letter there is, told apart by ``template``."""
 
 
+LETTER_ADAPTER: Final[TypeAdapter[AnyLetter]] = TypeAdapter(AnyLetter)
+LETTERS: Final[tuple[type[Letter], ...]] = get_args(get_args(AnyLetter)[0])
 _AUDIENCES: Final[dict[str, Audience]] = {
-    letter.model_fields["template"].default: letter.audience for letter in get_args(get_args(AnyLetter)[0])
+    letter.model_fields["template"].default: letter.audience for letter in LETTERS
 }
 
 
-class Facts:
-    """What a letter may say about an application; a letter's field names choose from here."""
-
-    def __init__(self, application: Application, warnings: tuple[str, ...]) -> None:
-        self.application = application
-        self.warnings = warnings
-
-    def __getattr__(self, name: str) -> Any:
-        if name in _CLOCKS:
-            return self.application.clock(_CLOCKS[name])
-        return getattr(self.application, name)
-
-    @property
-    def amendment(self) -> Amendment:
-        """The latest amendment of the start date."""
-        return self.application.amendments[-1]
-
-    @property
-    def start(self) -> ContractStart:
-        """The start date in force."""
-        clock = self.application.clock(ClockKind.START_DATE)
-        return ContractStart.model_validate(
-            {
-                "day": self.application.start_date,
-                "time_zone": self.application.start_zone,
-                "at": clock and clock.due_at,
-            }
-        )
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """What keeps access closed though the contract is in effect."""
-        return self.application.access_missing
-
-    @property
-    def covered_uids(self) -> tuple[str, ...]:
-        """The accounts access is for."""
-        return self.application.form.covered_uids if self.application.form else ()
-
-    @property
-    def deadline(self) -> Clock | None:
-        """The next thing due."""
-        running = [clock for clock in self.application.clocks if clock.next_at]
-        return min(running, key=lambda clock: clock.due_at, default=None)
+def _start(application: Application) -> ContractStart:
+    clock = application.clock(ClockKind.START_DATE)
+    return ContractStart.model_validate(
+        {
+            "day": application.start_date,
+            "time_zone": application.start_zone,
+            "at": clock and clock.due_at,
+        }
+    )
 
 
-_CLOCKS: Final = {
-    "review": ClockKind.REVIEW,
-    "contact": ClockKind.CONTACT,
-    "expiry": ClockKind.EXPIRY,
+def _next_deadline(application: Application) -> Clock | None:
+    running = [clock for clock in application.clocks if clock.next_at]
+    return min(running, key=lambda clock: clock.due_at, default=None)
+
+
+FACTS: Final[Mapping[str, Callable[[Application], Any]]] = {
+    "review": lambda application: application.clock(ClockKind.REVIEW),
+    "contact": lambda application: application.clock(ClockKind.CONTACT),
+    "expiry": lambda application: application.clock(ClockKind.EXPIRY),
+    "deadline": _next_deadline,
+    "estimates": lambda application: tuple(clock for clock in application.clocks if clock.estimate),
+    "start": _start,
+    "form_revision": lambda application: application.form_revision,
+    "sheet_revision": lambda application: application.sheet and application.sheet.revision,
+    "warnings": warnings.of,
+    "justification": lambda application: application.justification,
+    "modification": lambda application: application.modification,
+    "signing": lambda application: application.signing,
+    "amendment": lambda application: application.amendments[-1],
+    "missing": lambda application: application.access_missing,
+    "covered_uids": lambda application: application.form.covered_uids if application.form else (),
+    "rejection": lambda application: application.rejection,
+    "closing": lambda application: application.closing,
+    "failed_emails": lambda application: newest_within(application.failed_emails, TOLD_BYTES),
 }
+"""What a letter may say about an application, by the name of its field."""
+
+
+def compose(letter: type[Letter], application: Application) -> AnyLetter:
+    """Write a letter about the application as it stands.
+
+    A letter that asks for a fact the application does not have is a bug and raises ``ValidationError``.
+    """
+    own = {name: FACTS[name](application) for name in letter.model_fields if name != "template"}
+    return cast("AnyLetter", letter.model_validate(own))
 
 
 def audience_of(template: str) -> Audience:
@@ -328,56 +318,6 @@ def audience_of(template: str) -> Audience:
     return _AUDIENCES[template]
 
 
-def recipient(audience: Audience, application: Application) -> Person:
-    """Who in this audience gets the application's mails now."""
-    match audience:
-        case Audience.PARTNER:
-            return application.recipient
-        case Audience.BD:
-            return application.bd
-        case Audience.BD_LEAD:
-            return application.bd_lead
-
-
-def addressed_again(letter: AnyLetter, application: Application, *, sequence: int, now: Instant) -> AnyLetter:
-    """The same letter to who gets such letters now: another message, under a key of its own."""
-    return letter.model_copy(
-        update={
-            "key": f"{sequence}.{letter.template}",
-            "to": recipient(letter.audience, application),
-            "at": now,
-        }
-    )
-
-
-def compose(
-    letter: type[Letter],
-    application: Application,
-    *,
-    sequence: int,
-    now: Instant,
-    status_text: str,
-    warnings: tuple[str, ...] = (),
-) -> AnyLetter:
-    """Write a letter about the application as it stands; ``sequence`` numbers the transition it belongs to.
-
-    A letter that asks for a fact the application does not have is a bug and raises ``ValidationError``.
-    """
-    facts = Facts(application, warnings)
-    template = letter.model_fields["template"].default
-    common = {
-        "template": template,
-        "key": f"{sequence}.{template}",
-        "sequence": sequence,
-        "application_id": application.application_id,
-        "to": recipient(letter.audience, application),
-        "locale": application.locale,
-        "at": now,
-        "time_zone": application.policy.time_zone,
-        "company_master_uid": application.company_master_uid,
-        "company_name": application.company_name,
-        "status_text": status_text,
-        "bd": application.bd,
-    }
-    own = {name: getattr(facts, name) for name in letter.model_fields if name not in common}
-    return cast("AnyLetter", letter.model_validate(common | own))
+def key_of(sequence: int, letter: Letter) -> str:
+    """The key of a letter in its application (ledger, Message-ID): the event it tells of, and the template."""
+    return f"{sequence}.{letter.template}"

@@ -1,11 +1,10 @@
-"""The periods an application is run by, and how often it looks again when access is late.
+"""The periods an application is run by.
 
 The policy of an application is fixed when it starts and kept in its history, so that a changed default
 never touches a running application.
 """
 
-from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
@@ -28,13 +27,3 @@ class Policy(Contract):
     calendar: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2,3}(-[A-Z0-9]{1,10})?$")] = "CN"
     time_zone: TimeZone = "Asia/Shanghai"
     require_credit_control: bool = False
-
-
-FIRST_ACCESS_RECHECK: Final = timedelta(minutes=1)
-LONGEST_ACCESS_RECHECK: Final = timedelta(hours=1)
-
-
-def access_recheck_after(attempts: int) -> timedelta:
-    """How long after the given number of failed attempts access is tried again: doubling, at most an hour."""
-    doubled: timedelta = FIRST_ACCESS_RECHECK * 2 ** min(attempts - 1, 10)
-    return min(doubled, LONGEST_ACCESS_RECHECK)

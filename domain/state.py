@@ -1,10 +1,16 @@
-"""An application as the workflow remembers it. All of it survives continue-as-new."""
+"""An application as the workflow remembers it. All of it survives continue-as-new.
 
-from typing import Self
+Lists are bounded (`newest_within`), as all of it has to fit into one payload of 2 MiB, with what waits to be published;
+the whole of them is in the audit trail.
+"""
+
+from collections.abc import Iterable
+from typing import Final, Self, TypeVar
 
 from domain.clocks import Clock, ClockKind, PausedClock
 from domain.contract import OnboardingInput, Person, Stage
 from domain.documents import ApplicationForm
+from domain.editions import FIRST
 from domain.policy import Policy
 from domain.status import (
     Amendment,
@@ -22,8 +28,29 @@ from domain.values import Contract, Day, Instant, TimeZone
 OUTCOMES = frozenset({Stage.ACTIVE, Stage.REJECTED, Stage.CANCELLED, Stage.EXPIRED})
 
 
+KEPT_BYTES: Final = 64 * 1024
+"""What a list of an application may take as JSON."""
+Item = TypeVar("Item", bound=Contract)
+
+
+def newest_within(items: Iterable[Item], most_bytes: int = KEPT_BYTES) -> tuple[Item, ...]:
+    """The newest of these, in their order, that fit into so many bytes of JSON; the newest one in any case."""
+    kept: list[Item] = []
+    size = 0
+    for item in reversed(tuple(items)):
+        size += len(item.model_dump_json().encode())
+        if kept and size > most_bytes:
+            break
+        kept.append(item)
+    return tuple(reversed(kept))
+
+
 class Application(Contract):
-    """Everything the lifecycle decides on. It changes only by replacing it: ``application.but(stage=…)``."""
+    """Everything the process decides on. It changes only by replacing it: ``application.but(stage=…)``.
+
+    ``forms_used`` and ``sheets_used``: the highest revision there has ever been, also on a way that Temporal's Reset
+    has left; a number is never used twice.
+    """
 
     application_id: str
     company_master_uid: str
@@ -33,6 +60,7 @@ class Application(Contract):
     bd: Person
     bd_lead: Person
     policy: Policy
+    edition: int = FIRST
     stage: Stage = Stage.DRAFTING
     clocks: tuple[Clock, ...] = ()
     overdue: bool = False
@@ -40,10 +68,12 @@ class Application(Contract):
     company_confirmed: bool = False
     form: ApplicationForm | None = None
     form_revision: int = 0
+    forms_used: int = 0
     approved_revision: int | None = None
     justification: Justification | None = None
     paused_review: PausedClock | None = None
     sheet: IssuedSheet | None = None
+    sheets_used: int = 0
     modification: Modification | None = None
     confirmed_revision: int | None = None
     contacted_at: Instant | None = None

@@ -1,11 +1,21 @@
 """What a caller reads back: the status of an application (query ``get_status``, update results)."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, JsonValue
 
 from domain.clocks import ClockKind
-from domain.contract import Actor, Party, Person, Role, SignatureOrder, SigningPath, Stage, WaitingOn
+from domain.contract import (
+    Actor,
+    ErrorType,
+    Party,
+    Person,
+    Role,
+    SignatureOrder,
+    SigningPath,
+    Stage,
+    WaitingOn,
+)
 from domain.documents import ApplicationForm, DecisionSheet
 from domain.values import Contract, Country, Day, Instant, TimeZone
 
@@ -28,6 +38,7 @@ class Deadline(Contract):
     time_zone: TimeZone | None = None
     days_counted: tuple[Day, ...] = ()
     provisional: bool = False
+    estimate: str | None = None
 
 
 class Justification(Contract):
@@ -45,13 +56,19 @@ class SheetChange(Contract):
     after: JsonValue = None
 
 
-class IssuedSheet(Contract):
-    """An immutable revision of the decision sheet."""
+class SheetShown(Contract):
+    """A revision of the decision sheet, by number and hash where its content can be read elsewhere."""
 
     revision: int
     hash: str
-    content: DecisionSheet
+    content: DecisionSheet | None = None
     changes: tuple[SheetChange, ...] = ()
+
+
+class IssuedSheet(SheetShown):
+    """An immutable revision of the decision sheet."""
+
+    content: DecisionSheet
 
 
 class Modification(Contract):
@@ -153,10 +170,16 @@ class Closing(Contract):
 
 
 class Status(Contract):
-    """The whole status (design §3, "status"); unset values are ``null``."""
+    """The status of an application; unset values are ``null``.
+
+    ``sequence`` is the number of the newest audit event. What `get_status` shows is whole; the answer to a command goes
+    `without_documents`. ``outcome``: the stage it ended in, or ``already_partner`` where the applicant had access
+    before it began.
+    """
 
     application_id: str
     company_master_uid: str
+    sequence: int = 0
     stage: Stage
     status_text: str
     waiting_on: WaitingOn
@@ -173,7 +196,7 @@ class Status(Contract):
     application: ApplicationForm | None = None
     warnings: tuple[str, ...] = ()
     justification: Justification | None = None
-    sheet: IssuedSheet | None = None
+    sheet: SheetShown | None = None
     modification: str | None = None
     modification_fields: tuple[str, ...] = ()
     confirmed_revision: int | None = None
@@ -187,7 +210,12 @@ class Status(Contract):
     failed_emails: tuple[FailedEmail, ...] = ()
     rejection: Rejection | None = None
     closing: Closing | None = None
-    outcome: Stage | None = None
+    outcome: Stage | Literal[ErrorType.ALREADY_PARTNER] | None = None
+
+    def without_documents(self) -> Self:
+        """Without what can be read elsewhere: the form, the sheet's content and changes, the last refusals."""
+        sheet = self.sheet and SheetShown(revision=self.sheet.revision, hash=self.sheet.hash)
+        return self.model_copy(update={"application": None, "sheet": sheet, "last_refusals": ()})
 
 
 def field_changes(before: dict[str, Any], after: dict[str, Any]) -> tuple[SheetChange, ...]:

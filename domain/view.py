@@ -1,11 +1,12 @@
 """How an application is shown: the status callers read, the gate's answer, and what ops see in the Web UI."""
 
-from domain import decisions, rules
+from collections.abc import Sequence
+
+from domain import decisions, warnings
 from domain.clocks import Clock, ClockKind
 from domain.contract import Role, Stage
-from domain.records import Record
 from domain.state import Application
-from domain.status import Access, Closing, Deadline, Status
+from domain.status import Access, Closing, Deadline, Refusal, Status
 from domain.values import instant_text
 
 SHOWN_FAILED_EMAILS = 5
@@ -16,17 +17,24 @@ _BY_WEIGHT = (
     ClockKind.EXPIRY,
     ClockKind.REMINDER,
     ClockKind.ACCESS_CHECK,
+    ClockKind.CALENDAR_CHECK,
 )
 
 
-def describe(record: Record) -> Status:
-    """The whole status of the application in this record."""
-    application = record.application
+def describe(
+    application: Application,
+    *,
+    sequence: int,
+    refusals: Sequence[Refusal] = (),
+    pending_emails: int = 0,
+) -> Status:
+    """The whole status; ``sequence`` is the number of the newest audit event."""
     clock = shown_clock(application)
     modification = application.modification
     return Status(
         application_id=application.application_id,
         company_master_uid=application.company_master_uid,
+        sequence=sequence,
         stage=application.stage,
         status_text=decisions.status_text(application),
         waiting_on=decisions.waiting_on(application),
@@ -41,7 +49,7 @@ def describe(record: Record) -> Status:
         company=application.company,
         company_confirmed=application.company_confirmed,
         application=application.form,
-        warnings=rules.warnings(application),
+        warnings=warnings.of(application),
         justification=application.justification,
         sheet=application.sheet,
         modification=modification.description if modification else None,
@@ -52,8 +60,8 @@ def describe(record: Record) -> Status:
         contract_start_at=application.contract_start_at,
         amendments=application.amendments,
         access=gate(application),
-        last_refusals=record.refusals,
-        pending_emails=record.pending_emails,
+        last_refusals=tuple(refusals),
+        pending_emails=pending_emails,
         failed_emails=application.failed_emails,
         rejection=application.rejection,
         closing=application.closing,
@@ -74,6 +82,7 @@ def _deadline(clock: Clock) -> Deadline:
         time_zone=clock.time_zone,
         days_counted=clock.days_counted,
         provisional=clock.provisional,
+        estimate=clock.estimate,
     )
 
 
@@ -116,9 +125,8 @@ def summary(application: Application) -> str:
     return f"Reseller onboarding of Company Master UID {application.company_master_uid}"
 
 
-def details(record: Record) -> str:
+def details(application: Application, *, refusals: Sequence[Refusal] = (), pending_emails: int = 0) -> str:
     """Markdown for the Web UI: what a person must know at three in the morning."""
-    application = record.application
     clock = shown_clock(application)
     lines = [
         f"**{application.stage}** – {decisions.status_text(application)}",
@@ -129,6 +137,8 @@ def details(record: Record) -> str:
         days = f", days counted {', '.join(map(str, clock.days_counted))}" if clock.days_counted else ""
         predicted = ", holidays only predicted" if clock.provisional else ""
         lines.append(f"- Due: {clock.kind} at {instant_text(clock.due_at)}{days}{predicted}")
+        if clock.estimate:
+            lines.append(f"- **Deadline only estimated**: {clock.estimate}")
     commands = decisions.allowed_commands(application)
     if commands:
         lines.append(f"- Possible now: {', '.join(f'`{name}`' for name in commands)}")
@@ -136,15 +146,15 @@ def details(record: Record) -> str:
         lines.append(f"- **Access is held up**: {'; '.join(application.access_missing)}")
     if application.closing:
         lines.append(f"- Ended by {_ended_by(application.closing)}")
-    if record.pending_emails:
-        lines.append(f"- E-mails waiting to leave: {record.pending_emails}")
+    if pending_emails:
+        lines.append(f"- E-mails waiting to leave: {pending_emails}")
     lines.extend(
         f"- **E-mail failed**: `{failed.key}`; after `correct_contact`, `onboarding resend "
         f"{application.company_master_uid} {failed.key}`"
         for failed in application.failed_emails[-SHOWN_FAILED_EMAILS:]
     )
-    if record.refusals:
-        last = record.refusals[-1]
+    if refusals:
+        last = refusals[-1]
         lines.append(
             f"- Last refusal: `{last.command}` at {instant_text(last.at)}: **{last.error}** – {last.message}"
         )

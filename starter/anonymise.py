@@ -26,7 +26,7 @@ from temporalio.client import WorkflowHistory
 from domain import intake
 from domain.contract import UPDATE_NAME
 from domain.documents import DecisionSheet, sheet_hash
-from domain.rules import RefusedError
+from domain.refusal import RefusedError
 from starter.harmless import SMALL, Harmless
 from starter.stand_ins import StandIns
 from workflows.encryption import CAME_CLEAR

@@ -16,7 +16,7 @@ from activities.db.email_ledger import EmailLedger, LedgerRow
 from activities.db.engine import Database, SchemaMismatchError
 from activities.db.tables import AccessGrantRow
 from domain.audit import AuditEvent
-from domain.facts import Account
+from domain.inquiry import Account
 from runtime.errors import first_line
 from starter.session import ArchiveError
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from domain.contract import ErrorType, OnboardingInput, Stage, WaitingOn
 from domain.documents import BusinessType
-from domain.facts import Account
+from domain.inquiry import Account
 from domain.status import Access, Status
 from settings import load_settings
 from starter.cli_runner import FAILED, PROCESS, JsonOption, UidArgument, fail, perform

@@ -15,35 +15,21 @@ from uuid import uuid4
 
 import typer
 
-from domain.contract import (
-    AmendStartDate,
+from domain.access import AmendStartDate
+from domain.anytime import CancelApplication, CorrectContact, Decline, ReassignBd, ResendEmail
+from domain.application import (
     ApproveApplication,
-    CancelApplication,
-    ChooseSigningPath,
-    Command,
     ConfirmCompany,
-    ConfirmTerms,
-    CorrectContact,
-    Decline,
-    ErrorType,
-    IssueDecisionSheet,
-    ModifyTerms,
-    Party,
     ProvideJustification,
-    ReassignBd,
-    RecordContact,
     RejectApplication,
-    ReopenTerms,
     RequestJustification,
-    ResendEmail,
-    Role,
-    SignatureOrder,
-    SignContract,
-    SigningPath,
     SubmitApplication,
     WithdrawApplication,
 )
+from domain.contract import Command, ErrorType, Party, Role, SignatureOrder, SigningPath
+from domain.signing import ChooseSigningPath, RecordContact, SignContract
 from domain.status import Status
+from domain.terms import ConfirmTerms, IssueDecisionSheet, ModifyTerms, ReopenTerms
 from starter.cli_runner import PROCESS, UidArgument, perform
 from starter.errors import OnboardingError
 from starter.output import print_status

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import uuid4
 
-from domain import contract
+from domain import commands
 from domain.contract import Actor, Command, Party, Person, SignatureOrder, SigningPath
 from domain.documents import ApplicationForm, DecisionSheet
 from domain.status import Status
@@ -36,40 +36,40 @@ class Commands(ABC):
 
     async def confirm_company(self, uid: str, actor: Actor, *, command_id: str | None = None) -> Status:
         """Partner: the company information is ours."""
-        return await self._command(uid, contract.ConfirmCompany, actor, command_id)
+        return await self._command(uid, commands.ConfirmCompany, actor, command_id)
 
     async def submit_application(
         self, uid: str, actor: Actor, application: ApplicationForm, *, command_id: str | None = None
     ) -> Status:
         """Partner: the completed form."""
         return await self._command(
-            uid, contract.SubmitApplication, actor, command_id, application=application
+            uid, commands.SubmitApplication, actor, command_id, application=application
         )
 
     async def withdraw_application(
         self, uid: str, actor: Actor, reason: str | None = None, *, command_id: str | None = None
     ) -> Status:
         """Partner: give the form back to me."""
-        return await self._command(uid, contract.WithdrawApplication, actor, command_id, reason=reason)
+        return await self._command(uid, commands.WithdrawApplication, actor, command_id, reason=reason)
 
     async def request_justification(
         self, uid: str, actor: Actor, question: str, *, command_id: str | None = None
     ) -> Status:
         """BD: please justify your qualification."""
-        return await self._command(uid, contract.RequestJustification, actor, command_id, question=question)
+        return await self._command(uid, commands.RequestJustification, actor, command_id, question=question)
 
     async def provide_justification(
         self, uid: str, actor: Actor, answer: str, *, command_id: str | None = None
     ) -> Status:
         """Partner: the answer."""
-        return await self._command(uid, contract.ProvideJustification, actor, command_id, answer=answer)
+        return await self._command(uid, commands.ProvideJustification, actor, command_id, answer=answer)
 
     async def approve_application(
         self, uid: str, actor: Actor, form_revision: int, *, command_id: str | None = None
     ) -> Status:
         """BD: this revision of the form qualifies."""
         return await self._command(
-            uid, contract.ApproveApplication, actor, command_id, form_revision=form_revision
+            uid, commands.ApproveApplication, actor, command_id, form_revision=form_revision
         )
 
     async def reject_application(
@@ -78,7 +78,7 @@ class Commands(ABC):
         """BD: it does not qualify, and what would fix it."""
         return await self._command(
             uid,
-            contract.RejectApplication,
+            commands.RejectApplication,
             actor,
             command_id,
             reason_code=reason_code,
@@ -89,7 +89,7 @@ class Commands(ABC):
         self, uid: str, actor: Actor, sheet: DecisionSheet, *, command_id: str | None = None
     ) -> Status:
         """BD: the terms as agreed."""
-        return await self._command(uid, contract.IssueDecisionSheet, actor, command_id, sheet=sheet)
+        return await self._command(uid, commands.IssueDecisionSheet, actor, command_id, sheet=sheet)
 
     async def confirm_terms(
         self, uid: str, actor: Actor, sheet_revision: int, sheet_hash: str, *, command_id: str | None = None
@@ -97,7 +97,7 @@ class Commands(ABC):
         """Partner: everything in this revision is correct."""
         return await self._command(
             uid,
-            contract.ConfirmTerms,
+            commands.ConfirmTerms,
             actor,
             command_id,
             sheet_revision=sheet_revision,
@@ -117,7 +117,7 @@ class Commands(ABC):
         """Partner: what is wrong in this revision."""
         return await self._command(
             uid,
-            contract.ModifyTerms,
+            commands.ModifyTerms,
             actor,
             command_id,
             sheet_revision=sheet_revision,
@@ -129,7 +129,7 @@ class Commands(ABC):
         self, uid: str, actor: Actor, note: str | None = None, *, command_id: str | None = None
     ) -> Status:
         """BD: the partner has been contacted about signing."""
-        return await self._command(uid, contract.RecordContact, actor, command_id, note=note)
+        return await self._command(uid, commands.RecordContact, actor, command_id, note=note)
 
     async def choose_signing_path(
         self,
@@ -141,7 +141,7 @@ class Commands(ABC):
         command_id: str | None = None,
     ) -> Status:
         """BD: how, and in which order, the contract is signed."""
-        return await self._command(uid, contract.ChooseSigningPath, actor, command_id, path=path, order=order)
+        return await self._command(uid, commands.ChooseSigningPath, actor, command_id, path=path, order=order)
 
     async def sign_contract(
         self,
@@ -159,7 +159,7 @@ class Commands(ABC):
         """A party, or the e-signature service for it: signed, on exactly these terms."""
         return await self._command(
             uid,
-            contract.SignContract,
+            commands.SignContract,
             actor,
             command_id,
             party=party,
@@ -174,7 +174,7 @@ class Commands(ABC):
         self, uid: str, actor: Actor, reason: str, *, command_id: str | None = None
     ) -> Status:
         """BD: the confirmed terms have to change."""
-        return await self._command(uid, contract.ReopenTerms, actor, command_id, reason=reason)
+        return await self._command(uid, commands.ReopenTerms, actor, command_id, reason=reason)
 
     async def amend_start_date(
         self,
@@ -189,7 +189,7 @@ class Commands(ABC):
         """BD: the signed contract takes effect on another day."""
         return await self._command(
             uid,
-            contract.AmendStartDate,
+            commands.AmendStartDate,
             actor,
             command_id,
             start_date=start_date,
@@ -201,28 +201,28 @@ class Commands(ABC):
         self, uid: str, actor: Actor, bd: Person, *, command_id: str | None = None
     ) -> Status:
         """BD lead: another BD looks after this application."""
-        return await self._command(uid, contract.ReassignBd, actor, command_id, bd=bd)
+        return await self._command(uid, commands.ReassignBd, actor, command_id, bd=bd)
 
     async def correct_contact(
         self, uid: str, actor: Actor, email: str, name: str | None = None, *, command_id: str | None = None
     ) -> Status:
         """Partner or BD: mails to the partner go to this address from now on."""
-        return await self._command(uid, contract.CorrectContact, actor, command_id, email=email, name=name)
+        return await self._command(uid, commands.CorrectContact, actor, command_id, email=email, name=name)
 
     async def resend_email(
         self, uid: str, actor: Actor, key: str, *, command_id: str | None = None
     ) -> Status:
         """Partner or BD: send an e-mail that could not be delivered once more."""
-        return await self._command(uid, contract.ResendEmail, actor, command_id, key=key)
+        return await self._command(uid, commands.ResendEmail, actor, command_id, key=key)
 
     async def decline(
         self, uid: str, actor: Actor, reason: str | None = None, *, command_id: str | None = None
     ) -> Status:
         """Partner: no contract after all."""
-        return await self._command(uid, contract.Decline, actor, command_id, reason=reason)
+        return await self._command(uid, commands.Decline, actor, command_id, reason=reason)
 
     async def cancel_application(
         self, uid: str, actor: Actor, reason: str, *, command_id: str | None = None
     ) -> Status:
         """BD: the application is called off."""
-        return await self._command(uid, contract.CancelApplication, actor, command_id, reason=reason)
+        return await self._command(uid, commands.CancelApplication, actor, command_id, reason=reason)

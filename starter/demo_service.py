@@ -13,7 +13,7 @@ from activities.db.access import SqlAcpnAccess
 from activities.db.applications import ApplicationRecords
 from activities.db.engine import Database
 from domain.contract import workflow_id
-from domain.facts import Account
+from domain.inquiry import Account
 from domain.status import Access, Company, Status
 from domain.values import Contract
 from settings import Settings

@@ -5,9 +5,9 @@ from typing import Final
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
+from domain.application import NOT_VERIFIED
 from domain.contract import ErrorType, Party, Stage
 from domain.documents import DecisionSheet, sheet_hash
-from domain.rules import NOT_VERIFIED
 from domain.status import Access, IssuedSheet, Status
 from starter.demo_checks import Source
 from starter.demo_documents import (
@@ -245,7 +245,7 @@ class FirstApplicant:
         stored = await self._play.service.records.sheets(status.application_id)
         found = [(each.sheet.revision, each.sheet.hash) for each in stored[-1:]]
         self._equal(element, Source.DATABASE, "sheet", [(issued.revision, issued.hash)], found)
-        return issued
+        return IssuedSheet.model_validate(issued.model_dump())
 
     async def _confirm(self, first: IssuedSheet, second: IssuedSheet) -> None:
         play, client = self._play, self._client
@@ -320,7 +320,7 @@ class FirstApplicant:
         """Guide §2.4 (the error box before the start date) and §2.5."""
         play, client = self._play, self._client
         status = await play.service.settled(MASTER_UID)
-        if status.sheet is None:
+        if status.sheet is None or status.sheet.content is None:
             raise BrokenOffError("no decision sheet in the status")
         agreed = status.sheet.content.basic.contract_start_date
         moved = agreed + _MOVED_BY

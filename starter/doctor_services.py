@@ -9,11 +9,11 @@ import httpx
 
 from activities.access_http import HttpAcpnAccess
 from activities.account_directory_http import HttpAccountDirectory
+from activities.look_up import ANSWER_WITHIN
 from activities.outside_service import ServiceAddress
 from runtime.errors import first_line
 from settings import Settings
 from starter.doctor_report import Finding, Part, State
-from workflows.calls import LOOK_UP
 
 UID: Final = "1000000000"
 """Whether it exists does not matter: 404 is as good an answer."""
@@ -84,11 +84,11 @@ async def _ask(variable: str, url: str, question: _Question, patience: timedelta
             f"{name} answers with something else than the README says",
             f'Name a service in {variable} that answers as under "Outside services" there.',
         )
-    if took > LOOK_UP:
+    if took > ANSWER_WITHIN:
         return Finding.warning(
             Part.SERVICES,
             f"{name} answered after {took.total_seconds():.1f} s; a look-up gives up after"
-            f" {LOOK_UP.total_seconds():g} s",
+            f" {ANSWER_WITHIN.total_seconds():g} s",
             "See whether it is always so slow: for the service it counts as down then.",
         )
     return Finding.ok(Part.SERVICES, f"{name} answers")

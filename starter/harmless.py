@@ -12,18 +12,18 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from activities.working_days import WorkingCalendar
-from domain.contract import AnyCommand, OnboardingInput
-from domain.emails import EmailBatch, EmailReceipt
-from domain.facts import AccessOutcome, AccessRequest, AccountFacts, AccountQuery
+from domain.commands import AnyCommand
+from domain.contract import OnboardingInput
+from domain.inquiry import AccessOutcome, AccessRequest, Answers, Head, Inquiry
 from domain.lifecycle import STEPS
-from domain.records import Settled, Transition
+from domain.publication import Delivery, Publication, Receipt, TakeUp
 from domain.status import Status
 from domain.values import Amount, Country, Currency, Percentage, TimeZone
 from workflows.memory import Memory
 
 _MODELS: Final[TypeAdapter[Any]] = TypeAdapter(
-    AnyCommand | OnboardingInput | Memory | Transition | Settled | EmailBatch | EmailReceipt
-    | Status | AccountQuery | AccountFacts | AccessRequest | AccessOutcome
+    AnyCommand | OnboardingInput | Memory | Inquiry | Answers | Publication | Delivery | Receipt | TakeUp | Head
+    | Status | AccessRequest | AccessOutcome
 )  # fmt: skip
 """Whatever our payloads hold."""
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from domain.audit import AuditEvent
 from domain.contract import Command, OnboardingInput, Stage, WaitingOn
-from domain.facts import Account
+from domain.inquiry import Account
 from domain.status import Status
 from runtime.errors import connection_problem
 from settings import load_settings, load_temporal_settings

@@ -28,7 +28,7 @@ from temporalio.testing import WorkflowEnvironment
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
 from domain.contract import QUERY_NAME, TASK_QUEUE, UPDATE_NAME, WORKFLOW_TYPE, workflow_id
-from domain.facts import Account
+from domain.inquiry import Account
 from domain.status import Company, Status
 from settings import Settings
 from tests import payloads
@@ -178,8 +178,8 @@ class Applicant:
         """Wait until the database has what an update led to, which is stored once history has it."""
         while True:
             raw = (await self.handle.describe()).raw_description
-            # Between two stores there is the workflow task that learns of the first and asks for the second.
-            storing = any(activity.activity_type.name == "store" for activity in raw.pending_activities)
+            # Between two of them there is the workflow task that learns of the first and asks for the second.
+            storing = any(activity.activity_type.name == "publish" for activity in raw.pending_activities)
             if not storing and not raw.HasField("pending_workflow_task"):
                 return
             await asyncio.sleep(0.03)

@@ -1,23 +1,21 @@
-"""What an ended application leaves behind: the mails and the record that could not leave in time."""
+"""What an ended application leaves behind: the mails and the records that could not leave in time."""
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from domain import decisions
-from domain.audit import Verdict
-from domain.contract import SYSTEM, ErrorType
-from domain.emails import EmailReceipt
+from domain.contract import DELIVERY_TYPE, ErrorType
+from domain.publication import Delivery, Receipt
 from workflows import calls
-from workflows.memory import Desk, Memory
-from workflows.outbox import next_batch
+from workflows.memory import Memory, RunMemory
 
 
-@workflow.defn(name="OutstandingDelivery")
+@workflow.defn(name=DELIVERY_TYPE)
 class OutstandingDelivery:
     """An abandoned child of an onboarding that has ended: it tries until mail server and database work."""
 
     @workflow.run
-    async def run(self, memory: Memory) -> None:
+    async def run(self, handed_over: Memory) -> None:
         """Store what is not stored and send what is not sent; nothing but an outage keeps it from ending.
 
         Fails with type ``invalid`` when somebody else than an onboarding starts it.
@@ -26,22 +24,29 @@ class OutstandingDelivery:
             raise ApplicationError(
                 "only an onboarding hands on its mails", type=ErrorType.INVALID, non_retryable=True
             )
-        desk = Desk(memory)
-        while desk.outbox or desk.unstored:
-            if desk.unstored:
-                record = desk.record(workflow.now())
-                await calls.store(record)
-                desk.stored(record)
-            if letters := next_batch(desk.outbox):
-                receipt = await calls.send(letters)
-                desk.delivered(letters)
-                if receipt.failed:
-                    self._tell(desk, receipt)
+        memory = RunMemory(handed_over)
+        while memory.unpublished:
+            receipt = await self._publish(memory) if memory.backlog else await self._deliver(memory)
+            if receipt.superseded:
+                # The application was reset: what this way of it left behind no longer counts.
+                return
+            memory.received(receipt)
+            memory.undelivered = receipt.pending > 0
+            if receipt.failed:
+                self._tell(memory, receipt)
 
-    def _tell(self, desk: Desk, receipt: EmailReceipt) -> None:
+    async def _publish(self, memory: RunMemory) -> Receipt:
+        publication = memory.publication(send=not memory.undelivered)
+        receipt = await calls.publish(publication)
+        if not receipt.superseded:
+            memory.published(publication.entries, workflow.now())
+        return receipt
+
+    async def _deliver(self, memory: RunMemory) -> Receipt:
+        return await calls.deliver(Delivery(lineage=memory.lineage, failed_through=memory.failed_through))
+
+    def _tell(self, memory: RunMemory, receipt: Receipt) -> None:
         """Tell BD of mails that can't be delivered, as the onboarding itself would."""
-        now = workflow.now()
-        decision = decisions.emails_failed(desk.application, receipt.failed)
-        desk.note(now, "email_failed", Verdict.ACCEPTED, desk.application.stage, actor=SYSTEM)
-        desk.application = decision.application
-        desk.write(decision, now)
+        decision = decisions.mails_bounced(memory.application, receipt.failed)
+        event = memory.event(workflow.now(), "email_failed", decision.verdict, decision.application)
+        memory.carry_out(decision, event)

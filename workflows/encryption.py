@@ -12,7 +12,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
 from domain.contract import ErrorType
-from domain.rules import RefusedError
+from domain.refusal import RefusedError
 from workflows import patches
 
 ENCODING: Final = b"binary/encrypted-aes-256-gcm"

@@ -4,8 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from domain.letters import AnyLetter
-from domain.rules import RefusedError
+from domain.refusal import RefusedError
 from domain.status import FailedEmail, Status
 
 
@@ -27,8 +26,15 @@ class OperatorCancel:
 
 
 @dataclass(frozen=True)
+class OperatorReset:
+    """Temporal's own Reset has turned this run back."""
+
+
+@dataclass(frozen=True)
 class EmailsFailed:
-    """The courier's report of mails that can't be delivered."""
+    """The outbox's report of mails that can't be delivered."""
 
     failed: tuple[FailedEmail, ...]
-    letters: tuple[AnyLetter, ...]
+
+
+Event = Message | OperatorCancel | OperatorReset | EmailsFailed

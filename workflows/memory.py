@@ -1,25 +1,38 @@
-"""What one run of an onboarding remembers, and what it hands to the next one by continue-as-new."""
+"""What a run of an onboarding remembers, and what it hands to the next one by continue-as-new.
+
+Everything here has to fit into one payload (Temporal ends a run with one of more than 2 MiB), whatever comes: each list
+that grows has a bound in bytes. What is over the bound is not lost from sight: it is in the audit trail, or counted there.
+"""
 
 from typing import Any, Final, Self
 
 from pydantic import JsonValue
 
-from domain import decisions, intake, rules
+from domain import intake, view
+from domain.application import SubmitApplication
 from domain.audit import AuditEvent, Verdict
-from domain.contract import Actor, Command, ErrorType, Stage
+from domain.contract import SYSTEM, Command, ErrorType
 from domain.decisions import Decision
-from domain.letters import AnyLetter, addressed_again, compose
-from domain.records import Record
-from domain.rules import RefusedError
-from domain.state import Application
-from domain.status import Refusal
+from domain.inquiry import Head
+from domain.letters import compose
+from domain.publication import Entry, Lineage, Publication, Receipt, Snapshot
+from domain.refusal import RefusedError
+from domain.state import Application, newest_within
+from domain.status import Refusal, Status
+from domain.terms import IssueDecisionSheet
 from domain.values import Contract, Instant
 
 KEPT_REFUSALS: Final = 20
-RECORD_CHARACTERS: Final = 256 * 1024
-EVENTS_WITH_REFUSED_PAYLOADS: Final = 100
 KEPT_ANSWERS: Final = 2_000
+ANSWERS_BYTES: Final = 256 * 1024
 MAX_MESSAGE_CHARACTERS: Final = 1_000
+BACKLOG_BYTES: Final = 384 * 1024
+"""When so much waits to be published, commands are refused as ``unavailable`` until the database takes it."""
+BATCH_BYTES: Final = 256 * 1024
+"""What one activity publishes at a time; an entry that is larger goes alone."""
+REFUSED_DETAILS_BYTES: Final = 8 * 1024
+NOT_KEPT: Final = "refusals_not_kept"
+"""The event that counts what was refused while no more could be kept."""
 
 
 class Answer(Contract):
@@ -35,90 +48,257 @@ class Answer(Contract):
         """The refusal it was, if it was one."""
         return RefusedError(self.error, self.message or "") if self.error else None
 
+    @property
+    def size(self) -> int:
+        """Bytes it takes in the memory, about."""
+        return 120 + len(self.command_id.encode()) + len((self.message or "").encode())
+
 
 class Memory(Contract):
-    """A run's memory as it crosses continue-as-new."""
+    """A run's memory as it crosses continue-as-new.
+
+    ``generation``: how often the application has been reset. ``pending``: e-mails that wait in the ledger;
+    ``undelivered``: whether an activity has to be started for them. ``not_kept``: refusals that could not be kept.
+    """
 
     application: Application
     sequence: int = 0
+    generation: int = 0
     answers: tuple[Answer, ...] = ()
     refusals: tuple[Refusal, ...] = ()
-    outbox: tuple[AnyLetter, ...] = ()
-    failed_letters: tuple[AnyLetter, ...] = ()
-    unstored: tuple[AuditEvent, ...] = ()
+    backlog: tuple[Entry, ...] = ()
+    pending: int = 0
+    undelivered: bool = False
+    failed_through: int = 0
+    not_kept: int = 0
 
 
-class Desk:
-    """The working memory of a run: the application, and what is still to be mailed and stored."""
+class RunMemory:
+    """The working memory of a run: the application, and what is still to be published."""
 
     def __init__(self, memory: Memory) -> None:
         self.application = memory.application
         self.sequence = memory.sequence
+        self.generation = memory.generation
         self.refusals = list(memory.refusals)
-        self.outbox: list[AnyLetter] = list(memory.outbox)
-        self._failed_letters = {letter.key: letter for letter in memory.failed_letters}
-        self.unstored = list(memory.unstored)
+        self.backlog = list(memory.backlog)
+        self.pending = memory.pending
+        self.undelivered = memory.undelivered
+        self.failed_through = memory.failed_through
+        self._not_kept = memory.not_kept
         self._answers = {answer.command_id: answer for answer in memory.answers}
+        self._answers_size = sum(answer.size for answer in memory.answers)
+        self._sizes = [_size(entry) for entry in self.backlog]
 
     @classmethod
     def of(cls, application: Application) -> Self:
-        """The desk of a new application."""
+        """The memory of a new application."""
         return cls(Memory(application=application))
 
-    def memory(self) -> Memory:
-        """Everything the next run has to know."""
+    def memory(self, *, handed_over: bool = False) -> Memory:
+        """Everything the next run has to know; ``handed_over``: the child that publishes what an ended run could not."""
         return Memory.model_construct(
             application=self.application,
             sequence=self.sequence,
-            answers=tuple(self._answers.values()),
+            generation=self.generation,
+            answers=() if handed_over else tuple(self._answers.values()),
             refusals=tuple(self.refusals),
-            outbox=tuple(self.outbox),
-            failed_letters=tuple(self._failed_letters.values()),
-            unstored=tuple(self.unstored),
+            backlog=tuple(self.backlog),
+            pending=self.pending,
+            undelivered=self.undelivered,
+            failed_through=self.failed_through,
+            not_kept=self._not_kept,
         )
 
-    def record(self, at: Instant, becomes: Application | None = None, letters: int = 0) -> Record:
-        """The newest state, for the database and for whoever asks.
+    @property
+    def lineage(self) -> Lineage:
+        """Who writes."""
+        return Lineage(application_id=self.application.application_id, generation=self.generation)
 
-        ``becomes``: the application a transition makes of it, with so many more ``letters`` to send.
-        """
-        return Record.model_construct(
-            application=becomes or self.application,
+    @property
+    def pending_emails(self) -> int:
+        """E-mails that wait to leave, in the ledger or on their way there."""
+        waiting = sum(len(entry.letters) + (entry.resend is not None) for entry in self.backlog)
+        return self.pending + waiting
+
+    @property
+    def backlog_full(self) -> bool:
+        """Whether no command may add to what waits to be published."""
+        return sum(self._sizes) >= BACKLOG_BYTES
+
+    @property
+    def unpublished(self) -> bool:
+        """Whether anything has to leave."""
+        return bool(self.backlog) or self.undelivered
+
+    def status(self) -> Status:
+        """The whole status."""
+        return view.describe(
+            self.application,
             sequence=self.sequence,
-            at=at,
-            events=self._next_events(),
-            refusals=tuple(self.refusals),
-            pending_emails=len(self.outbox) + letters,
+            refusals=self.refusals,
+            pending_emails=self.pending_emails,
         )
 
-    def _next_events(self) -> tuple[AuditEvent, ...]:
-        """As many events, the oldest first, as one payload holds: Temporal takes none over 2 MiB."""
-        events: list[AuditEvent] = []
-        characters = 0
-        for event in self.unstored:
-            characters += len(event.model_dump_json())
-            if events and characters > RECORD_CHARACTERS:
+    def publication(self, *, send: bool) -> Publication:
+        """As many entries, the oldest first, as one activity takes, with the state as it stands."""
+        batch: list[Entry] = []
+        size = 0
+        for entry, entry_size in zip(self.backlog, self._sizes, strict=True):
+            size += entry_size
+            if batch and size > BATCH_BYTES:
                 break
-            events.append(event)
-        return tuple(events)
+            batch.append(entry)
+        application = self.application
+        return Publication(
+            lineage=self.lineage,
+            company_master_uid=application.company_master_uid,
+            snapshot=Snapshot(
+                status=self.status().without_documents(),
+                company_name=application.company_name,
+                partner=application.recipient,
+                bd=application.bd,
+                bd_lead=application.bd_lead,
+                locale=application.locale,
+                time_zone=application.policy.time_zone,
+            ),
+            entries=tuple(batch),
+            send=send,
+            failed_through=self.failed_through,
+        )
+
+    def published(self, entries: tuple[Entry, ...], at: Instant) -> None:
+        """These entries are stored; there may be room again to tell of what was not kept."""
+        newest = entries[-1].event.sequence if entries else 0
+        self._keep([entry for entry in self.backlog if entry.event.sequence > newest])
+        if self._not_kept and not self.backlog_full:
+            told = f"{self._not_kept} more commands were refused while the database could not be written."
+            self._not_kept = 0
+            self.note(self.event(at, NOT_KEPT, Verdict.REFUSED, self.application, message=told))
+
+    def received(self, receipt: Receipt) -> None:
+        """How the e-mails stand now."""
+        self.pending = receipt.pending
+        self.failed_through = max(self.failed_through, receipt.failed_through)
+
+    def taken_up(self, head: Head, at: Instant) -> None:
+        """Go on, after Temporal's Reset, from where the stored trail ends; the event ``reset`` names that head."""
+        left = self.sequence
+        self.generation = head.generation
+        self._keep([entry for entry in self.backlog if entry.event.sequence > head.sequence])
+        self.sequence = max(self.sequence, head.sequence)
+        self.failed_through = head.failed_through
+        application = self.application
+        self.application = application.but(
+            forms_used=max(application.forms_used, head.forms_used),
+            sheets_used=max(application.sheets_used, head.sheets_used),
+        )
+        details: dict[str, JsonValue] = {
+            "back_to": left,
+            "head_left": head.sequence,
+            "hash_left": head.hash,
+            "emails_withdrawn": head.emails_withdrawn,
+            "access_taken_back": head.access_taken_back,
+        }
+        told = (
+            f"Reset in Temporal: the application stands as after event {left}; what events {left + 1} to"
+            f" {head.sequence} did no longer counts."
+            if head.sequence > left
+            else "Reset in Temporal: nothing that was stored is undone."
+        )
+        self.undelivered = True
+        self.note(self.event(at, "reset", Verdict.ACCEPTED, self.application, message=told, details=details))
+
+    def event(
+        self,
+        at: Instant,
+        name: str,
+        verdict: Verdict,
+        becomes: Application,
+        *,
+        command: Command | None = None,
+        arguments: tuple[Any, ...] = (),
+        refusal: RefusedError | None = None,
+        message: str | None = None,
+        details: dict[str, JsonValue] | None = None,
+    ) -> AuditEvent:
+        """The next event of the audit trail. ``arguments``: those of a message that did not become a ``command``."""
+        if details is None:
+            details = _details(command, refused=refusal is not None) if command else _kept(arguments)
+        documents = becomes if verdict is Verdict.ACCEPTED else self.application
+        named = getattr(command, "sheet_revision", None)
+        issued = isinstance(command, IssueDecisionSheet) and verdict is Verdict.ACCEPTED and documents.sheet
+        submitted = isinstance(command, SubmitApplication) and verdict is Verdict.ACCEPTED
+        return AuditEvent(
+            sequence=self.sequence + 1,
+            at=at,
+            command=name,
+            verdict=verdict,
+            command_id=command.command_id if command else intake.claimed_id(arguments),
+            actor=command.actor if command else None if refusal else SYSTEM,
+            occurred_at=command.occurred_at if command else None,
+            from_stage=self.application.stage,
+            to_stage=becomes.stage,
+            error=refusal.error if refusal else None,
+            message=message or (refusal.message[:MAX_MESSAGE_CHARACTERS] if refusal else None),
+            form_revision=documents.form_revision if submitted else getattr(command, "form_revision", None),
+            sheet_revision=documents.sheet.revision if issued and documents.sheet else named,
+            via=command.via if command else None,
+            details=details,
+        )
+
+    def carry_out(self, decision: Decision, event: AuditEvent) -> None:
+        """The one place where the stage changes, is put on record, and its letters are queued."""
+        before, application = self.application.sheet, decision.application
+        self.application = application
+        self.note(
+            event,
+            Entry(
+                event=event,
+                letters=tuple(compose(letter, application) for letter in decision.letters),
+                form=application.form if _brings(event, SubmitApplication) else None,
+                sheet=application.sheet.content
+                if application.sheet and _brings(event, IssueDecisionSheet)
+                else None,
+                sheet_replaces=before.revision if before else None,
+                resend=decision.resend,
+                close_access=decision.close_access,
+            ),
+        )
+
+    def note(self, event: AuditEvent, entry: Entry | None = None) -> None:
+        """Put an event on record, unless it is one refusal too many while nothing can be stored."""
+        if event.error is not None:
+            self._show_refusal(event)
+            if self.backlog_full:
+                self._not_kept += 1
+                return
+        self.sequence = event.sequence
+        entry = entry or Entry(event=event)
+        self.backlog.append(entry)
+        self._sizes.append(_size(entry))
 
     def answered_before(self, command: Command) -> Answer | None:
-        """The answer this command ID had; raises `RefusedError` when it came with another payload."""
+        """The answer this command ID has got.
+
+        Raises `RefusedError` (``invalid``) if it stood for another command then.
+        """
         answer = self._answers.get(command.command_id)
         if answer and answer.fingerprint != intake.fingerprint(command):
             raise RefusedError(
                 ErrorType.INVALID,
-                f"command_id: '{command.command_id}' was used for another command already; "
-                "give every command an ID of its own.",
+                "command_id: was used for another command; send this one under an ID of its own",
             )
         return answer
 
     def remember(self, command: Command, refusal: RefusedError | None = None) -> None:
-        """Keep the answer to this command ID, the latest `KEPT_ANSWERS` of them.
+        """Keep the answer to a command; ``unavailable`` is none, as its sender is told to send it again.
 
-        ``unavailable`` is not kept: the caller is told to send the same command again.
+        Where there are too many, refusals go first: what was carried out must not be carried out again.
         """
         if refusal and refusal.error is ErrorType.UNAVAILABLE:
+            return
+        if command.command_id in self._answers:
             return
         answer = Answer(
             command_id=command.command_id,
@@ -126,103 +306,44 @@ class Desk:
             error=refusal.error if refusal else None,
             message=refusal.message[:MAX_MESSAGE_CHARACTERS] if refusal else None,
         )
-        self._answers.setdefault(command.command_id, answer)
-        while len(self._answers) > KEPT_ANSWERS:
-            del self._answers[next(iter(self._answers))]
+        self._answers[command.command_id] = answer
+        self._answers_size += answer.size
+        while len(self._answers) > KEPT_ANSWERS or self._answers_size > ANSWERS_BYTES:
+            refused = (answer for answer in self._answers.values() if answer.error)
+            oldest = next(refused, None) or next(iter(self._answers.values()))
+            self._answers_size -= self._answers.pop(oldest.command_id).size
 
-    def note(
-        self,
-        at: Instant,
-        name: str,
-        verdict: Verdict,
-        to: Stage,
-        *,
-        command: Command | None = None,
-        actor: Actor | None = None,
-        arguments: tuple[Any, ...] = (),
-        refusal: RefusedError | None = None,
-        sheet_revision: int | None = None,
-    ) -> None:
-        """Add an event to the audit trail; a refusal is shown in the status, too.
-
-        ``arguments`` are those of a message that did not become a ``command``.
-        """
-        self.sequence += 1
-        details = _payload(command) if command else _kept(arguments)
-        if refusal and len(self.unstored) >= EVENTS_WITH_REFUSED_PAYLOADS:
-            # With the database down, what was refused must not fill what a run can hand to the next one.
-            details = {}
-        command_id = command.command_id if command else intake.claimed_id(arguments)
-        message = refusal.message[:MAX_MESSAGE_CHARACTERS] if refusal else None
-        self.unstored.append(
-            AuditEvent(
-                sequence=self.sequence,
-                at=at,
-                command=name,
-                verdict=verdict,
-                command_id=command_id,
-                actor=command.actor if command else actor,
-                occurred_at=command.occurred_at if command else None,
-                from_stage=self.application.stage,
-                to_stage=to,
-                error=refusal.error if refusal else None,
-                message=message,
-                details=details,
-                sheet_revision=sheet_revision,
-            )
+    def _show_refusal(self, event: AuditEvent) -> None:
+        refusal = Refusal(
+            at=event.at,
+            command=event.command,
+            command_id=event.command_id,
+            error=event.error or "",
+            message=event.message or "",
         )
-        if refusal:
-            self.refusals.append(
-                Refusal(
-                    at=at,
-                    command=name,
-                    command_id=command_id,
-                    error=refusal.error,
-                    message=message or "",
-                )
-            )
-            del self.refusals[:-KEPT_REFUSALS]
+        self.refusals = list(newest_within((*self.refusals, refusal)[-KEPT_REFUSALS:]))
 
-    def stored(self, record: Record) -> None:
-        """The database has this record now."""
-        newest = record.events[-1].sequence if record.events else 0
-        self.unstored = [event for event in self.unstored if event.sequence > newest]
-
-    def delivered(self, letters: tuple[AnyLetter, ...]) -> None:
-        """These letters are done with: they have left, or have failed for good."""
-        gone = {letter.key for letter in letters}
-        self.outbox = [letter for letter in self.outbox if letter.key not in gone]
-
-    def write(self, decision: Decision, at: Instant) -> None:
-        """Queue the letters of a decision that has been carried out."""
-        self.outbox.extend(
-            compose(
-                letter,
-                self.application,
-                sequence=self.sequence,
-                now=at,
-                status_text=decisions.status_text(self.application),
-                warnings=rules.warnings(self.application),
-            )
-            for letter in decision.letters
-        )
-        for key in decision.resends:
-            self.send_again(key, at)
-
-    def send_again(self, key: str, at: Instant) -> None:
-        """Put a letter that failed into the outbox once more, for who gets such letters now."""
-        letter = self._failed_letters.pop(key)
-        self.outbox.append(addressed_again(letter, self.application, sequence=self.sequence, now=at))
-
-    def keep_failed(self, letters: tuple[AnyLetter, ...]) -> None:
-        """Keep letters that failed as long as the application shows them, so that they can be sent again."""
-        shown = {failed.key for failed in self.application.failed_emails}
-        known = self._failed_letters | {letter.key: letter for letter in letters}
-        self._failed_letters = {key: letter for key, letter in known.items() if key in shown}
+    def _keep(self, entries: list[Entry]) -> None:
+        self.backlog = entries
+        self._sizes = [_size(entry) for entry in entries]
 
 
-def _payload(command: Command) -> dict[str, JsonValue]:
-    return command.model_dump(mode="json", exclude={"kind", "command_id", "actor", "occurred_at"})
+def _size(entry: Entry) -> int:
+    return len(entry.model_dump_json().encode())
+
+
+def _brings(event: AuditEvent, command: type[Command]) -> bool:
+    return event.verdict is Verdict.ACCEPTED and event.command == command.model_fields["kind"].default
+
+
+def _details(command: Command, *, refused: bool) -> dict[str, JsonValue]:
+    envelope = {"kind", "command_id", "actor", "occurred_at", "via"}
+    if refused:
+        details = command.model_dump(mode="json", exclude=envelope)
+        if len(str(details).encode()) > REFUSED_DETAILS_BYTES:
+            return {"not_kept": f"more than {REFUSED_DETAILS_BYTES // 1024} KiB"}
+        return details
+    return command.model_dump(mode="json", exclude=envelope | {"application", "sheet"}, exclude_none=True)
 
 
 def _kept(arguments: tuple[Any, ...]) -> dict[str, JsonValue]:

@@ -1,51 +1,52 @@
 """The workflow: one application, from JOIN NOW to its outcome.
 
-It takes the next command or the next due clock, lets the tables decide, and carries out what they
-decided. What may happen stands in `lifecycle.py`; what is remembered, in `desk.py`.
+It takes the next command or the next due clock, lets the tables decide, and carries out what they decided. What may
+happen stands in `domain/lifecycle.py`; what is remembered, in `memory.py`; what leaves, leaves by `outbox.py`.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError, FailureError
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
-from domain import decisions, intake, rules, view
+from domain import access, decisions, intake, view
 from domain.audit import Verdict
 from domain.clocks import Clock, ClockKind
 from domain.contract import (
+    DELIVERY_TYPE,
     QUERY_NAME,
-    SYSTEM,
     UPDATE_NAME,
     WORKFLOW_TYPE,
     Command,
     ErrorType,
-    IssueDecisionSheet,
     OnboardingInput,
+    workflow_id,
 )
 from domain.decisions import Decision
-from domain.emails import EmailReceipt
-from domain.facts import AccessRequest, AccountQuery
-from domain.letters import AnyLetter
+from domain.inquiry import AccessOutcome, AccountQuery, Answers, Inquiry, Table, TableEntry
 from domain.policy import Policy
-from domain.records import Transition
-from domain.rules import RefusedError
+from domain.publication import Receipt, TakeUp
+from domain.refusal import RefusedError
 from domain.state import Application
 from domain.status import Status
 from workflows import calls, search_attributes
-from workflows.delivery import OutstandingDelivery
 from workflows.encryption import Reader
-from workflows.inbox import EmailsFailed, Message, OperatorCancel
-from workflows.memory import Desk, Memory
-from workflows.outbox import Courier
+from workflows.inbox import EmailsFailed, Event, Message, OperatorCancel, OperatorReset
+from workflows.memory import Memory, RunMemory
+from workflows.outbox import Outbox
 from workflows.signals import takes_every_command
 
-LAST_ERRANDS_WITHIN: Final = timedelta(seconds=30)
+LAST_MAILS_WITHIN: Final = timedelta(seconds=30)
 """How long an ended application waits for its last mails before a child workflow takes them over."""
+BACKLOG_FULL: Final = (
+    "What was decided can't be stored just now, and no more of it can be kept: send it again later."
+)
+_NOTHING_ASKED: Final = Answers()
 
 
 @workflow.defn(name=WORKFLOW_TYPE)
@@ -53,35 +54,40 @@ LAST_ERRANDS_WITHIN: Final = timedelta(seconds=30)
 class ResellerOnboarding:
     """One application of one applicant (workflow ID ``reseller-onboarding-{company_master_uid}``).
 
-    Arguments: `OnboardingInput`, and after continue-as-new the `Memory` of the run before. Every handler
-    takes whatever comes (design §8, "Messages"), so that no message can wedge a run or get lost.
+    Arguments: `OnboardingInput`, and after continue-as-new the `Memory` of the run before. Every handler takes whatever
+    comes, so that no message can wedge a run or get lost.
     """
 
     @workflow.init
     def __init__(self, *arguments: Any) -> None:
-        self._inbox: deque[Message | OperatorCancel | EmailsFailed] = deque()
+        self._inbox: deque[Event] = deque()
         self._quiet = False
         self._timer: asyncio.Task[None] | None = None
         self._timer_at: datetime | None = None
         self._cancel_requested = False
-        self._mails_returned = False
-        self._uncommitted = False
-        self._last_errands_until: datetime | None = None
+        self._resets = 0
+        self._resets_taken_up = 0
+        self._last_mails_until: datetime | None = None
         self._continued = _has_memory(workflow.info()) and len(arguments) > 1
         self._refused_start: RefusedError | None = None
+        self._already_partner = False
         self._reader = Reader()
         try:
             arguments = self._reader.read(arguments, own=self._continued)
             self._input = intake.parse_start(arguments[:1] if self._continued else arguments)
-            self._desk = _desk_of(self._input, arguments)
+            self._memory = _memory_of(self._input, arguments)
         except RefusedError as refusal:
             self._refused_start = refusal
+            return
+        decisions.check_edition(self._memory.application)
+        # Temporal gives a run another random seed where it was reset, and for no other reason.
+        workflow.register_random_seed_callback(self._was_reset)
 
     @workflow.run
     async def run(self, *arguments: Any) -> Status:
-        """The application's status at its outcome.
+        """The application's status at its outcome; `Status.outcome` ``already_partner``: the applicant has access.
 
-        Fails with type ``invalid`` (the start input) or ``already_partner`` (the applicant has access).
+        Fails with type ``invalid`` for a start input that is none, or another workflow ID than the applicant's.
         """
         if self._refused_start:
             raise _failure(self._refused_start)
@@ -114,7 +120,7 @@ class ResellerOnboarding:
         """The status as it stands; whatever arguments come are ignored."""
         if self._refused_start:
             raise _failure(self._refused_start)
-        return view.describe(self._desk.record(workflow.now()))
+        return self._status()
 
     @workflow.signal(dynamic=True, description="Refuses, on record, a signal of an unknown name.")
     def unknown_signal(self, name: str, arguments: Sequence[RawValue]) -> None:
@@ -128,25 +134,23 @@ class ResellerOnboarding:
         return message
 
     async def _process(self) -> Status:
-        if not self._continued:
-            await self._open()
+        if not self._continued and not await self._open():
+            return self._status()
         while True:
-            courier = Courier(self._desk, lambda: self._quiet, self._mails_have_returned)
+            outbox = Outbox(self._memory, lambda: self._quiet, self._mails_came_back)
             await self._work()
-            ended = self._desk.application.ended
-            while ended and await self._last_errands():
+            while self._ended and await self._last_mails():
                 await self._work()
-            await courier.stop()
+            await outbox.stop()
             # The handler of an update that came meanwhile waits for the next round: don't wait for it here.
             await workflow.wait_condition(lambda: bool(self._inbox) or workflow.all_handlers_finished())
-            if ended and not self._inbox:
-                await self._leave_nothing()
             if self._inbox:
                 continue
             self._show()
-            if ended:
-                return view.describe(self._desk.record(workflow.now()))
-            workflow.continue_as_new(args=[self._input, self._desk.memory()])
+            if self._ended:
+                await self._hand_over()
+                return self._status().without_documents()
+            workflow.continue_as_new(args=[self._input, self._memory.memory()])
 
     async def _work(self) -> None:
         """Take the next command or due clock, until the application has ended or its history is long."""
@@ -154,155 +158,190 @@ class ResellerOnboarding:
             match event:
                 case Message():
                     event.answer.set_result(await self._obey(event))
-                case OperatorCancel():
-                    await self._cancelled_by_operator()
-                case EmailsFailed():
-                    await self._carry_out(
-                        decisions.emails_failed(self._desk.application, event.failed), "email_failed"
-                    )
-                    self._desk.keep_failed(event.letters)
                 case Clock():
                     await self._time_is_up(event)
+                case EmailsFailed():
+                    bounced = decisions.mails_bounced(self._memory.application, event.failed)
+                    self._carry_out(bounced, "email_failed", workflow.now())
+                case OperatorCancel():
+                    self._cancelled_by_operator()
+                case OperatorReset():
+                    await self._take_up()
+                case _:
+                    assert_never(event)
 
-    async def _next(self) -> Message | OperatorCancel | EmailsFailed | Clock | None:
-        while not self._inbox:
-            application = self._desk.application
-            clock = decisions.next_clock(application)
+    async def _next(self) -> Event | Clock | None:
+        while True:
+            if self._resets > self._resets_taken_up:
+                return OperatorReset()
+            if self._inbox:
+                return self._inbox.popleft()
+            clock = decisions.next_clock(self._memory.application)
             if clock and clock.next_at and clock.next_at <= workflow.now():
                 return clock
-            if application.ended or workflow.info().is_continue_as_new_suggested():
+            if self._ended or workflow.info().is_continue_as_new_suggested():
                 return None
             self._wind_timer(clock)
             self._show()
             self._quiet = True
             await workflow.wait_condition(self._something_to_do)
             self._quiet = False
-            self._uncommitted = False
-        return self._inbox.popleft()
+
+    @property
+    def _ended(self) -> bool:
+        return self._memory.application.ended
 
     def _something_to_do(self) -> bool:
         rung = self._timer is not None and self._timer.done()
-        return bool(self._inbox) or rung or workflow.info().is_continue_as_new_suggested()
+        reset = self._resets > self._resets_taken_up
+        return bool(self._inbox) or reset or rung or workflow.info().is_continue_as_new_suggested()
 
     def _wind_timer(self, clock: Clock | None) -> None:
-        """One timer at a time, for the nearest clock; it is left alone while that stays the same."""
+        """One timer at a time; one that rings too early is left alone: the next clock is looked for then.
+
+        Most steps lead to a later deadline, and a timer cancelled and another started are two events each time.
+        """
         at = clock.next_at if clock else None
         if self._timer and not self._timer.done():
-            if self._timer_at == at:
+            if at is None or (self._timer_at and self._timer_at <= at):
                 return
             self._timer.cancel()
         self._timer_at, self._timer = at, None
-        if clock and at:
-            what = f"{clock.kind} {'reminder' if clock.remind_at else 'due'}"
-            self._timer = asyncio.create_task(workflow.sleep(at - workflow.now(), summary=what))
+        if at:
+            self._timer = asyncio.create_task(
+                workflow.sleep(at - workflow.now(), summary="Next deadline, at the earliest")
+            )
 
-    async def _open(self) -> None:
-        """JOIN NOW. With the directory down, the look-up is made up for when the form is submitted."""
-        facts = await calls.look_up(
-            AccountQuery(company_master_uid=self._desk.application.company_master_uid)
+    async def _open(self) -> bool:
+        """JOIN NOW; false where the applicant has access already.
+
+        With the directory down, the look-up is made up for when the form is submitted.
+        """
+        memory, joined, now = self._memory, self._input, workflow.now()
+        answers = await calls.look_up(
+            Inquiry(
+                at=now,
+                policy=joined.policy,
+                accounts=AccountQuery(company_master_uid=joined.company_master_uid),
+                entries=_entries_of_the_start(joined),
+                head_of=memory.application.application_id,
+            )
         )
-        application = self._desk.application
-        if facts:
-            if facts.already_partner:
-                raise _failure(rules.already_partner(application))
-            account = facts.account(application.company_master_uid)
-            application = application.but(company=account and account.enterprise)
-        try:
-            await self._carry_out(decisions.opening(application), "join")
-        except FailureError as error:
-            raise _failure(RefusedError(ErrorType.INVALID, f"policy.calendar: {error.message}")) from error
+        if answers.problems:
+            told = "; ".join(f"{problem.field}: {problem.message}" for problem in answers.problems)
+            raise _failure(RefusedError(ErrorType.INVALID, told))
+        if answers.head and answers.head.sequence > 0:
+            await self._take_up()
+        facts = answers.accounts
+        if facts and facts.already_partner and not (answers.head and answers.head.sequence > 0):
+            self._already_partner = True
+            return False
+        account = facts and facts.account(joined.company_master_uid)
+        memory.application = memory.application.but(
+            edition=answers.edition or memory.application.edition,
+            policy=answers.policy or memory.application.policy,
+            company=account and account.enterprise,
+        )
+        decisions.check_edition(memory.application)
+        self._carry_out(await self._counted(decisions.opening(memory.application, now), now), "join", now)
+        return True
 
     async def _obey(self, message: Message) -> Status | RefusedError:
         """Judge a command and carry it out, or refuse it on record."""
+        memory, now = self._memory, workflow.now()
         command: Command | None = None
-        # An update is in history only once its workflow task is: should the worker die first, it may never
-        # have been. A signal is there before its task begins. Until then, nothing leaves this run.
-        self._uncommitted = self._uncommitted or message.name is None
         # What may not be read is not kept either.
         arguments, message.arguments = message.arguments, ()
         try:
             message.arguments = self._reader.read(arguments)
             command = intake.parse_command(message.name, message.arguments)
-            answer = self._desk.answered_before(command)
+            answer = memory.answered_before(command)
             if answer is None:
-                query = decisions.accounts_needed(self._desk.application, command)
-                facts = await calls.look_up(query) if query else None
-                decision = decisions.decide(self._desk.application, command, workflow.now(), facts)
-                await self._carry_out(decision, command.kind, command)
-                self._desk.remember(command)
+                if memory.backlog_full:
+                    raise RefusedError(ErrorType.UNAVAILABLE, BACKLOG_FULL)
+                asked = decisions.inquiry(memory.application, command, now, memory.sequence)
+                answers = _NOTHING_ASKED if asked.empty else await calls.look_up(asked)
+                decision = decisions.decide(memory.application, command, now, memory.sequence, answers)
+                self._carry_out(decision, command.kind, now, command)
+                memory.remember(command)
             elif answer.refusal:
                 return answer.refusal
         except RefusedError as refusal:
-            await self._refuse(message, command, refusal)
+            name = command.kind if command else intake.claimed_name(message.name, message.arguments)
+            memory.note(
+                memory.event(
+                    now,
+                    name,
+                    Verdict.REFUSED,
+                    memory.application,
+                    command=command,
+                    arguments=message.arguments,
+                    refusal=refusal,
+                )
+            )
+            if command:
+                memory.remember(command, refusal)
             return refusal
-        return self.get_status()
-
-    async def _refuse(self, message: Message, command: Command | None, refusal: RefusedError) -> None:
-        name = command.kind if command else intake.claimed_name(message.name, message.arguments)
-        unchanged = Decision(self._desk.application, Verdict.REFUSED)
-        await self._carry_out(unchanged, name, command, refusal=refusal, arguments=message.arguments)
-        if command:
-            self._desk.remember(command, refusal)
-
-    async def _cancelled_by_operator(self) -> None:
-        if not self._desk.application.ended:
-            decision = decisions.cancelled_by_operator(self._desk.application, workflow.now())
-            await self._carry_out(decision, "cancel_application")
+        return self._status().without_documents()
 
     async def _time_is_up(self, clock: Clock) -> None:
-        application = self._desk.application
-        moment = decisions.moment_of(application, clock, workflow.now())
+        application, now = self._memory.application, workflow.now()
+        name = decisions.moment_of(application, clock, now).name
         if clock.kind is ClockKind.ACCESS_CHECK:
-            request = _access_request(application, workflow.now())
-            outcome = await calls.open_access(request, committed=not self._uncommitted)
-            await self._carry_out(decisions.access_answered(application, outcome), moment.name)
+            resets = self._resets
+            outcome = await calls.open_access(access.access_request(application, now))
+            if self._resets != resets:
+                # Taking up after a reset takes back what was opened: it has to be asked for again.
+                outcome = AccessOutcome(granted=False, missing=(calls.OUTAGE,), outage=True)
+            now = workflow.now()
+            self._carry_out(decisions.access_answered(application, outcome, now), name, now)
         else:
-            await self._carry_out(decisions.time_is_up(application, clock, workflow.now()), moment.name)
+            decided = await self._counted(decisions.time_is_up(application, clock, now), now)
+            self._carry_out(decided, name, now)
 
-    async def _carry_out(
-        self,
-        decision: Decision,
-        name: str,
-        command: Command | None = None,
-        *,
-        refusal: RefusedError | None = None,
-        arguments: tuple[Any, ...] = (),
-    ) -> None:
-        """The one place where the stage changes, is recorded, and its mails are queued."""
-        desk, now = self._desk, workflow.now()
-        store = not (desk.unstored or self._uncommitted)
-        desk.note(
-            now,
-            name,
-            decision.verdict,
-            decision.application.stage,
-            command=command,
-            actor=None if refusal else SYSTEM,
-            arguments=arguments,
-            refusal=refusal,
-            sheet_revision=_issued_revision(decision, command),
+    def _cancelled_by_operator(self) -> None:
+        if not self._ended:
+            now = workflow.now()
+            cancelled = decisions.cancelled_by_operator(self._memory.application, now)
+            self._carry_out(cancelled, "cancel_application", now)
+
+    async def _take_up(self) -> None:
+        """Go on after Temporal's Reset: what has been stored stays, and no number is used twice."""
+        memory = self._memory
+        self._resets_taken_up = self._resets
+        head = await calls.take_up(
+            TakeUp(
+                application_id=memory.application.application_id,
+                company_master_uid=memory.application.company_master_uid,
+                sequence=memory.sequence,
+            )
         )
-        record = desk.record(now, decision.application, len(decision.letters) + len(decision.resends))
-        # Who does not store needs no events: handed over again and again while the database is down, a few
-        # hundred of them would keep the workflow task from ever ending.
-        handed = record if store else record.model_copy(update={"events": ()})
-        transition = Transition.model_construct(record=handed, requests=decision.requests, store=store)
-        settled = await calls.settle(transition)
-        if settled.stored:
-            desk.stored(record)
-        desk.application = decisions.settled(decision.application, settled)
-        desk.write(decision, now)
+        memory.taken_up(head, workflow.now())
 
-    async def _last_errands(self) -> bool:
+    async def _counted(self, decision: Decision, now: datetime) -> Decision:
+        """The decision with the clocks it asks for."""
+        if not decision.requests:
+            return decision
+        policy = decision.application.policy
+        answers = await calls.look_up(Inquiry(at=now, policy=policy, clocks=decision.requests))
+        return decisions.completed(decision, answers, now)
+
+    def _carry_out(
+        self, decision: Decision, name: str, now: datetime, command: Command | None = None
+    ) -> None:
+        event = self._memory.event(now, name, decision.verdict, decision.application, command=command)
+        self._memory.carry_out(decision, event)
+
+    async def _last_mails(self) -> bool:
         """Give the last mails, and a database that was down, a little time; whether a command came first."""
-        desk, now = self._desk, workflow.now()
+        memory, now = self._memory, workflow.now()
         # Set once, or commands that come too late could keep an ended run open.
-        self._last_errands_until = self._last_errands_until or now + LAST_ERRANDS_WITHIN
+        self._last_mails_until = self._last_mails_until or now + LAST_MAILS_WITHIN
         self._quiet = True
         try:
             await workflow.wait_condition(
-                lambda: bool(self._inbox) or not (desk.outbox or desk.unstored),
-                timeout=max(self._last_errands_until - now, timedelta()),
+                lambda: bool(self._inbox) or not memory.unpublished,
+                timeout=max(self._last_mails_until - now, timedelta()),
                 timeout_summary="Last e-mails",
             )
         except TimeoutError:
@@ -311,37 +350,52 @@ class ResellerOnboarding:
             self._quiet = False
         return bool(self._inbox)
 
-    async def _leave_nothing(self) -> None:
-        """Store how the mails went; what could not leave is handed to a child that outlives this run."""
-        desk, now = self._desk, workflow.now()
-        if self._mails_returned and not desk.unstored:
-            self._mails_returned = False
-            await calls.settle(Transition.model_construct(record=desk.record(now)))
-        if desk.outbox or desk.unstored:
+    async def _hand_over(self) -> None:
+        """What could not leave is handed to a child that outlives this run."""
+        memory = self._memory
+        if not memory.unpublished:
+            return
+        name = f"{workflow.info().workflow_id}-delivery-{memory.application.application_id}-{memory.sequence}"
+        try:
             await workflow.start_child_workflow(
-                OutstandingDelivery.run,
-                desk.memory(),
-                id=f"{workflow.info().workflow_id}-delivery-{desk.application.application_id}-{desk.sequence}",
+                DELIVERY_TYPE,
+                memory.memory(handed_over=True),
+                id=name,
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
                 static_summary="E-mails and records an ended onboarding could not deliver in time",
             )
-            desk.outbox.clear()
-            desk.unstored.clear()
+        except WorkflowAlreadyStartedError:
+            # The run before a reset handed over the same.
+            workflow.logger.info("the same is delivered already")
 
-    def _mails_have_returned(self, sent: tuple[AnyLetter, ...], receipt: EmailReceipt) -> None:
-        self._mails_returned = True
+    def _mails_came_back(self, receipt: Receipt) -> None:
+        if receipt.superseded:
+            self._resets += 1
+            return
+        self._memory.received(receipt)
         if receipt.failed:
-            keys = {failed.key for failed in receipt.failed}
-            letters_failed = tuple(letter for letter in sent if letter.key in keys)
-            self._inbox.append(EmailsFailed(receipt.failed, letters_failed))
+            self._inbox.append(EmailsFailed(receipt.failed))
         self._show()
+
+    def _was_reset(self, seed: int) -> None:
+        # Called outside the workflow's event loop: nothing but an assignment works here.
+        self._resets += 1
+
+    def _status(self) -> Status:
+        status = self._memory.status()
+        if self._already_partner:
+            return status.model_copy(update={"outcome": ErrorType.ALREADY_PARTNER, "allowed_commands": ()})
+        return status
 
     def _show(self) -> None:
         """Bring search attributes and current details up to date; costs nothing when nothing changed."""
-        changed = search_attributes.updates(self._desk.application, workflow.info().typed_search_attributes)
+        memory = self._memory
+        changed = search_attributes.updates(memory.application, workflow.info().typed_search_attributes)
         if changed:
             workflow.upsert_search_attributes(changed)
-        workflow.set_current_details(view.details(self._desk.record(workflow.now())))
+        workflow.set_current_details(
+            view.details(memory.application, refusals=memory.refusals, pending_emails=memory.pending_emails)
+        )
 
 
 def _has_memory(run: workflow.Info) -> bool:
@@ -352,26 +406,31 @@ def _has_memory(run: workflow.Info) -> bool:
     return run.continued_run_id is not None and run.cron_schedule is None and run.attempt == 1
 
 
-def _desk_of(joined: OnboardingInput, arguments: tuple[Any, ...]) -> Desk:
+def _memory_of(joined: OnboardingInput, arguments: tuple[Any, ...]) -> RunMemory:
+    run = workflow.info()
+    wanted = workflow_id(joined.company_master_uid)
+    if run.workflow_id != wanted:
+        # Two runs under two IDs could be open for one company, and every look-up by UID would miss one of them.
+        raise RefusedError(ErrorType.INVALID, f"the workflow ID must be '{wanted}', the applicant's own")
     if len(arguments) > 1:
-        return Desk(Memory.model_validate(arguments[1]))
-    application_id = workflow.info().first_execution_run_id
-    return Desk.of(Application.joined(application_id, joined, joined.policy or Policy()))
+        return RunMemory(Memory.model_validate(arguments[1]))
+    policy = joined.policy or Policy()
+    return RunMemory.of(Application.joined(run.first_execution_run_id, joined, policy))
 
 
-def _issued_revision(decision: Decision, command: Command | None) -> int | None:
-    issued = isinstance(command, IssueDecisionSheet) and decision.verdict is Verdict.ACCEPTED
-    return decision.application.sheet.revision if issued and decision.application.sheet else None
-
-
-def _access_request(application: Application, at: datetime) -> AccessRequest:
-    return AccessRequest(
-        application_id=application.application_id,
-        company_master_uid=application.company_master_uid,
-        uids=application.form.covered_uids if application.form else (),
-        require_credit_control=application.policy.require_credit_control,
-        at=at,
-    )
+def _entries_of_the_start(joined: OnboardingInput) -> tuple[TableEntry, ...]:
+    emails = {
+        "contact_email": joined.contact_email,
+        "bd.email": joined.bd.email,
+        "bd_lead.email": joined.bd_lead.email,
+    }
+    entries = [TableEntry(field=field, table=Table.EMAIL, value=value) for field, value in emails.items()]
+    if joined.policy:
+        entries += [
+            TableEntry(field="policy.calendar", table=Table.CALENDAR, value=joined.policy.calendar),
+            TableEntry(field="policy.time_zone", table=Table.TIME_ZONE, value=joined.policy.time_zone),
+        ]
+    return tuple(entries)
 
 
 def _failure(refusal: RefusedError) -> ApplicationError:

@@ -1,85 +1,85 @@
-"""Brings letters to the mail server and records to the database, in order, while the process goes on."""
+"""Brings what was decided to the database and the mail server, in order, while the process goes on."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
-from domain.emails import EmailReceipt
-from domain.letters import AnyLetter
+from domain.publication import Delivery, Receipt
 from workflows import calls
-from workflows.memory import Desk
-
-BATCH_OF_LETTERS: Final = 20
-BATCH_CHARACTERS: Final = 256 * 1024
-"""A batch is one payload, and Temporal terminates a run with one larger than 2 MiB. A character has up
-to four bytes, and the first letter of a batch goes whatever its size."""
+from workflows.memory import RunMemory
 
 
-def next_batch(outbox: Sequence[AnyLetter]) -> tuple[AnyLetter, ...]:
-    """As many of the first letters as one activity takes, in order; at least one if there is any."""
-    batch: list[AnyLetter] = []
-    characters = 0
-    for letter in outbox[:BATCH_OF_LETTERS]:
-        characters += len(letter.model_dump_json())
-        if batch and characters > BATCH_CHARACTERS:
-            break
-        batch.append(letter)
-    return tuple(batch)
+class Outbox:
+    """Two activities at most: one stores what was decided and sends its mails, one sends what the mail server refused.
 
-
-class Courier:
-    """Two errands in the background: the mails, and catching up with a database that was down.
-
-    It sets out when ``quiet`` says that a transition is complete, so that what belongs together leaves
-    together, and calls ``returned`` with the letters that are done with, and the receipt.
+    It sets out when ``quiet`` says that a transition is complete, so that what belongs together leaves together, and
+    calls ``returned`` with each receipt.
     """
 
     def __init__(
         self,
-        desk: Desk,
+        memory: RunMemory,
         quiet: Callable[[], bool],
-        returned: Callable[[tuple[AnyLetter, ...], EmailReceipt], None],
+        returned: Callable[[Receipt], None],
     ) -> None:
-        self._desk = desk
+        self._memory = memory
         self._quiet = quiet
         self._returned = returned
         self._stopping = False
-        self._under_way: set[workflow.ActivityHandle[Any]] = set()
-        self._errands = [asyncio.create_task(self._mail()), asyncio.create_task(self._catch_up())]
+        self._publications = 0
+        self._under_way: set[workflow.ActivityHandle[Receipt]] = set()
+        self._tasks = [asyncio.create_task(self._publish()), asyncio.create_task(self._deliver())]
 
     async def stop(self) -> None:
-        """Call both errands back; what they have not delivered stays on the desk."""
+        """Call both activities back; what they have not done stays in the memory."""
         self._stopping = True
         for handle in self._under_way:
             handle.cancel()
-        await workflow.wait(self._errands)
-        for errand in self._errands:
-            errand.result()
+        await workflow.wait(self._tasks)
+        for task in self._tasks:
+            task.result()
 
-    async def _mail(self) -> None:
-        while await self._something(lambda: bool(self._desk.outbox)):
-            letters = next_batch(self._desk.outbox)
-            receipt = await self._until_stopped(calls.send(letters))
-            if receipt is not None:
-                self._desk.delivered(letters)
-                self._returned(letters, receipt)
+    async def _publish(self) -> None:
+        memory = self._memory
+        while await self._something(lambda: bool(memory.backlog)):
+            # Behind mails that wait for the mail server none may overtake.
+            publication = memory.publication(send=not memory.undelivered)
+            receipt = await self._until_stopped(calls.publish(publication))
+            if receipt is None or await self._superseded(receipt):
+                continue
+            self._publications += 1
+            memory.published(publication.entries, workflow.now())
+            memory.undelivered = receipt.pending > 0
+            self._returned(receipt)
 
-    async def _catch_up(self) -> None:
-        while await self._something(lambda: bool(self._desk.unstored)):
-            record = self._desk.record(workflow.now())
-            handle = calls.store(record)
-            await self._until_stopped(handle)
-            if handle.done() and not handle.cancelled() and handle.exception() is None:
-                self._desk.stored(record)
+    async def _deliver(self) -> None:
+        memory = self._memory
+        while await self._something(lambda: memory.undelivered):
+            before = self._publications
+            receipt = await self._until_stopped(
+                calls.deliver(Delivery(lineage=memory.lineage, failed_through=memory.failed_through))
+            )
+            if receipt is None or await self._superseded(receipt):
+                continue
+            # What was stored meanwhile may have come too late for this delivery.
+            memory.undelivered = receipt.pending > 0 or self._publications > before
+            self._returned(receipt)
+
+    async def _superseded(self, receipt: Receipt) -> bool:
+        """Whether the application was reset and nothing was written; waits until the run has taken up."""
+        if receipt.superseded:
+            generation = self._memory.generation
+            self._returned(receipt)
+            await workflow.wait_condition(lambda: self._stopping or self._memory.generation != generation)
+        return receipt.superseded
 
     async def _something(self, to_do: Callable[[], bool]) -> bool:
         await workflow.wait_condition(lambda: self._stopping or (self._quiet() and to_do()))
         return not self._stopping
 
-    async def _until_stopped(self, handle: workflow.ActivityHandle[Any]) -> Any:
+    async def _until_stopped(self, handle: workflow.ActivityHandle[Receipt]) -> Receipt | None:
         self._under_way.add(handle)
         try:
             return await handle

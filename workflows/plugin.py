@@ -10,59 +10,22 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from workflows.data_converter import data_converter
+from workflows.reset import ResettableRunner
 
-LIBRARY_MODULES: Final = (
-    "aiosmtplib",
-    "email_validator",
-    "holidays",
-    "httpx",
-    "icalendar",
-    "jinja2",
-    "pycountry",
-    "pydantic",
-    "pydantic_core",
-    "pydantic_extra_types",
-    "rfc8785",
-    "sqlalchemy",
-)
-"""Libraries that workflow code reaches by import, its own or through an activity's module."""
+LIBRARY_MODULES: Final = ("pydantic", "pydantic_core", "rfc8785")
+"""Libraries that workflow code reaches by import."""
 
-PURE_MODULES: Final = (
-    "domain.audit",
-    "domain.clocks",
-    "domain.decisions",
-    "workflows.memory",
-    "domain.diagram",
-    "domain.documents",
-    "domain.effects",
-    "domain.emails",
-    "domain.facts",
-    "workflows.inbox",
-    "domain.intake",
-    "domain.letters",
-    "domain.lifecycle",
-    "domain.contract",
-    "workflows.patches",
-    "domain.policy",
-    "domain.records",
-    "domain.rules",
-    "domain.state",
-    "domain.status",
-    "domain.values",
-    "domain.view",
-)
-"""Our modules without I/O, clock or randomness: the same input gives the same answer, in a sandbox or not."""
-
-PASSTHROUGH_MODULES: Final = (*LIBRARY_MODULES, *PURE_MODULES, "activities")
+PASSTHROUGH_MODULES: Final = (*LIBRARY_MODULES, "domain")
 """Imported once for the process, not once for each run in its sandbox; submodules are included.
 
-Nothing of ``workflows`` that uses ``temporalio.workflow`` belongs here: that code must stay in the sandbox.
+``domain`` is without I/O, clock or randomness: the same input gives the same answer, in a sandbox or not. Nothing of
+``workflows`` belongs here: that code must stay in the sandbox.
 """
 
 
 def sandboxed_workflow_runner() -> SandboxedWorkflowRunner:
     """The sandbox that workflow code runs and replays in."""
-    return SandboxedWorkflowRunner(
+    return ResettableRunner(
         restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH_MODULES)
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import exists, select
+from sqlalchemy import delete, exists, select
 
 from activities.acpn_access import Grant
 from activities.db.engine import Database
@@ -20,6 +20,13 @@ class SqlAcpnAccess:
         statement = self._database.insert(AccessGrantRow).values([grant.model_dump() for grant in grants])
         async with self._database.session.begin() as session:
             await session.execute(statement.on_conflict_do_nothing())
+
+    async def take_back(self, company_master_uid: str, application_id: str) -> bool:
+        """Close what this application has opened; whether there was anything."""
+        statement = delete(AccessGrantRow).where(AccessGrantRow.application_id == application_id)
+        async with self._database.session.begin() as session:
+            gone = await session.execute(statement.returning(AccessGrantRow.uid))
+            return bool(gone.all())
 
     async def is_partner(self, company_master_uid: str) -> bool:
         """Whether an application of this company ended in access."""

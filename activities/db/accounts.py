@@ -7,7 +7,7 @@ from sqlalchemy import select
 from activities.db.engine import Database
 from activities.db.tables import AccountRow
 from domain.documents import BusinessType
-from domain.facts import Account
+from domain.inquiry import Account
 from domain.status import Company
 
 

@@ -1,26 +1,36 @@
-"""The e-mail ledger: what has been tried, sent, or has failed for good (design §4).
+"""The e-mail ledger: what waits to be sent, was sent, or has failed for good.
 
-A row is unique on application and key, so that a retry after a recorded send sends nothing. ``sent`` and
-``failed`` are final; no later call changes them.
+A letter gets into it with the event it tells of, in one transaction (`trail.py`), and leaves from here. A row is unique on
+application and key, so that a retry after a recorded send sends nothing. Every state but ``pending`` is final.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import Update, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from activities.db.documents import issued_sheets, submitted_forms
 from activities.db.engine import Database
-from activities.db.tables import EmailRow
-from domain.letters import Letter
+from activities.db.queued import QueuedLetter
+from activities.db.tables import AuditHeadRow, EmailRow
+from activities.emails.mail import Mail
+from domain.documents import ApplicationForm
+from domain.publication import Lineage, Receipt
+from domain.status import FailedEmail, IssuedSheet
 from domain.values import Contract, Instant
 
 
 class LedgerState(StrEnum):
-    """What became of an e-mail; the last two are final."""
+    """What became of an e-mail. ``withdrawn``: what it told of was undone by Temporal's Reset before it left."""
 
     PENDING = "pending"
     SENT = "sent"
     FAILED = "failed"
+    WITHDRAWN = "withdrawn"
 
 
 class LedgerRow(Contract):
@@ -43,47 +53,78 @@ class LedgerRow(Contract):
     failed_at: Instant | None
 
 
+SHOWN_REASON: Final = 500
+"""Characters of a mail server's answer that a workflow is told."""
+REPORTED_FAILURES: Final = 20
+"""How many failures one receipt tells of; the rest comes with the next."""
+
+
+@dataclass(frozen=True)
+class _Documents:
+    """What letters speak of, by revision."""
+
+    sheets: Mapping[int, IssuedSheet]
+    forms: Mapping[int, ApplicationForm]
+
+
 class EmailLedger:
     """The ledger of all applications. Every method raises `sqlalchemy.exc.SQLAlchemyError` on an outage."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def state(self, application_id: str, key: str) -> LedgerState | None:
-        """What became of an e-mail; ``None`` when it has never been tried."""
-        query = select(EmailRow.state).where(EmailRow.application_id == application_id, EmailRow.key == key)
+    async def waiting(self, lineage: Lineage) -> tuple[Mail, ...]:
+        """The e-mails that wait, in order; none for a writer whose application has been reset since."""
+        query = (
+            select(EmailRow)
+            .join(AuditHeadRow, AuditHeadRow.application_id == EmailRow.application_id)
+            .where(
+                EmailRow.application_id == lineage.application_id,
+                EmailRow.state == LedgerState.PENDING,
+                AuditHeadRow.generation == lineage.generation,
+            )
+            .order_by(EmailRow.position)
+        )
         async with self._database.session() as session:
-            found = await session.scalar(query)
-        return LedgerState(found) if found else None
+            rows = (await session.scalars(query)).all()
+            documents = await self._documents(session, lineage.application_id, rows)
+        return tuple(_mail(row, documents) for row in rows)
 
-    async def attempt(self, letter: Letter, message_id: str, subject: str) -> None:
-        """Record, before sending, that the letter is about to be sent (again)."""
-        position = (
-            select(func.coalesce(func.max(EmailRow.position), 0) + 1)
-            .where(EmailRow.application_id == letter.application_id)
-            .scalar_subquery()
-        )
-        row = self._database.insert(EmailRow).values(
-            application_id=letter.application_id,
-            key=letter.key,
-            position=position,
-            template=letter.template,
-            locale=letter.locale,
-            recipient=letter.to.email,
-            subject=subject,
-            message_id=message_id,
-            state=LedgerState.PENDING,
-            attempts=1,
-            deferrals=0,
-            queued_at=letter.at,
-        )
-        statement = row.on_conflict_do_update(
-            index_elements=["application_id", "key"],
-            set_={"attempts": EmailRow.attempts + 1},
-            where=EmailRow.state == LedgerState.PENDING,
+    async def attempt(self, lineage: Lineage, mail: Mail, message_id: str, subject: str) -> bool:
+        """Record, before sending, that the e-mail is about to be sent; false if it does not wait any more."""
+        newest = select(AuditHeadRow.generation).where(AuditHeadRow.application_id == lineage.application_id)
+        statement = (
+            _pending(mail.application_id, mail.key)
+            .where(newest.scalar_subquery() == lineage.generation)
+            .values(attempts=EmailRow.attempts + 1, message_id=message_id, subject=subject)
         )
         async with self._database.session.begin() as session:
-            await session.execute(statement)
+            attempted = await session.execute(statement.returning(EmailRow.key))
+            return attempted.one_or_none() is not None
+
+    async def standing(self, lineage: Lineage, failed_through: int) -> Receipt:
+        """How many e-mails wait, and which have failed after the one at the position ``failed_through``."""
+        mine = EmailRow.application_id == lineage.application_id
+        waiting = select(func.count()).where(mine, EmailRow.state == LedgerState.PENDING)
+        failures = (
+            select(EmailRow)
+            .where(mine, EmailRow.state == LedgerState.FAILED, EmailRow.position > failed_through)
+            .order_by(EmailRow.position)
+            .limit(REPORTED_FAILURES)
+        )
+        generation = select(AuditHeadRow.generation).where(
+            AuditHeadRow.application_id == lineage.application_id
+        )
+        async with self._database.session() as session:
+            pending = await session.scalar(waiting) or 0
+            rows = (await session.scalars(failures)).all()
+            superseded = await session.scalar(generation) != lineage.generation
+        return Receipt(
+            pending=pending,
+            failed=tuple(_failure(row) for row in rows),
+            failed_through=rows[-1].position if rows else failed_through,
+            superseded=superseded,
+        )
 
     async def deferred(self, application_id: str, key: str, reason: str) -> int:
         """Record that the mail server put the recipient off, and why; how often it has by now.
@@ -113,6 +154,17 @@ class EmailLedger:
             rows = (await session.scalars(query)).all()
         return [LedgerRow.model_validate(row, from_attributes=True) for row in rows]
 
+    async def _documents(
+        self, session: AsyncSession, application_id: str, rows: Sequence[EmailRow]
+    ) -> "_Documents":
+        letters = [row.letter["letter"] for row in rows if row.letter]
+        sheets = {letter["sheet_revision"] for letter in letters if letter.get("sheet_revision")}
+        forms = {letter["form_revision"] for letter in letters if letter.get("form_revision")}
+        return _Documents(
+            sheets=await issued_sheets(session, application_id, sheets) if sheets else {},
+            forms=await submitted_forms(session, application_id, forms) if forms else {},
+        )
+
     async def _close(self, application_id: str, key: str, **values: object) -> None:
         statement = _pending(application_id, key).values(values)
         async with self._database.session.begin() as session:
@@ -125,4 +177,35 @@ def _pending(application_id: str, key: str) -> Update:
         EmailRow.application_id == application_id,
         EmailRow.key == key,
         EmailRow.state == LedgerState.PENDING,
+    )
+
+
+def _mail(row: EmailRow, documents: _Documents) -> Mail:
+    queued = QueuedLetter.model_validate(row.letter)
+    letter = queued.letter
+    return Mail(
+        key=row.key,
+        sequence=row.sequence or 0,
+        application_id=row.application_id,
+        locale=row.locale,
+        at=row.queued_at,
+        to=queued.to,
+        bd=queued.bd,
+        time_zone=queued.time_zone,
+        company_master_uid=queued.company_master_uid,
+        company_name=queued.company_name,
+        status_text=queued.status_text,
+        letter=letter,
+        sheet=documents.sheets.get(getattr(letter, "sheet_revision", 0)),
+        form=documents.forms.get(getattr(letter, "form_revision", 0)),
+    )
+
+
+def _failure(row: EmailRow) -> FailedEmail:
+    return FailedEmail(
+        key=row.key,
+        template=row.template,
+        to=row.recipient,
+        reason=(row.reason or "")[:SHOWN_REASON],
+        at=row.failed_at or row.queued_at,
     )

@@ -58,7 +58,10 @@ class Base(DeclarativeBase):
 
 
 class ApplicationRow(Base):
-    """The newest known state of an application; the workflow is the truth, a row may lag."""
+    """The newest stored state of an application; the workflow is the truth, a row may lag.
+
+    ``status`` goes without documents, refusals and e-mails, which have tables of their own.
+    """
 
     __tablename__ = "applications"
 
@@ -76,8 +79,23 @@ class ApplicationRow(Base):
     updated_at: Mapped[datetime]
 
 
+class AuditHeadRow(Base):
+    """Where the audit trail of an application ends.
+
+    ``generation``: how often Temporal's Reset has turned the application back. Only who knows the newest one writes, and
+    whoever writes holds this row until he has done so.
+    """
+
+    __tablename__ = "audit_heads"
+
+    application_id: Mapped[str] = mapped_column(primary_key=True)
+    generation: Mapped[int]
+    sequence: Mapped[int]
+    hash: Mapped[str | None]
+
+
 class AuditEventRow(Base):
-    """One event of the audit trail, accepted or refused; never changed."""
+    """One event of the audit trail, accepted or refused; never changed. Chained as `domain/chain.py` says."""
 
     __tablename__ = "audit_events"
 
@@ -93,12 +111,34 @@ class AuditEventRow(Base):
     to_stage: Mapped[str]
     error: Mapped[str | None]
     message: Mapped[str | None] = mapped_column(ForeignText)
+    form_revision: Mapped[int | None]
     sheet_revision: Mapped[int | None]
+    via: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     details: Mapped[dict[str, Any]]
+    previous_hash: Mapped[str | None]
+    salt: Mapped[str | None]
+    commitment: Mapped[str | None]
+    hash: Mapped[str | None]
+
+
+class FormRow(Base):
+    """One submitted revision of the application form, by the event ``sequence``; ``void``: before a reset."""
+
+    __tablename__ = "forms"
+
+    application_id: Mapped[str] = mapped_column(primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sequence: Mapped[int]
+    content: Mapped[dict[str, Any]]
+    submitted_at: Mapped[datetime]
+    void: Mapped[bool]
 
 
 class DecisionSheetRow(Base):
-    """One immutable revision of a decision sheet. The differences follow from the revisions."""
+    """One immutable revision of a decision sheet, issued by the event ``sequence``; ``void``: before a reset.
+
+    The differences follow from the revision it ``replaces``.
+    """
 
     __tablename__ = "decision_sheets"
 
@@ -107,10 +147,16 @@ class DecisionSheetRow(Base):
     hash: Mapped[str]
     content: Mapped[dict[str, Any]]
     issued_at: Mapped[datetime]
+    sequence: Mapped[int | None]
+    replaces: Mapped[int | None]
+    void: Mapped[bool]
 
 
 class EmailRow(Base):
-    """One e-mail in the ledger, from its first attempt; ``position`` orders those of an application."""
+    """One e-mail in the ledger, from the transition it tells of; ``position`` orders those of an application.
+
+    ``letter``: what it will say; ``subject`` and ``message_id`` are empty until the first attempt.
+    """
 
     __tablename__ = "emails"
 
@@ -129,6 +175,8 @@ class EmailRow(Base):
     queued_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
     failed_at: Mapped[datetime | None]
+    sequence: Mapped[int | None]
+    letter: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class AccessGrantRow(Base):

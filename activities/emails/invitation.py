@@ -7,6 +7,7 @@ from icalendar import Calendar, Event, vCalAddress
 from pydantic import BaseModel, ConfigDict
 
 from activities.emails.filters import last_day
+from activities.emails.mail import Mail
 from domain.clocks import Clock, ClockKind
 from domain.letters import AnyLetter, ContractSigned, StartDateAmended
 from domain.values import Day, Instant
@@ -27,24 +28,25 @@ class Invitation(BaseModel):
     at: Instant
 
     @classmethod
-    def for_letter(cls, letter: AnyLetter, *, subject: str) -> Self | None:
-        """The entry that goes with a letter, if one does."""
+    def for_mail(cls, mail: Mail, *, subject: str) -> Self | None:
+        """The entry that goes with a mail, if one does."""
+        letter = mail.letter
         if isinstance(letter, ContractSigned | StartDateAmended):
             event, day, zone = "contract-start", letter.start.day, letter.start.time_zone
         else:
             clock = _deadline(letter)
             if clock is None or clock.kind not in _BD_DEADLINES:
                 return None
-            zone = clock.time_zone or letter.time_zone
+            zone = clock.time_zone or mail.time_zone
             event, day = _BD_DEADLINES[clock.kind], last_day(clock, zone)
         return cls(
             event=event,
             day=day,
             summary=subject,
-            description=f"{letter.company_name}: {day.isoformat()} ({zone})",
+            description=f"{mail.company_name}: {day.isoformat()} ({zone})",
             # The number of the transition, which leads every key: it only grows.
-            revision=letter.sequence,
-            at=letter.at,
+            revision=mail.sequence,
+            at=mail.at,
         )
 
     def calendar(self, uid: str, organizer: str) -> str:

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict
 
 from activities.emails.filters import without_bidi_controls
 from activities.emails.invitation import Invitation
+from activities.emails.mail import Mail
 from activities.emails.render import RenderedLetter
-from domain.letters import AnyLetter
 from domain.values import safe_in_header
 
 _ID_DOMAIN_LENGTH: Final = 30
@@ -82,15 +82,15 @@ class MessageFactory:
         """The address the envelope names, as ASCII."""
         return self._from.addr_spec
 
-    def message_id(self, letter: AnyLetter) -> str:
+    def message_id(self, mail: Mail) -> str:
         """The same for every attempt to send this letter; at most 70 characters."""
-        return f"<{self._identifier(letter.application_id, letter.key)}>"
+        return f"<{self._identifier(mail.application_id, mail.key)}>"
 
-    def thread_id(self, letter: AnyLetter) -> str:
+    def thread_id(self, mail: Mail) -> str:
         """What all letters of an application to one audience answer to, so that they form one thread."""
-        return f"<{self._identifier(letter.application_id, 'thread', letter.audience)}>"
+        return f"<{self._identifier(mail.application_id, 'thread', mail.audience)}>"
 
-    def build(self, letter: AnyLetter, rendered: RenderedLetter) -> OutgoingEmail:
+    def build(self, mail: Mail, rendered: RenderedLetter) -> OutgoingEmail:
         """The letter as bytes.
 
         Raises UnsafeMessageError when a text could break out of its header, when the address is none, or when
@@ -98,8 +98,8 @@ class MessageFactory:
         """
         try:
             # Several spaces in a row do not survive the standard library's encoding.
-            name = " ".join(safe_in_header(without_bidi_controls(letter.to.name)).split())
-            to = _address(name, letter.to.email)
+            name = " ".join(safe_in_header(without_bidi_controls(mail.to.name)).split())
+            to = _address(name, mail.to.email)
             subject = safe_in_header(rendered.subject)
         except ValueError as error:
             raise UnsafeMessageError(f"not sent: recipient or subject {error}") from error
@@ -108,13 +108,13 @@ class MessageFactory:
         message["From"] = self._from
         message["To"] = to
         message["Subject"] = subject
-        message["Date"] = letter.at
-        message["Message-ID"] = self.message_id(letter)
-        message["In-Reply-To"] = self.thread_id(letter)
-        message["References"] = self.thread_id(letter)
-        message["X-Onboarding-Template"] = letter.template
+        message["Date"] = mail.at
+        message["Message-ID"] = self.message_id(mail)
+        message["In-Reply-To"] = self.thread_id(mail)
+        message["References"] = self.thread_id(mail)
+        message["X-Onboarding-Template"] = mail.template
         message["Auto-Submitted"] = "auto-generated"
-        self._add_parts(message, letter, rendered)
+        self._add_parts(message, mail, rendered)
         try:
             content = message.as_bytes()
             _check_headers(content, message, subject)
@@ -128,12 +128,12 @@ class MessageFactory:
             sender=self.sender, recipient=to.addr_spec, content=content, needs_utf8=needs_utf8
         )
 
-    def _add_parts(self, message: EmailMessage, letter: AnyLetter, rendered: RenderedLetter) -> None:
+    def _add_parts(self, message: EmailMessage, mail: Mail, rendered: RenderedLetter) -> None:
         message.set_content(rendered.text)
         message.add_alternative(rendered.html, subtype="html")
-        invitation = Invitation.for_letter(letter, subject=rendered.subject)
+        invitation = Invitation.for_mail(mail, subject=rendered.subject)
         if invitation is not None:
-            uid = self._identifier(letter.application_id, "event", invitation.event)
+            uid = self._identifier(mail.application_id, "event", invitation.event)
             message.add_attachment(
                 invitation.calendar(uid, self.sender),
                 subtype="calendar",

@@ -8,8 +8,8 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel, ConfigDict
 
 from activities.emails.filters import filters_for, printable
+from activities.emails.mail import Mail
 from activities.emails.wording import WORDINGS, Wording
-from domain.letters import AnyLetter
 
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 
@@ -42,15 +42,15 @@ class Renderer:
         self._text = {name: _environment("text", wording) for name, wording in WORDINGS.items()}
         self._html = {name: _environment("html", wording) for name, wording in WORDINGS.items()}
 
-    def render(self, letter: AnyLetter) -> RenderedLetter:
+    def render(self, mail: Mail) -> RenderedLetter:
         """The letter in its locale, English where there is none.
 
         Raises ``jinja2.TemplateError`` when a template is wrong: a bug that a new release cures.
         """
-        locale = letter.locale if letter.locale in WORDINGS else "en"
-        context = {"letter": letter, "links": self._links}
-        subject, text = _render(self._text[locale], letter.template, context)
-        _, html = _render(self._html[locale], letter.template, context)
+        locale = mail.locale if mail.locale in WORDINGS else "en"
+        context = {"letter": mail.said, "links": self._links}
+        subject, text = _render(self._text[locale], mail.template, context)
+        _, html = _render(self._html[locale], mail.template, context)
         return RenderedLetter(subject=" ".join(subject.split()), text=_tidy(text), html=html)
 
 

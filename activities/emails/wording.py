@@ -31,6 +31,7 @@ _ENGLISH_NAMES: Final = {
     "bd_lead": "the BD lead",
     "vendor": "Alibaba Cloud",
     "esign": "the e-signature service",
+    "ops": "the operators",
     "system": "the onboarding service",
     "review": "review of the application",
     "contact": "contact about signing the contract",
@@ -38,6 +39,7 @@ _ENGLISH_NAMES: Final = {
     "expiry": "expiry of the application",
     "start_date": "contract start date",
     "access_check": "opening of access",
+    "calendar_check": "new look at the calendar",
 }
 
 _ENGLISH_FIELDS: Final = {
@@ -83,6 +85,7 @@ _CHINESE_NAMES: Final = {
     "bd_lead": "BD 负责人",
     "vendor": "阿里云",
     "esign": "电子签署服务",
+    "ops": "运维人员",
     "system": "入驻系统",
     "review": "审核申请",
     "contact": "联系合作伙伴签署合同",
@@ -90,6 +93,7 @@ _CHINESE_NAMES: Final = {
     "expiry": "申请失效",
     "start_date": "合同生效日期",
     "access_check": "开通权限",
+    "calendar_check": "重新核对日历",
 }
 
 _CHINESE_FIELDS: Final = {

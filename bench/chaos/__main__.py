@@ -28,7 +28,7 @@ from bench.chaos.oracle_mails import judge_mails
 from bench.chaos.plan import MEANING, FaultKind, Plan, Script, plan
 from bench.chaos.report import Report, report, show
 from bench.chaos.services import running
-from domain.facts import Account
+from domain.inquiry import Account
 from settings import TemporalSettings
 from starter.client import connect
 from tests import payloads

@@ -19,7 +19,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from bench.chaos.evidence import Sending
 from bench.chaos.plan import Channel, Dispatch, Script, Sort, Turn
 from bench.chaos.story import Terms, argument, joining, kind_of, needs_terms, wanted_revision
-from domain.contract import COMMAND_ADAPTER, UPDATE_NAME, ErrorType, OnboardingInput, Stage, workflow_id
+from domain.commands import COMMAND_ADAPTER
+from domain.contract import UPDATE_NAME, ErrorType, OnboardingInput, Stage, workflow_id
 from domain.status import Status
 from starter.client import OnboardingClient
 from starter.errors import OnboardingError

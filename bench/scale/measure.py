@@ -11,15 +11,8 @@ from uuid import uuid4
 from bench.chaos.services import cancelled, within
 from bench.scale.figures import Cached, Drain, History, Level, Restart, Spread, WorkerOptions, rate
 from bench.scale.site import Site
-from domain.contract import (
-    COMMAND_ADAPTER,
-    TASK_QUEUE,
-    WORKFLOW_TYPE,
-    Command,
-    OnboardingInput,
-    Stage,
-    workflow_id,
-)
+from domain.commands import COMMAND_ADAPTER
+from domain.contract import TASK_QUEUE, WORKFLOW_TYPE, Command, OnboardingInput, Stage, workflow_id
 from tests import payloads
 
 READ_EVERY: Final = 0.05

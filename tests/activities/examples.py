@@ -3,11 +3,12 @@
 from datetime import UTC, datetime
 from typing import Final
 
+from domain.records import Record
+
 from domain.audit import AuditEvent, Verdict
 from domain.contract import Actor, OnboardingInput, Person, Role, Stage
 from domain.documents import DecisionSheet, sheet_hash
 from domain.policy import Policy
-from domain.records import Record
 from domain.state import Application
 from domain.status import IssuedSheet, field_changes
 

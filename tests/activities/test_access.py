@@ -17,7 +17,7 @@ from activities.acpn_access import AcpnAccess, Grant
 from activities.db.access import SqlAcpnAccess
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
-from domain.facts import AccessOutcome, AccessRequest, Account
+from domain.inquiry import AccessOutcome, AccessRequest, Account
 from domain.status import Company
 from tests.activities.examples import NOON
 from tests.activities.services import VendorServices, vendor_services

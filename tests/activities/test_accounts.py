@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 import pytest_asyncio
+from activities.accounts import AccountActivities
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.testing import ActivityEnvironment
@@ -12,13 +13,12 @@ from temporalio.testing import ActivityEnvironment
 from activities.access_http import HttpAcpnAccess
 from activities.account_directory import AccountDirectory
 from activities.account_directory_http import HttpAccountDirectory
-from activities.accounts import AccountActivities
 from activities.acpn_access import AcpnAccess, Grant
 from activities.db.access import SqlAcpnAccess
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
 from domain.documents import BusinessType
-from domain.facts import Account, AccountFacts, AccountQuery
+from domain.inquiry import Account, AccountFacts, AccountQuery
 from domain.status import Company
 from tests.activities.examples import NOON
 from tests.activities.services import VendorServices, vendor_services

@@ -4,12 +4,12 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from domain.records import Record
 
 from activities.db.applications import ApplicationRecords
 from activities.db.engine import Database
 from domain.audit import AuditEvent, Verdict
 from domain.contract import Stage, WaitingOn
-from domain.records import Record
 from domain.view import describe
 from tests.activities.examples import NOON, application, event, record, sheet, sheet_issued
 

@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from activities.email import MOST_DEFERRALS, EmailActivities
+from domain.emails import EmailBatch, EmailReceipt
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.testing import ActivityEnvironment
 
 from activities.db.email_ledger import EmailLedger, LedgerState
 from activities.db.engine import Database
-from activities.email import MOST_DEFERRALS, EmailActivities
 from activities.emails.message import MessageFactory
 from activities.emails.render import Links, Renderer
 from activities.smtp import SmtpTransport, TemporaryDeliveryError
-from domain.emails import EmailBatch, EmailReceipt
 from domain.letters import AnyLetter
 from tests.smtp_server import Plan, SmtpServer
 from tests.unit.letters import letter

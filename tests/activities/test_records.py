@@ -5,16 +5,16 @@ from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from activities.records import RecordActivities
+from domain.records import Record, Settled, Transition
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.testing import ActivityEnvironment
 
 from activities.db.applications import ApplicationRecords, StoredApplication
 from activities.db.engine import Database
-from activities.records import RecordActivities
 from domain.clocks import Clock, ClockKind, ClockRequest, PausedClock
 from domain.contract import Stage
-from domain.records import Record, Settled, Transition
 from domain.status import Status
 from tests.activities.examples import NOON, application, event, record
 from tests.databases import Postgresql

@@ -22,7 +22,7 @@ from temporalio.service import RPCError
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
 from domain.contract import OnboardingInput, workflow_id
-from domain.facts import Account
+from domain.inquiry import Account
 from domain.status import Company
 from settings import Settings, TemporalSettings
 from starter.client import OnboardingClient, connect

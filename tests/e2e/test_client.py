@@ -15,10 +15,10 @@ from temporalio.client import Client
 
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
+from domain.application import ConfirmCompany
 from domain.contract import (
     WORKFLOW_TYPE,
     Actor,
-    ConfirmCompany,
     ErrorType,
     OnboardingInput,
     Party,
@@ -31,7 +31,7 @@ from domain.contract import (
     workflow_id,
 )
 from domain.documents import ApplicationForm, DecisionSheet
-from domain.facts import Account
+from domain.inquiry import Account
 from domain.policy import Policy
 from domain.status import Company, Status
 from runtime.search_attributes import SearchAttributesError, register_search_attributes

@@ -20,8 +20,9 @@ from typer.testing import CliRunner
 
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
-from domain.contract import COMMAND_ADAPTER, TASK_QUEUE, OnboardingInput, Stage, workflow_id
-from domain.facts import Account
+from domain.commands import COMMAND_ADAPTER
+from domain.contract import TASK_QUEUE, OnboardingInput, Stage, workflow_id
+from domain.inquiry import Account
 from domain.status import Status
 from runtime import deployments
 from runtime.deployments import Deployment, DeploymentError, Routing, Version

@@ -11,18 +11,20 @@ from functools import lru_cache
 from typing import Final
 
 from activities.records import set_clocks
+from domain.records import Settled
+
 from domain import decisions, intake, view
 from domain.audit import AuditEvent, Verdict
 from domain.clocks import Clock, ClockKind
-from domain.contract import SYSTEM, Command, IssueDecisionSheet, OnboardingInput
+from domain.contract import SYSTEM, Command, OnboardingInput
 from domain.decisions import Decision
-from domain.facts import AccessOutcome, Account, AccountFacts
+from domain.inquiry import AccessOutcome, Account, AccountFacts
 from domain.letters import AnyLetter
 from domain.policy import Policy
-from domain.records import Settled
-from domain.rules import RefusedError
+from domain.refusal import RefusedError
 from domain.state import Application
 from domain.status import Status
+from domain.terms import IssueDecisionSheet
 from tests.payloads import Json
 from workflows.memory import Desk
 

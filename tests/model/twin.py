@@ -18,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.db.access import SqlAcpnAccess
 from activities.db.applications import ApplicationRecords
 from domain.contract import TASK_QUEUE, WORKFLOW_TYPE, workflow_id
-from domain.facts import Account
+from domain.inquiry import Account
 from domain.status import Company, Status
 from tests import payloads
 from tests.model.process import Answer, Process

@@ -9,7 +9,7 @@ from typing import Any, Final
 from temporalio import workflow
 
 from domain.contract import WORKFLOW_TYPE
-from domain.facts import AccountQuery
+from domain.inquiry import AccountQuery
 from domain.status import Status
 from workflows import calls
 from workflows.onboarding import ResellerOnboarding

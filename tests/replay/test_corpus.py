@@ -7,10 +7,12 @@ from typing import Final, get_args
 import pytest
 
 from domain.audit import Verdict
-from domain.contract import ErrorType, SignContract, Stage
+from domain.contract import ErrorType, Stage
 from domain.letters import AnyLetter
-from domain.lifecycle import BOTH_SIGNED, MOMENTS, STEPS, Step
+from domain.lifecycle import BOTH_SIGNED, MOMENTS, STEPS
+from domain.signing import SignContract
 from domain.state import OUTCOMES
+from domain.steps import Step
 from tests.replay import record
 from tests.replay.corpus import HISTORIES, Recorded, Trail, recorded, release
 

@@ -6,7 +6,8 @@ from typing import Any, Final
 import pytest
 from pydantic import BaseModel, Field, create_model
 
-from domain.contract import Actor, Command, Person, ReassignBd, Role
+from domain.anytime import ReassignBd
+from domain.contract import Actor, Command, Person, Role
 from domain.values import Text
 from tests.replay import contracts
 from tests.replay.contracts import Schema, contract, narrowed, readers, unread

@@ -12,16 +12,16 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import pytest
+from domain.records import Record, Settled
 
 from domain import decisions, intake, letters, rules, view
 from domain.clocks import Clock, ClockKind, ClockRequest
 from domain.contract import Command, OnboardingInput
 from domain.decisions import Decision
-from domain.facts import AccessOutcome, Account, AccountFacts
+from domain.inquiry import AccessOutcome, Account, AccountFacts
 from domain.letters import AnyLetter
 from domain.policy import Policy
-from domain.records import Record, Settled
-from domain.rules import RefusedError
+from domain.refusal import RefusedError
 from domain.state import Application
 from domain.status import Company, FailedEmail, Status
 from tests import payloads

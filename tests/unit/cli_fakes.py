@@ -16,7 +16,7 @@ from activities.db.email_ledger import LedgerRow
 from domain.audit import AuditEvent
 from domain.contract import Command, ErrorType, OnboardingInput, Stage, WaitingOn, workflow_id
 from domain.documents import DecisionSheet, sheet_hash
-from domain.facts import Account
+from domain.inquiry import Account
 from domain.status import IssuedSheet, Status
 from starter.cli import app
 from starter.client import Joined, Listed

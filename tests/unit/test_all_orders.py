@@ -25,7 +25,7 @@ from domain import intake
 from domain.audit import Verdict
 from domain.contract import Command
 from domain.documents import DecisionSheet, sheet_hash
-from domain.facts import Account
+from domain.inquiry import Account
 from domain.state import Application
 from domain.status import Status
 from tests import payloads

@@ -11,7 +11,7 @@ from activities.acpn_access import Grant
 from activities.db.email_ledger import LedgerRow
 from domain.audit import AuditEvent, Verdict
 from domain.contract import Actor, ErrorType, Role, Stage, WaitingOn
-from domain.facts import Account
+from domain.inquiry import Account
 from domain.status import Status
 from starter.cli import app
 from starter.client import Listed

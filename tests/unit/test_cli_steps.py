@@ -8,9 +8,11 @@ from typing import Any, Final
 
 import pytest
 
-from domain.contract import COMMAND_ADAPTER, Command, ErrorType, Role, Stage
+from domain.commands import COMMAND_ADAPTER
+from domain.contract import Command, ErrorType, Role, Stage
 from domain.documents import ApplicationForm, DecisionSheet
-from domain.lifecycle import STEPS, Step
+from domain.lifecycle import STEPS
+from domain.steps import Step
 from starter import cli_steps
 from starter.commands import Commands
 from starter.errors import OnboardingError

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from domain import decisions
-from domain.facts import AccessOutcome
+from domain.inquiry import AccessOutcome
 from domain.letters import Letter
 from tests import payloads
 from tests.unit.applications import MISSING, STAGES, Journey, journey_to, set_clocks, signature

@@ -4,9 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from domain import decisions
-from domain.facts import AccountFacts
+from domain.inquiry import AccountFacts
 from domain.letters import Audience, ContractSigned, SheetToConfirm, TermsConfirmed, compose
-from domain.rules import RefusedError
+from domain.refusal import RefusedError
 from domain.status import FailedEmail
 from tests import payloads
 from tests.unit.applications import Journey, directory, journey_to, signature

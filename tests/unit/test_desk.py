@@ -8,7 +8,7 @@ import pytest
 from domain import decisions, intake
 from domain.audit import Verdict
 from domain.contract import Actor, Command, ErrorType, Role, Stage
-from domain.rules import RefusedError
+from domain.refusal import RefusedError
 from tests import payloads
 from tests.payloads import Json
 from tests.unit.applications import JOINED_AT, SITUATIONS, Journey, journey_to

@@ -7,10 +7,11 @@ import pytest
 
 from domain import decisions, diagram
 from domain.contract import OnboardingInput, Person, Role, Stage
-from domain.facts import AccessOutcome
-from domain.lifecycle import BEFORE_SIGNED, BOTH_SIGNED, MOMENTS, STAGES, STEPS
+from domain.inquiry import AccessOutcome
+from domain.lifecycle import BOTH_SIGNED, MOMENTS, STAGES, STEPS
 from domain.policy import Policy
 from domain.state import OUTCOMES, Application
+from domain.steps import BEFORE_SIGNED
 
 README: Final = Path(__file__).parents[2] / "README.md"
 WEI: Final = Person(name="Wei Zhang", email="wei@vendor.example.com")

@@ -15,7 +15,7 @@ from temporalio.common import RawValue
 
 from domain import intake
 from domain.contract import Command, OnboardingInput
-from domain.rules import RefusedError
+from domain.refusal import RefusedError
 from tests import payloads
 from tests.payloads import Json
 from tests.unit.applications import UID

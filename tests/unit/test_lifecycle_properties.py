@@ -15,8 +15,8 @@ from domain import decisions
 from domain.audit import Verdict
 from domain.clocks import ClockKind
 from domain.decisions import Decision
-from domain.facts import AccessOutcome
-from domain.rules import RefusedError
+from domain.inquiry import AccessOutcome
+from domain.refusal import RefusedError
 from domain.state import Application
 from domain.status import Status
 from tests.model.commands import any_kind, any_role, anything, something_forward, usual_role

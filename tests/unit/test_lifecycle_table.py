@@ -20,11 +20,12 @@ from domain.audit import Verdict
 from domain.clocks import ClockRequest
 from domain.contract import Role, Stage
 from domain.decisions import Decision
-from domain.facts import AccessOutcome
+from domain.inquiry import AccessOutcome
 from domain.letters import Audience, Letter
-from domain.lifecycle import MOMENTS, STEPS, Step
+from domain.lifecycle import MOMENTS, STEPS
 from domain.policy import Policy
-from domain.rules import RefusedError
+from domain.refusal import RefusedError
+from domain.steps import Step
 from tests import payloads
 from tests.payloads import Json
 from tests.unit.applications import MISSING, STAGES, Journey, journey_to, signature

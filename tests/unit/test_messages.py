@@ -9,8 +9,9 @@ from typing import Any, Final, get_args
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from domain import documents, status, values
-from domain.contract import COMMAND_ADAPTER, AnyCommand, OnboardingInput, Stage
+from domain import contract, documents, status, values
+from domain.commands import COMMAND_ADAPTER, AnyCommand
+from domain.contract import OnboardingInput, Stage
 from domain.documents import ApplicationForm, DecisionSheet, sheet_hash
 from domain.policy import Policy, access_recheck_after
 from tests import payloads

@@ -7,8 +7,8 @@ import pytest
 from domain import rules
 from domain.contract import Party
 from domain.documents import BusinessType
-from domain.facts import Account, AccountFacts
-from domain.rules import RefusedError
+from domain.inquiry import Account, AccountFacts
+from domain.refusal import RefusedError
 from domain.status import Company, Signature, Signing
 from tests import payloads
 from tests.payloads import Json

@@ -7,7 +7,7 @@ import pytest
 from domain import view
 from domain.clocks import Clock, ClockKind
 from domain.contract import Role
-from domain.facts import AccessOutcome
+from domain.inquiry import AccessOutcome
 from domain.status import Closing, Refusal
 from tests.unit.applications import JOINED_AT, MISSING, STAGES, UID, Journey, journey_to
 from workflows.memory import Desk

@@ -13,7 +13,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from domain.audit import Verdict
-from domain.contract import Actor, RecordContact, Role, Stage
+from domain.contract import Actor, Role, Stage
+from domain.signing import RecordContact
 from domain.status import Status
 from starter.client import OnboardingClient
 from tests import payloads

@@ -1,0 +1,65 @@
+"""One write path: heads, chained events, forms of their own, letters in the ledger"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "audit_heads",
+        sa.Column("application_id", sa.Text(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("application_id", name=op.f("pk_audit_heads")),
+    )
+    op.create_table(
+        "forms",
+        sa.Column("application_id", sa.Text(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("content", sa.JSON(), nullable=False),
+        sa.Column("submitted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("void", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("application_id", "revision", name=op.f("pk_forms")),
+    )
+    for table, columns in {
+        "audit_events": (
+            sa.Column("form_revision", sa.Integer(), nullable=True),
+            sa.Column("via", sa.JSON(), nullable=True),
+            sa.Column("previous_hash", sa.Text(), nullable=True),
+            sa.Column("salt", sa.Text(), nullable=True),
+            sa.Column("commitment", sa.Text(), nullable=True),
+            sa.Column("hash", sa.Text(), nullable=True),
+        ),
+        "decision_sheets": (
+            sa.Column("sequence", sa.Integer(), nullable=True),
+            sa.Column("replaces", sa.Integer(), nullable=True),
+            sa.Column("void", sa.Boolean(), nullable=False, server_default=sa.false()),
+        ),
+        "emails": (
+            sa.Column("sequence", sa.Integer(), nullable=True),
+            sa.Column("letter", sa.JSON(), nullable=True),
+        ),
+    }.items():
+        for column in columns:
+            op.add_column(table, column)
+    op.create_index(op.f("ix_emails_state"), "emails", ["application_id", "state"])
+
+
+def downgrade() -> None:
+    op.drop_index(op.f("ix_emails_state"), "emails")
+    for table, names in {
+        "emails": ("letter", "sequence"),
+        "decision_sheets": ("void", "replaces", "sequence"),
+        "audit_events": ("hash", "commitment", "salt", "previous_hash", "via", "form_revision"),
+    }.items():
+        for name in names:
+            op.drop_column(table, name)
+    op.drop_table("forms")
+    op.drop_table("audit_heads")

@@ -1,0 +1,295 @@
+"""The one write path of an application: its audit trail, with all that an event brings, in one transaction.
+
+Events are only ever added: one that was readable stays. Every writer names the generation it writes for, so that what
+comes late from a run that Temporal's Reset has ended is not written.
+"""
+
+import secrets
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activities.db.email_ledger import LedgerState
+from activities.db.engine import Database
+from activities.db.queued import QueuedLetter
+from activities.db.tables import (
+    ApplicationRow,
+    AuditEventRow,
+    AuditHeadRow,
+    DecisionSheetRow,
+    EmailRow,
+    FormRow,
+)
+from domain.audit import AuditEvent
+from domain.chain import Link, chained
+from domain.contract import Person, workflow_id
+from domain.documents import sheet_hash
+from domain.inquiry import Head
+from domain.letters import LETTER_ADAPTER, AnyLetter, Audience, audience_of, key_of
+from domain.lifecycle import STAGES
+from domain.publication import Entry, Lineage, Publication, Snapshot, TakeUp
+
+_SALT_BYTES: Final = 16
+_FIXED: Final = frozenset({"application_id", "created_at"})
+
+
+class AuditTrail:
+    """The trails of all applications. Every method raises `sqlalchemy.exc.SQLAlchemyError` on an outage."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def publish(self, publication: Publication) -> bool:
+        """Store the entries that are not stored yet, and the state; whether this writer may still write.
+
+        Publishing again changes nothing.
+        """
+        async with self._database.engine.begin() as connection:
+            head = await self._locked_head(connection, publication.lineage)
+            if head is None or not await self._follows(connection, publication, head):
+                return False
+            fresh = [entry for entry in publication.entries if entry.event.sequence > head.sequence]
+            if not fresh:
+                return True
+            await self._add_events(connection, publication.lineage.application_id, fresh, head)
+            await self._add_documents(connection, publication.lineage.application_id, fresh)
+            await self._queue_emails(connection, publication, fresh)
+            await self._show(connection, publication, fresh)
+        return True
+
+    async def head(self, application_id: str) -> Head:
+        """Where the stored trail ends."""
+        query = select(AuditHeadRow).where(AuditHeadRow.application_id == application_id)
+        async with self._database.session() as session:
+            row = await session.scalar(query)
+        return (
+            Head() if row is None else Head(generation=row.generation, sequence=row.sequence, hash=row.hash)
+        )
+
+    async def take_up(self, request: TakeUp) -> Head:
+        """Begin a new generation after a reset: who wrote before writes no more.
+
+        E-mails of events after the one the application stands at never leave; forms and sheets of such events are void.
+        """
+        mine = AuditHeadRow.application_id == request.application_id
+        async with self._database.engine.begin() as connection:
+            await self._ensure_head(connection, request.application_id)
+            raised = (
+                update(AuditHeadRow)
+                .where(mine)
+                .values(generation=AuditHeadRow.generation + 1)
+                .returning(AuditHeadRow.generation, AuditHeadRow.sequence, AuditHeadRow.hash)
+            )
+            generation, sequence, newest = (await connection.execute(raised)).one()
+            withdrawn = await connection.execute(
+                update(EmailRow)
+                .where(
+                    EmailRow.application_id == request.application_id,
+                    EmailRow.sequence > request.sequence,
+                    EmailRow.state == LedgerState.PENDING,
+                )
+                .values(state=LedgerState.WITHDRAWN, reason="Undone by a reset in Temporal.")
+            )
+            used: dict[str, int] = {}
+            for name, table in (("forms", FormRow), ("sheets", DecisionSheetRow)):
+                of_application = table.application_id == request.application_id
+                highest = select(func.coalesce(func.max(table.revision), 0)).where(of_application)
+                used[name] = int((await connection.execute(highest)).scalar_one())
+                await connection.execute(
+                    update(table).where(of_application, table.sequence > request.sequence).values(void=True)
+                )
+            failed = select(func.coalesce(func.max(EmailRow.position), 0)).where(
+                EmailRow.application_id == request.application_id, EmailRow.state == LedgerState.FAILED
+            )
+            return Head(
+                generation=generation,
+                sequence=sequence,
+                hash=newest,
+                forms_used=used["forms"],
+                sheets_used=used["sheets"],
+                failed_through=int((await connection.execute(failed)).scalar_one()),
+                emails_withdrawn=withdrawn.rowcount,
+            )
+
+    async def _ensure_head(self, connection: AsyncConnection, application_id: str) -> None:
+        row = self._database.insert(AuditHeadRow).values(
+            application_id=application_id, generation=0, sequence=0, hash=None
+        )
+        await connection.execute(row.on_conflict_do_nothing())
+
+    async def _locked_head(self, connection: AsyncConnection, lineage: Lineage) -> Head | None:
+        """The head, held until the transaction ends; ``None`` for a writer of an older generation."""
+        await self._ensure_head(connection, lineage.application_id)
+        # An update holds the row on PostgreSQL, and the whole file on SQLite.
+        held = (
+            update(AuditHeadRow)
+            .where(
+                AuditHeadRow.application_id == lineage.application_id,
+                AuditHeadRow.generation == lineage.generation,
+            )
+            .values(generation=lineage.generation)
+            .returning(AuditHeadRow.sequence, AuditHeadRow.hash)
+        )
+        row = (await connection.execute(held)).one_or_none()
+        return row and Head(generation=lineage.generation, sequence=row.sequence, hash=row.hash)
+
+    async def _follows(self, connection: AsyncConnection, publication: Publication, head: Head) -> bool:
+        """Whether what is stored of these entries' numbers are these entries.
+
+        They are not where a reset went unnoticed: the run stands at numbers that another past of it has used.
+        """
+        stored = [entry.event for entry in publication.entries if entry.event.sequence <= head.sequence]
+        if not stored:
+            return True
+        event = stored[-1]
+        query = select(AuditEventRow.command, AuditEventRow.at).where(
+            AuditEventRow.application_id == publication.lineage.application_id,
+            AuditEventRow.sequence == event.sequence,
+        )
+        row = (await connection.execute(query)).one_or_none()
+        return row is None or (row.command, row.at) == (event.command, event.at)
+
+    async def _add_events(
+        self, connection: AsyncConnection, application_id: str, entries: list[Entry], head: Head
+    ) -> None:
+        previous, rows = head.hash, []
+        for entry in entries:
+            link = chained(entry.event, application_id, previous, secrets.token_hex(_SALT_BYTES))
+            rows.append(_event_values(application_id, entry.event, link))
+            previous = link.hash
+        await connection.execute(self._database.insert(AuditEventRow).values(rows))
+        moved = update(AuditHeadRow).where(AuditHeadRow.application_id == application_id)
+        await connection.execute(moved.values(sequence=entries[-1].event.sequence, hash=previous))
+
+    async def _add_documents(
+        self, connection: AsyncConnection, application_id: str, entries: list[Entry]
+    ) -> None:
+        for entry in entries:
+            event = entry.event
+            brought = {"application_id": application_id, "sequence": event.sequence, "void": False}
+            if entry.form:
+                form = brought | {
+                    "revision": event.form_revision,
+                    "content": entry.form.model_dump(mode="json"),
+                    "submitted_at": event.at,
+                }
+                await connection.execute(self._database.insert(FormRow).values(form))
+            if entry.sheet:
+                sheet = brought | {
+                    "revision": event.sheet_revision,
+                    "hash": sheet_hash(entry.sheet),
+                    "content": entry.sheet.model_dump(mode="json"),
+                    "issued_at": event.at,
+                    "replaces": entry.sheet_replaces,
+                }
+                await connection.execute(self._database.insert(DecisionSheetRow).values(sheet))
+
+    async def _queue_emails(
+        self, connection: AsyncConnection, publication: Publication, entries: list[Entry]
+    ) -> None:
+        application_id = publication.lineage.application_id
+        if not any(entry.letters or entry.resend for entry in entries):
+            return
+        highest = select(func.coalesce(func.max(EmailRow.position), 0)).where(
+            EmailRow.application_id == application_id
+        )
+        position = int((await connection.execute(highest)).scalar_one())
+        rows = []
+        for entry in entries:
+            letters = list(entry.letters)
+            if entry.resend:
+                letters += await self._letter(connection, application_id, entry.resend)
+            for letter in letters:
+                position += 1
+                rows.append(_email_values(publication, entry.event, letter, position))
+        await connection.execute(self._database.insert(EmailRow).values(rows))
+
+    async def _letter(self, connection: AsyncConnection, application_id: str, key: str) -> list[AnyLetter]:
+        query = select(EmailRow.letter).where(EmailRow.application_id == application_id, EmailRow.key == key)
+        stored = (await connection.execute(query)).scalar_one_or_none()
+        return [LETTER_ADAPTER.validate_python(stored["letter"])] if stored else []
+
+    async def _show(
+        self, connection: AsyncConnection, publication: Publication, entries: list[Entry]
+    ) -> None:
+        row = _application_values(publication, entries)
+        state = self._database.insert(ApplicationRow).values(row)
+        changed = {name: state.excluded[name] for name in row.keys() - _FIXED}
+        await connection.execute(state.on_conflict_do_update(index_elements=["application_id"], set_=changed))
+
+
+def _event_values(application_id: str, event: AuditEvent, link: Link) -> dict[str, Any]:
+    values = {name: getattr(event, name) for name in AuditEvent.model_fields}
+    return values | {
+        "application_id": application_id,
+        "actor": event.actor and event.actor.model_dump(mode="json"),
+        "via": event.via and event.via.model_dump(mode="json"),
+        "previous_hash": link.previous,
+        "salt": link.salt,
+        "commitment": link.commitment,
+        "hash": link.hash,
+    }
+
+
+def _email_values(
+    publication: Publication, event: AuditEvent, letter: AnyLetter, position: int
+) -> dict[str, Any]:
+    snapshot = publication.snapshot
+    to = _recipient(audience_of(letter.template), snapshot)
+    queued = QueuedLetter(
+        to=to,
+        bd=snapshot.bd,
+        company_master_uid=publication.company_master_uid,
+        company_name=snapshot.company_name,
+        status_text=STAGES[event.to_stage].status_text,
+        time_zone=snapshot.time_zone,
+        letter=letter,
+    )
+    return {
+        "application_id": publication.lineage.application_id,
+        "key": key_of(event.sequence, letter),
+        "position": position,
+        "template": letter.template,
+        "locale": snapshot.locale,
+        "recipient": to.email,
+        "subject": "",
+        "message_id": "",
+        "state": LedgerState.PENDING,
+        "attempts": 0,
+        "deferrals": 0,
+        "queued_at": event.at,
+        "sequence": event.sequence,
+        "letter": queued.model_dump(mode="json"),
+    }
+
+
+def _recipient(audience: Audience, snapshot: Snapshot) -> Person:
+    return {
+        Audience.PARTNER: snapshot.partner,
+        Audience.BD: snapshot.bd,
+        Audience.BD_LEAD: snapshot.bd_lead,
+    }[audience]
+
+
+def _application_values(publication: Publication, entries: list[Entry]) -> dict[str, Any]:
+    status, at = publication.snapshot.status, _moment(entries)
+    return {
+        "application_id": publication.lineage.application_id,
+        "workflow_id": workflow_id(publication.company_master_uid),
+        "company_master_uid": publication.company_master_uid,
+        "company_name": publication.snapshot.company_name,
+        "stage": status.stage,
+        "waiting_on": status.waiting_on,
+        "due_at": status.due_at,
+        "overdue": status.overdue,
+        "sequence": status.sequence,
+        "status": status.model_dump(mode="json"),
+        "created_at": entries[0].event.at,
+        "updated_at": at,
+    }
+
+
+def _moment(entries: list[Entry]) -> datetime:
+    return entries[-1].event.at

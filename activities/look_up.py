@@ -1,0 +1,85 @@
+"""The activity that asks the outside what a decision needs to know; it only reads, and always answers."""
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import Final, TypeVar
+
+from temporalio import activity
+
+from activities import tables
+from activities.account_directory import AccountDirectory
+from activities.acpn_access import AcpnAccess
+from activities.clocks import set_clocks
+from activities.db.trail import AuditTrail
+from domain.inquiry import AccountFacts, AccountQuery, Answers, Head, Inquiry
+from domain.lifecycle import NEWEST
+from domain.policy import Policy
+
+ANSWER_WITHIN: Final = timedelta(milliseconds=800)
+"""What a service gets to answer in; the caller of an update waits for it."""
+T = TypeVar("T")
+
+
+class LookUpActivities:
+    """Accounts, calendar, and the tables of libraries."""
+
+    def __init__(
+        self,
+        directory: AccountDirectory,
+        access: AcpnAccess,
+        trail: AuditTrail,
+        *,
+        answer_within: timedelta = ANSWER_WITHIN,
+    ) -> None:
+        self._directory = directory
+        self._access = access
+        self._trail = trail
+        self._answer_within = answer_within
+
+    @activity.defn(name="look_up")
+    async def look_up(self, inquiry: Inquiry) -> Answers:
+        """What is known; of a service that does not answer in time, nothing."""
+        opening = inquiry.head_of is not None
+        policy = inquiry.policy or Policy()
+        accounts, head = await asyncio.gather(self._accounts(inquiry.accounts), self._head(inquiry.head_of))
+        return Answers(
+            accounts=accounts,
+            head=head,
+            problems=tables.problems(inquiry.entries),
+            clocks=set_clocks(inquiry.clocks, inquiry.at, policy),
+            edition=NEWEST if opening else None,
+            policy=policy if opening else None,
+        )
+
+    async def _accounts(self, query: AccountQuery | None) -> AccountFacts | None:
+        if query is None:
+            return None
+        uids = tuple(dict.fromkeys((query.company_master_uid, *query.uids)))
+        found = await self._in_time(
+            asyncio.gather(self._directory.find(uids), self._access.is_partner(query.company_master_uid))
+        )
+        if found is None:
+            return None
+        accounts, already_partner = found
+        master = next((account for account in accounts if account.uid == query.company_master_uid), None)
+        named = query.legal_name and master and master.enterprise
+        return AccountFacts(
+            accounts=accounts,
+            already_partner=already_partner,
+            name_matches=tables.same_name(query.legal_name or "", named.legal_name) if named else None,
+        )
+
+    async def _head(self, application_id: str | None) -> Head | None:
+        if application_id is None:
+            return None
+        return await self._in_time(self._trail.head(application_id))
+
+    async def _in_time(self, question: Awaitable[T]) -> T | None:
+        try:
+            async with asyncio.timeout(self._answer_within.total_seconds()):
+                return await question
+        # Each service fails in its own ways; whatever it is, it has not answered, and that is recorded.
+        except Exception as error:
+            activity.logger.warning("A service does not answer: %s", type(error).__name__)
+            return None

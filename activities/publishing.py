@@ -1,0 +1,83 @@
+"""The activities by which what was decided leaves: stored, mailed, taken up after a reset."""
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+from temporalio import activity
+
+from activities.acpn_access import AcpnAccess
+from activities.db.email_ledger import EmailLedger
+from activities.db.trail import AuditTrail
+from activities.delivering import HEARTBEAT_SECONDS, Deliverer, heartbeats
+from domain.inquiry import Head
+from domain.publication import Delivery, Publication, Receipt, TakeUp
+
+SEND_WITHIN: Final = timedelta(seconds=20)
+"""How long storing what comes next waits for the mail server; after that, e-mails are an activity of their own."""
+
+
+class PublishingActivities:
+    """One way out for everything an application brings."""
+
+    def __init__(
+        self,
+        trail: AuditTrail,
+        ledger: EmailLedger,
+        deliverer: Deliverer,
+        access: AcpnAccess,
+        *,
+        send_within: timedelta = SEND_WITHIN,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    ) -> None:
+        self._trail = trail
+        self._ledger = ledger
+        self._deliverer = deliverer
+        self._access = access
+        self._send_within = send_within
+        self._heartbeat_seconds = heartbeat_seconds
+
+    @activity.defn(name="publish")
+    async def publish(self, publication: Publication) -> Receipt:
+        """Store the entries and the state, then send what waits, if asked to and if the mail server takes it.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: the database is down; to be tried again, as often as it takes.
+        """
+        lineage = publication.lineage
+        async with heartbeats(self._heartbeat_seconds):
+            if not await self._trail.publish(publication):
+                return Receipt(superseded=True)
+            if any(entry.close_access for entry in publication.entries):
+                await self._access.take_back(publication.company_master_uid, lineage.application_id)
+            if publication.send:
+                try:
+                    async with asyncio.timeout(self._send_within.total_seconds()):
+                        await self._deliverer.send_waiting(lineage)
+                # Whatever it is, `deliver` meets it again, and shows it to ops until it is over.
+                except Exception as error:
+                    activity.logger.warning("E-mails wait: %s", error)
+            return await self._ledger.standing(lineage, publication.failed_through)
+
+    @activity.defn(name="deliver")
+    async def deliver(self, delivery: Delivery) -> Receipt:
+        """Send what waits.
+
+        Raises:
+            activities.smtp.TemporaryDeliveryError: the mail server can't take an e-mail now.
+            sqlalchemy.exc.SQLAlchemyError: the database is down.
+        """
+        async with heartbeats(self._heartbeat_seconds):
+            await self._deliverer.send_waiting(delivery.lineage)
+            return await self._ledger.standing(delivery.lineage, delivery.failed_through)
+
+    @activity.defn(name="take_up")
+    async def take_up(self, request: TakeUp) -> Head:
+        """Where to go on after a reset; what this application had opened is closed.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError, httpx.HTTPError: database or platform are down.
+        """
+        head = await self._trail.take_up(request)
+        taken_back = await self._access.take_back(request.company_master_uid, request.application_id)
+        return head.model_copy(update={"access_taken_back": taken_back})

@@ -1,0 +1,158 @@
+"""What may happen at any time before the end: other people, mails that bounced, giving up."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final, Literal
+
+from domain import letters
+from domain.clocks import ClockKind
+from domain.contract import Command, ErrorType, Person, Role, Stage
+from domain.inquiry import AccountFacts, Table, TableEntry
+from domain.letters import Audience, Letter
+from domain.refusal import RefusedError
+from domain.state import Application, newest_within
+from domain.status import Closing, FailedEmail
+from domain.steps import ANYBODY, BD_LEAD, BD_OR_OPS, BEFORE_SIGNED, OPEN, PARTNER, WITH_TERMS, Moment, Step
+from domain.values import Email, HeaderText, Text
+
+KEPT_RESENT_EMAILS: Final = 50
+
+
+class ReassignBd(Command):
+    """BD lead: another BD looks after this application from now on."""
+
+    kind: Literal["reassign_bd"] = "reassign_bd"
+    bd: Person
+
+
+def _bd_reassigned(application: Application, command: ReassignBd) -> bool:
+    return application.bd == command.bd
+
+
+def _entries_of_the_bd(command: ReassignBd) -> tuple[TableEntry, ...]:
+    return (TableEntry(field="bd.email", table=Table.EMAIL, value=command.bd.email),)
+
+
+def _reassign_bd(
+    application: Application, command: ReassignBd, now: datetime, facts: AccountFacts
+) -> Application:
+    return application.but(bd=command.bd)
+
+
+class CorrectContact(Command):
+    """Partner or BD: mails to the partner go to this address (and name) from now on."""
+
+    kind: Literal["correct_contact"] = "correct_contact"
+    email: Email
+    name: HeaderText | None = None
+
+
+def _contact_corrected(application: Application, command: CorrectContact) -> bool:
+    recipient = application.recipient
+    return recipient.email == command.email and command.name in (None, recipient.name)
+
+
+def _entries_of_the_contact(command: CorrectContact) -> tuple[TableEntry, ...]:
+    return (TableEntry(field="email", table=Table.EMAIL, value=command.email),)
+
+
+def _correct_contact(
+    application: Application, command: CorrectContact, now: datetime, facts: AccountFacts
+) -> Application:
+    name = command.name or application.recipient.name
+    return application.but(corrected_contact=Person(name=name, email=command.email))
+
+
+class ResendEmail(Command):
+    """Partner or BD: send the e-mail with this key, which could not be delivered, once more."""
+
+    kind: Literal["resend_email"] = "resend_email"
+    key: HeaderText
+
+
+def _email_resent(application: Application, command: ResendEmail) -> bool:
+    return command.key in application.resent_emails
+
+
+def email_has_failed(application: Application, command: ResendEmail) -> None:
+    """Only what could not be delivered is sent once more."""
+    if command.key not in {failed.key for failed in application.failed_emails}:
+        keys = ", ".join(failed.key for failed in application.failed_emails) or "none"
+        raise RefusedError(
+            ErrorType.INVALID,
+            f"key: no e-mail with this key has failed; the failed ones are: {keys}.",
+        )
+
+
+def _resend_email(
+    application: Application, command: ResendEmail, now: datetime, facts: AccountFacts
+) -> Application:
+    still_failed = tuple(failed for failed in application.failed_emails if failed.key != command.key)
+    return application.but(
+        failed_emails=still_failed,
+        resent_emails=(*application.resent_emails, command.key)[-KEPT_RESENT_EMAILS:],
+    )
+
+
+def _key_of_the_email(command: ResendEmail) -> str:
+    return command.key
+
+
+def emails_failed(application: Application, failed: tuple[FailedEmail, ...]) -> Application:
+    """These mails can't be delivered; the latest are kept, to be sent again if asked."""
+    return application.but(failed_emails=newest_within((*application.failed_emails, *failed)))
+
+
+class Decline(Command):
+    """Partner: no contract after all."""
+
+    kind: Literal["decline"] = "decline"
+    reason: Text | None = None
+
+
+def _decline(application: Application, command: Decline, now: datetime, facts: AccountFacts) -> Application:
+    return application.but(closing=Closing(by=Role.PARTNER, reason=command.reason))
+
+
+class CancelApplication(Command):
+    """BD: the application is called off (also Temporal's own Cancel, by ``system``)."""
+
+    kind: Literal["cancel_application"] = "cancel_application"
+    reason: Text
+
+
+def cancel_application(
+    application: Application, command: CancelApplication, now: datetime, facts: AccountFacts
+) -> Application:
+    """Called off, by BD or ops, or by Temporal's own Cancel."""
+    return application.but(closing=Closing(by=command.actor.role, reason=command.reason))
+
+
+def expired(days: int) -> Closing:
+    """Why an application nobody went on with has ended."""
+    return Closing(by=Role.SYSTEM, reason=f"Nothing was heard from the partner for {days} days.")
+
+
+# fmt: off
+STEPS: Final[tuple[Step, ...]] = (
+    Step(ReassignBd, BD_LEAD, OPEN, None, (letters.AssignedToBd,),
+         done=_bd_reassigned, entries=_entries_of_the_bd, changes=_reassign_bd),
+    Step(CorrectContact, ANYBODY, OPEN, None,
+         done=_contact_corrected, entries=_entries_of_the_contact, changes=_correct_contact),
+    Step(ResendEmail, ANYBODY, OPEN, None, resends=_key_of_the_email,
+         done=_email_resent, rules=(email_has_failed,), changes=_resend_email),
+    Step(Decline, PARTNER, WITH_TERMS, Stage.CANCELLED, (letters.ApplicationCancelled, letters.ClosedToBd),
+         changes=_decline),
+    Step(CancelApplication, BD_OR_OPS, BEFORE_SIGNED, Stage.CANCELLED, (letters.ApplicationCancelled,),
+         changes=cancel_application),
+)
+MOMENTS: Final[tuple[Moment, ...]] = (
+    Moment("calendar_check", ClockKind.CALENDAR_CHECK, OPEN),
+)
+# fmt: on
+
+ALERTS: Final[Mapping[Audience, type[Letter]]] = {
+    Audience.PARTNER: letters.EmailFailed,
+    Audience.BD: letters.EmailToBdFailed,
+}
+"""Who is told when a mail to this audience can't be delivered."""

@@ -1,0 +1,317 @@
+"""The application (guide §2.2): company information, the form, its review, and the justification of the qualification.
+
+One command, one place: what it carries, who may send it and where, its rules, what it changes, and how to tell that it has
+done so already. The rows at the end are this part of the process.
+"""
+
+from datetime import datetime
+from typing import Final, Literal
+
+from pydantic import Field
+
+from domain import letters
+from domain.clocks import ClockKind, PausedClock
+from domain.contract import Command, ErrorType, Stage
+from domain.documents import ApplicationForm
+from domain.inquiry import Account, AccountFacts, AccountQuery, Table, TableEntry
+from domain.refusal import RefusedError
+from domain.state import Application
+from domain.status import Closing, Justification, Rejection
+from domain.steps import BD, PARTNER, Moment, Step
+from domain.values import Code, Text
+
+NOT_VERIFIED: Final = "Your account has not completed enterprise verification"
+"""The text of the guide's message box (FAQ Q1)."""
+BEFORE_APPROVAL: Final = frozenset({Stage.DRAFTING, Stage.UNDER_REVIEW, Stage.JUSTIFYING, Stage.WITHDRAWN})
+
+
+# Step 1: confirm the company information
+
+
+class ConfirmCompany(Command):
+    """Partner: the company information shown is ours (guide §2.2, Step 1)."""
+
+    kind: Literal["confirm_company"] = "confirm_company"
+
+
+def _company_confirmed(application: Application, command: ConfirmCompany) -> bool:
+    return application.company_confirmed
+
+
+def _applicant(application: Application, command: ConfirmCompany) -> AccountQuery:
+    return AccountQuery(company_master_uid=application.company_master_uid)
+
+
+def company_can_be_confirmed(application: Application, command: ConfirmCompany, facts: AccountFacts) -> None:
+    """There is a verified company to confirm, and it has no access yet (guide §2.1, §2.2 Step 1)."""
+    not_a_partner(application, facts)
+    _verified(application.company_master_uid, facts)
+
+
+def _confirm_company(
+    application: Application, command: ConfirmCompany, now: datetime, facts: AccountFacts
+) -> Application:
+    master = facts.account(application.company_master_uid)
+    return application.but(company=master and master.enterprise, company_confirmed=True)
+
+
+# Step 2: complete and submit the form
+
+
+class SubmitApplication(Command):
+    """Partner: here is the completed form; please review it (guide §2.2, Step 2)."""
+
+    kind: Literal["submit_application"] = "submit_application"
+    application: ApplicationForm
+
+
+def _form_submitted(application: Application, command: SubmitApplication) -> bool:
+    editable = application.stage in (Stage.DRAFTING, Stage.WITHDRAWN)
+    return not editable and command.application == application.form
+
+
+def _accounts_of_the_form(application: Application, command: SubmitApplication) -> AccountQuery:
+    return AccountQuery(
+        company_master_uid=application.company_master_uid,
+        uids=command.application.covered_uids,
+        legal_name=command.application.legal_name,
+    )
+
+
+def _entries_of_the_form(command: SubmitApplication) -> tuple[TableEntry, ...]:
+    form = command.application
+    return (
+        TableEntry(field="application.country", table=Table.COUNTRY, value=form.country),
+        TableEntry(field="application.contact.email", table=Table.EMAIL, value=form.contact.email),
+    )
+
+
+def form_is_acceptable(application: Application, command: SubmitApplication, facts: AccountFacts) -> None:
+    """Enterprise verified (FAQ Q1), company confirmed (§2.2 Step 1), UIDs that belong together (Q3, Q5)."""
+    form = command.application
+    not_a_partner(application, facts)
+    master = _verified(application.company_master_uid, facts)
+    if not application.company_confirmed:
+        raise RefusedError(
+            ErrorType.COMPANY_NOT_CONFIRMED,
+            "The company information is not confirmed yet: send confirm_company first.",
+        )
+    covered = [_verified(uid, facts) for uid in form.covered_uids]
+    _same_enterprise(master, covered, form, facts)
+    _same_business(covered, form)
+
+
+def _submit_application(
+    application: Application, command: SubmitApplication, now: datetime, facts: AccountFacts
+) -> Application:
+    master = facts.account(application.company_master_uid)
+    revision = max(application.form_revision, application.forms_used + 1)
+    return application.but(
+        company=master and master.enterprise,
+        form=command.application,
+        form_revision=revision,
+        forms_used=revision,
+        justification=None,
+        paused_review=None,
+        corrected_contact=None,
+    )
+
+
+def already_partner(application: Application) -> RefusedError:
+    """An earlier application of the same company ended in access."""
+    return RefusedError(
+        ErrorType.ALREADY_PARTNER,
+        f"Company Master UID {application.company_master_uid} already has access to the ACPN platform.",
+    )
+
+
+def not_a_partner(application: Application, facts: AccountFacts) -> None:
+    """The applicant has no access yet."""
+    if facts.already_partner:
+        raise already_partner(application)
+
+
+def _verified(uid: str, facts: AccountFacts) -> Account:
+    account = facts.account(uid)
+    if account is None or not account.verified:
+        raise RefusedError(
+            ErrorType.ENTERPRISE_NOT_VERIFIED,
+            f"{NOT_VERIFIED} (UID {uid}): complete it by Go to Verify.",
+        )
+    return account
+
+
+def _same_enterprise(
+    master: Account, covered: list[Account], form: ApplicationForm, facts: AccountFacts
+) -> None:
+    for account in covered:
+        if account.enterprise != master.enterprise:
+            raise RefusedError(
+                ErrorType.UID_MISMATCH,
+                f"UID {account.uid} is verified for another enterprise than the Company Master UID "
+                f"{master.uid}: Company Master UID, Main UID and Associated UIDs must apply the same "
+                "enterprise-verified information.",
+            )
+    if master.enterprise and not facts.name_matches:
+        raise RefusedError(
+            ErrorType.UID_MISMATCH,
+            f"legal_name '{form.legal_name}' is not the name of the verified enterprise, "
+            f"'{master.enterprise.legal_name}': correct the form, or the verification.",
+        )
+
+
+def _same_business(covered: list[Account], form: ApplicationForm) -> None:
+    for account in covered:
+        if account.business_type not in (None, form.business_type):
+            raise RefusedError(
+                ErrorType.UID_MISMATCH,
+                f"UID {account.uid} has business type {account.business_type}, the form says "
+                f"{form.business_type}: Main UID and Associated UIDs must have the same business type.",
+            )
+    levels = {account.partner_level: account.uid for account in covered if account.partner_level}
+    if len(levels) > 1:
+        described = ", ".join(f"{uid} has {level}" for level, uid in levels.items())
+        raise RefusedError(
+            ErrorType.UID_MISMATCH,
+            f"Main UID and Associated UIDs must have the same partner level: {described}.",
+        )
+
+
+class WithdrawApplication(Command):
+    """Partner: give the form back to me, I have to modify it (guide §2.2, Step 2)."""
+
+    kind: Literal["withdraw_application"] = "withdraw_application"
+    reason: Text | None = None
+
+
+def _withdrawn(application: Application, command: WithdrawApplication) -> bool:
+    return application.stage is Stage.WITHDRAWN
+
+
+def _withdraw_application(
+    application: Application, command: WithdrawApplication, now: datetime, facts: AccountFacts
+) -> Application:
+    return application.but(form_revision=application.forms_used + 1, paused_review=None)
+
+
+# BD reviews
+
+
+class RequestJustification(Command):
+    """BD: please justify your qualification; the review clock is paused (guide §2.2, Step 2)."""
+
+    kind: Literal["request_justification"] = "request_justification"
+    question: Text
+
+
+def _justification_requested(application: Application, command: RequestJustification) -> bool:
+    asked = application.justification
+    return application.stage is Stage.JUSTIFYING and asked is not None and asked.question == command.question
+
+
+def _request_justification(
+    application: Application, command: RequestJustification, now: datetime, facts: AccountFacts
+) -> Application:
+    review = application.clock(ClockKind.REVIEW)
+    return application.but(
+        justification=Justification(question=command.question),
+        paused_review=PausedClock(days_counted=review.days_counted if review else (), paused_at=now),
+    )
+
+
+class ProvideJustification(Command):
+    """Partner: the answer to BD's question; the review clock goes on."""
+
+    kind: Literal["provide_justification"] = "provide_justification"
+    answer: Text
+
+
+def _justification_provided(application: Application, command: ProvideJustification) -> bool:
+    asked = application.justification
+    return application.stage is not Stage.JUSTIFYING and asked is not None and asked.answer == command.answer
+
+
+def _provide_justification(
+    application: Application, command: ProvideJustification, now: datetime, facts: AccountFacts
+) -> Application:
+    asked = application.justification
+    return application.but(justification=asked and asked.model_copy(update={"answer": command.answer}))
+
+
+class ApproveApplication(Command):
+    """BD: the application, as in this revision of the form, qualifies (guide §2.3)."""
+
+    kind: Literal["approve_application"] = "approve_application"
+    form_revision: int = Field(ge=1, le=1_000_000)
+
+
+def _approved(application: Application, command: ApproveApplication) -> bool:
+    return application.stage not in BEFORE_APPROVAL and application.approved_revision == command.form_revision
+
+
+def reviewed_form_is_current(application: Application, command: ApproveApplication) -> None:
+    """BD approves the form he has read, not one that replaced it meanwhile."""
+    if command.form_revision != application.form_revision:
+        raise RefusedError(
+            ErrorType.STALE_REVISION,
+            f"The form is at revision {application.form_revision}, not {command.form_revision}: "
+            "read the current form, then approve that one.",
+        )
+
+
+def _approve_application(
+    application: Application, command: ApproveApplication, now: datetime, facts: AccountFacts
+) -> Application:
+    return application.but(approved_revision=command.form_revision, paused_review=None)
+
+
+class RejectApplication(Command):
+    """BD: the application does not qualify, and what would fix it."""
+
+    kind: Literal["reject_application"] = "reject_application"
+    reason_code: Code
+    explanation: Text
+
+
+def _reject_application(
+    application: Application, command: RejectApplication, now: datetime, facts: AccountFacts
+) -> Application:
+    return application.but(
+        rejection=Rejection(reason_code=command.reason_code, explanation=command.explanation),
+        closing=Closing(by=command.actor.role, reason=command.explanation),
+    )
+
+
+# fmt: off
+STEPS: Final[tuple[Step, ...]] = (
+    Step(ConfirmCompany, PARTNER, (Stage.DRAFTING,), None,
+         done=_company_confirmed, asks=_applicant, account_rules=(company_can_be_confirmed,),
+         changes=_confirm_company),
+    Step(SubmitApplication, PARTNER, (Stage.DRAFTING, Stage.WITHDRAWN), Stage.UNDER_REVIEW,
+         (letters.ApplicationReceived, letters.ReviewRequested),
+         done=_form_submitted, entries=_entries_of_the_form,
+         asks=_accounts_of_the_form, account_rules=(form_is_acceptable,), changes=_submit_application),
+    Step(WithdrawApplication, PARTNER, (Stage.UNDER_REVIEW, Stage.JUSTIFYING), Stage.WITHDRAWN,
+         (letters.ApplicationWithdrawn, letters.WithdrawnToBd),
+         done=_withdrawn, changes=_withdraw_application),
+    Step(RequestJustification, BD, (Stage.UNDER_REVIEW,), Stage.JUSTIFYING, (letters.JustificationRequested,),
+         done=_justification_requested, changes=_request_justification),
+    Step(ProvideJustification, PARTNER, (Stage.JUSTIFYING,), Stage.UNDER_REVIEW,
+         (letters.JustificationAnswered,),
+         done=_justification_provided, changes=_provide_justification),
+    Step(ApproveApplication, BD, (Stage.UNDER_REVIEW,), Stage.QUALIFIED, (letters.ApplicationApproved,),
+         done=_approved, revision=reviewed_form_is_current, changes=_approve_application,
+         current={"form_revision": lambda status: max(status.form_revision, 1)}),
+    Step(RejectApplication, BD, (Stage.UNDER_REVIEW, Stage.JUSTIFYING), Stage.REJECTED,
+         (letters.ApplicationRejected,), changes=_reject_application),
+)
+MOMENTS: Final[tuple[Moment, ...]] = (
+    Moment("expiry", ClockKind.EXPIRY, (Stage.DRAFTING,), Stage.EXPIRED, (letters.ApplicationExpired,)),
+    Moment("expiry", ClockKind.EXPIRY, (Stage.JUSTIFYING, Stage.WITHDRAWN),
+           Stage.EXPIRED, (letters.ApplicationExpired, letters.ClosedToBd)),
+    Moment("review_reminder", ClockKind.REVIEW, (Stage.UNDER_REVIEW,),
+           None, (letters.ReviewReminder,), early=True),
+    Moment("review_overdue", ClockKind.REVIEW, (Stage.UNDER_REVIEW,),
+           None, (letters.ReviewOverdue,), overdue=True),
+)
+# fmt: on

@@ -1,0 +1,153 @@
+"""What is asked of the outside before a decision, and what it answers.
+
+Accounts, calendars, and the tables of libraries (countries, currencies, time zones, what an e-mail address may be)
+change while applications run. So they are asked once, in an activity, and the answer is recorded in history; replay
+goes by the record.
+"""
+
+from enum import StrEnum
+
+from domain.clocks import Clock, ClockRequest
+from domain.documents import BusinessType
+from domain.policy import Policy
+from domain.status import Company
+from domain.values import Contract, Instant, Uid
+
+
+class Account(Contract):
+    """An account of the vendor's cloud. Type and level are ``None`` until the vendor has set them."""
+
+    uid: Uid
+    enterprise: Company | None = None
+    business_type: BusinessType | None = None
+    partner_level: str | None = None
+    credit_control: bool = False
+
+    @property
+    def verified(self) -> bool:
+        """Whether enterprise verification is done (guide, FAQ Q1)."""
+        return self.enterprise is not None and self.enterprise.verified
+
+
+class Table(StrEnum):
+    """A table some library has, and another version of it may have otherwise."""
+
+    COUNTRY = "country"
+    CURRENCY = "currency"
+    TIME_ZONE = "time_zone"
+    EMAIL = "email"
+    CALENDAR = "calendar"
+
+
+class TableEntry(Contract):
+    """A value that has to be in a table; ``field`` is its path in the command."""
+
+    field: str
+    table: Table
+    value: str
+
+
+class AccountQuery(Contract):
+    """Look up the applicant's account and these, and whether it already has access.
+
+    ``legal_name``: the name in the form, to be compared with the verified enterprise's as people read it.
+    """
+
+    company_master_uid: Uid
+    uids: tuple[Uid, ...] = ()
+    legal_name: str | None = None
+
+
+class Inquiry(Contract):
+    """What one decision needs to know. ``at``: the moment of the decision, by the workflow's clock.
+
+    ``policy``: whose calendar and zone count; ``None`` at the very start, where the defaults are still to be recorded.
+    ``head_of``: the application whose stored trail is looked for, at the start: a reset may have led back to there.
+    """
+
+    at: Instant
+    policy: Policy | None = None
+    accounts: AccountQuery | None = None
+    entries: tuple[TableEntry, ...] = ()
+    clocks: tuple[ClockRequest, ...] = ()
+    head_of: str | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to ask."""
+        return not (self.accounts or self.entries or self.clocks)
+
+
+class AccountFacts(Contract):
+    """The accounts found; unknown ones are absent.
+
+    ``already_partner``: an earlier application got access. ``name_matches``: whether the form names the verified
+    enterprise of the applicant.
+    """
+
+    accounts: tuple[Account, ...] = ()
+    already_partner: bool = False
+    name_matches: bool | None = None
+
+    def account(self, uid: str) -> Account | None:
+        """The account with this UID."""
+        return next((account for account in self.accounts if account.uid == uid), None)
+
+
+class Problem(Contract):
+    """A value a table does not have; the message says what would be right."""
+
+    field: str
+    message: str
+
+
+class Head(Contract):
+    """Where the stored trail of an application ends, and the highest numbers it has used.
+
+    ``hash`` is that of the newest event. ``access_taken_back``: whether there was access to take back.
+    """
+
+    generation: int = 0
+    sequence: int = 0
+    hash: str | None = None
+    forms_used: int = 0
+    sheets_used: int = 0
+    failed_through: int = 0
+    emails_withdrawn: int = 0
+    access_taken_back: bool = False
+
+
+class Answers(Contract):
+    """What the outside knows. ``accounts`` is ``None`` when it was not asked, or did not answer.
+
+    ``edition`` and ``policy`` come with the first answer: the newest edition the worker knows, and the policy with its
+    defaults. An application keeps both.
+    """
+
+    accounts: AccountFacts | None = None
+    problems: tuple[Problem, ...] = ()
+    clocks: tuple[Clock, ...] = ()
+    edition: int | None = None
+    policy: Policy | None = None
+    head: Head | None = None
+
+
+class AccessRequest(Contract):
+    """Open ACPN for these accounts if nothing is missing; asking twice is harmless. ``at``: workflow time."""
+
+    application_id: str
+    company_master_uid: Uid
+    uids: tuple[Uid, ...]
+    require_credit_control: bool
+    at: Instant
+
+
+class AccessOutcome(Contract):
+    """Granted, or what is missing, in words for BD (``enterprise verification of 1234``).
+
+    ``outage``: nothing is known to be missing, only that a service does not answer.
+    """
+
+    granted: bool
+    missing: tuple[str, ...] = ()
+    outage: bool = False

@@ -1,0 +1,66 @@
+"""How long each wait lasts: the clocks a stage or a step sets, in the periods of the application's policy.
+
+A period that is no policy is given by edition: ``{1: timedelta(minutes=1), 2: timedelta(minutes=5)}``.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from domain.clocks import Clock, ClockKind, ClockRequest
+from domain.editions import FIRST, in_force
+from domain.state import Application
+
+SetClock = Callable[[Application, datetime], ClockRequest | Clock]
+"""Asks the calendar for a clock or, where none is needed, sets it."""
+
+FIRST_ACCESS_RECHECK: Final[Mapping[int, timedelta]] = {FIRST: timedelta(minutes=1)}
+"""How long after the first failed attempt access is tried again; then doubling."""
+LONGEST_ACCESS_RECHECK: Final[Mapping[int, timedelta]] = {FIRST: timedelta(hours=1)}
+CALENDAR_RECHECK: Final[Mapping[int, timedelta]] = {FIRST: timedelta(hours=1)}
+"""How often a deadline that could only be estimated is counted again."""
+BY_EDITION: Final = (FIRST_ACCESS_RECHECK, LONGEST_ACCESS_RECHECK, CALENDAR_RECHECK)
+
+
+def review_clock(application: Application, now: datetime) -> ClockRequest:
+    """Three working days for BD (guide §2.2); after a justification, the whole days that were left."""
+    if application.paused_review:
+        return ClockRequest(kind=ClockKind.REVIEW, resume=application.paused_review)
+    return ClockRequest(kind=ClockKind.REVIEW, working_days=application.policy.review_working_days)
+
+
+def contact_clock(application: Application, now: datetime) -> ClockRequest:
+    """Three working days for BD to contact the partner about signing (guide §2.3)."""
+    return ClockRequest(kind=ClockKind.CONTACT, working_days=application.policy.contact_working_days)
+
+
+def reminder_clock(application: Application, now: datetime) -> ClockRequest:
+    """Working days until whoever has to move is reminded."""
+    return ClockRequest(kind=ClockKind.REMINDER, working_days=application.policy.reminder_working_days)
+
+
+def expiry_clock(application: Application, now: datetime) -> ClockRequest:
+    """Calendar days a partner's silence may last."""
+    return ClockRequest(kind=ClockKind.EXPIRY, calendar_days=application.policy.partner_expiry_days)
+
+
+def start_date_clock(application: Application, now: datetime) -> ClockRequest:
+    """The start of the contract start date in the contract's time zone (guide §2.4)."""
+    return ClockRequest(
+        kind=ClockKind.START_DATE, on=application.start_date, time_zone=application.start_zone
+    )
+
+
+def access_clock(application: Application, now: datetime) -> Clock:
+    """When access is tried: at once, then again after doubling pauses."""
+    if not application.access_attempts:
+        return Clock.after(ClockKind.ACCESS_CHECK, now, timedelta())
+    first = in_force(FIRST_ACCESS_RECHECK, application.edition)
+    doubled: timedelta = first * 2 ** min(application.access_attempts - 1, 10)
+    pause = min(doubled, in_force(LONGEST_ACCESS_RECHECK, application.edition))
+    return Clock.after(ClockKind.ACCESS_CHECK, now, pause)
+
+
+def calendar_clock(application: Application, now: datetime) -> Clock:
+    """When the calendar is asked again for what it could only estimate."""
+    return Clock.after(ClockKind.CALENDAR_CHECK, now, in_force(CALENDAR_RECHECK, application.edition))

@@ -1,0 +1,166 @@
+"""Signing the contract (guide §2.3, last step, and §2.4): contact, the path, the signatures of both parties."""
+
+from datetime import datetime
+from typing import Final, Literal
+
+from pydantic import Field
+
+from domain import letters
+from domain.clocks import ClockKind
+from domain.contract import Command, ErrorType, Party, Role, SignatureOrder, SigningPath, Stage
+from domain.inquiry import AccountFacts
+from domain.periods import reminder_clock
+from domain.refusal import RefusedError
+from domain.state import Application
+from domain.status import Signature, Signing
+from domain.steps import BD, SIGNATORIES, Branch, Moment, Step
+from domain.terms import AFTER_CONFIRMATION, CURRENT_SHEET, sheet_is_current
+from domain.values import Digest, HeaderText, Instant, Text
+
+_FIRST: Final = {SignatureOrder.PARTNER_FIRST: Party.PARTNER, SignatureOrder.VENDOR_FIRST: Party.VENDOR}
+
+
+class RecordContact(Command):
+    """BD: the partner has been contacted about signing (guide §2.3, last step)."""
+
+    kind: Literal["record_contact"] = "record_contact"
+    note: Text | None = None
+
+
+def _contact_recorded(application: Application, command: RecordContact) -> bool:
+    return application.contacted_at is not None and command.note in (None, application.contact_note)
+
+
+def _record_contact(
+    application: Application, command: RecordContact, now: datetime, facts: AccountFacts
+) -> Application:
+    return application.but(
+        contacted_at=application.contacted_at or now, contact_note=command.note, overdue=False
+    )
+
+
+class ChooseSigningPath(Command):
+    """BD: how, and in which order, the contract is signed (guide §2.4)."""
+
+    kind: Literal["choose_signing_path"] = "choose_signing_path"
+    path: SigningPath
+    order: SignatureOrder
+
+
+def _path_chosen(application: Application, command: ChooseSigningPath) -> bool:
+    signing = application.signing
+    return application.stage in AFTER_CONFIRMATION and (signing.path, signing.order) == (
+        command.path,
+        command.order,
+    )
+
+
+def _choose_signing_path(
+    application: Application, command: ChooseSigningPath, now: datetime, facts: AccountFacts
+) -> Application:
+    return application.but(
+        signing=application.signing.model_copy(update={"path": command.path, "order": command.order})
+    )
+
+
+class SignContract(Command):
+    """A party, or the e-signature service for it: signed, on exactly these terms (guide §2.4)."""
+
+    kind: Literal["sign_contract"] = "sign_contract"
+    party: Party
+    signer_name: HeaderText
+    sheet_revision: int = Field(ge=1, le=1_000_000)
+    sheet_hash: Digest
+    signed_at: Instant
+    document_ref: HeaderText | None = None
+
+
+def _contract_signed(application: Application, command: SignContract) -> bool:
+    existing, sheet = application.signing.by(command.party), application.sheet
+    return (
+        existing is not None
+        and sheet is not None
+        and (existing.signer_name, sheet.revision, sheet.hash)
+        == (command.signer_name, command.sheet_revision, command.sheet_hash.lower())
+    )
+
+
+def _signed_sheet_is_current(application: Application, command: SignContract) -> None:
+    sheet_is_current(application, command.sheet_revision, command.sheet_hash)
+
+
+def signs_for_itself(command: SignContract) -> bool:
+    """Partner and vendor sign for their own party; the e-signature service for the one it names."""
+    return command.actor.role is Role.ESIGN or command.actor.role.value == command.party.value
+
+
+def parties_to_sign(signing: Signing) -> tuple[Party, ...]:
+    """Who may sign next, by the order chosen."""
+    unsigned = tuple(party for party in Party if signing.by(party) is None)
+    first = _FIRST.get(signing.order)
+    return (first,) if first in unsigned else unsigned
+
+
+def signature_is_in_order(application: Application, command: SignContract) -> None:
+    """One signature a party, in the order chosen, with a document where the path is paper (guide §2.4)."""
+    signing = application.signing
+    existing = signing.by(command.party)
+    if existing:
+        raise RefusedError(
+            ErrorType.INVALID,
+            f"The {command.party} has signed already ({existing.signer_name}): "
+            "BD can void signatures with reopen_terms.",
+        )
+    turn = parties_to_sign(signing)
+    if command.party not in turn:
+        raise RefusedError(
+            ErrorType.SIGNATURE_ORDER,
+            f"The order of signatures is {signing.order}: the {turn[0]} has to sign first.",
+        )
+    if signing.path is SigningPath.OFFLINE_PAPER and command.document_ref is None:
+        raise RefusedError(
+            ErrorType.INVALID,
+            "document_ref: a signature on paper needs the reference of the signed document as evidence.",
+        )
+
+
+def _sign_contract(
+    application: Application, command: SignContract, now: datetime, facts: AccountFacts
+) -> Application:
+    signature = Signature(
+        signer_name=command.signer_name, signed_at=command.signed_at, document_ref=command.document_ref
+    )
+    side = "partner" if command.party is Party.PARTNER else "vendor"
+    return application.but(
+        signing=application.signing.model_copy(update={side: signature}),
+        # Who has a signature has been in contact (guide §2.3, last step).
+        contacted_at=application.contacted_at or now,
+        overdue=False,
+    )
+
+
+def _both_have_signed(application: Application) -> bool:
+    return application.signing.complete
+
+
+# fmt: off
+STEPS: Final[tuple[Step, ...]] = (
+    Step(RecordContact, BD, (Stage.AWAITING_SIGNATURES,), None,
+         done=_contact_recorded, changes=_record_contact,
+         stops=(ClockKind.CONTACT,), restarts=(reminder_clock,)),
+    Step(ChooseSigningPath, BD, (Stage.AWAITING_SIGNATURES,), None, before_signatures=True,
+         done=_path_chosen, changes=_choose_signing_path),
+    Step(SignContract, SIGNATORIES, (Stage.AWAITING_SIGNATURES,), None,
+         branch=Branch(_both_have_signed, Stage.SIGNED, (letters.ContractSigned,)),
+         speaks_for=signs_for_itself,
+         done=_contract_signed, revision=_signed_sheet_is_current, rules=(signature_is_in_order,),
+         changes=_sign_contract, stops=(ClockKind.CONTACT,), restarts=(reminder_clock,),
+         current=CURRENT_SHEET),
+)
+MOMENTS: Final[tuple[Moment, ...]] = (
+    Moment("contact_overdue", ClockKind.CONTACT, (Stage.AWAITING_SIGNATURES,),
+           None, (letters.ContactOverdue,), overdue=True, restarts=(reminder_clock,)),
+    Moment("signature_reminder", ClockKind.REMINDER, (Stage.AWAITING_SIGNATURES,),
+           None, (letters.SignatureReminder, letters.SignatureReminderToBd), restarts=(reminder_clock,)),
+)
+# fmt: on

@@ -1,0 +1,131 @@
+"""What a row of the process says: a stage, a step (one command) or a moment (time is up).
+
+The rows themselves stand where their command lives (`application.py`, `terms.py`, `signing.py`, `access.py`,
+`anytime.py`); `lifecycle.py` puts them together.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from inspect import cleandoc
+from typing import Any, Final
+
+from domain.clocks import ClockKind
+from domain.contract import Command, Role, Stage, WaitingOn
+from domain.editions import FIRST, In
+from domain.inquiry import AccountFacts, AccountQuery, TableEntry
+from domain.letters import Letter
+from domain.periods import SetClock
+from domain.state import OUTCOMES, Application
+from domain.status import Status
+
+OPEN: Final = tuple(stage for stage in Stage if stage not in OUTCOMES)
+BEFORE_SIGNED: Final = OPEN[: OPEN.index(Stage.SIGNED)]
+WITH_TERMS: Final = OPEN[OPEN.index(Stage.QUALIFIED) : OPEN.index(Stage.SIGNED)]
+PARTNER: Final = (Role.PARTNER,)
+BD: Final = (Role.BD, Role.BD_LEAD)
+BD_LEAD: Final = (Role.BD_LEAD,)
+BD_OR_OPS: Final = (*BD, Role.OPS)
+ANYBODY: Final = (*PARTNER, *BD_OR_OPS)
+SIGNATORIES: Final = (Role.PARTNER, Role.VENDOR, Role.ESIGN)
+
+Letters = tuple[type[Letter] | In[type[Letter]], ...]
+SetClocks = tuple[SetClock | In[SetClock], ...]
+Rule = Callable[[Application, Any], None]
+"""Raises `RefusedError` where the command may not be carried out; changes nothing."""
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """A stage: what the applicant reads, whose move it is, and the clocks that start on entering it."""
+
+    status_text: str
+    waiting_on: WaitingOn
+    clocks: SetClocks = ()
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Where a step leads when, after it, ``when`` holds: to another stage, with these letters."""
+
+    when: Callable[[Application], bool]
+    to: Stage
+    letters: Letters = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """A row of the process: this command, by one of these roles, in one of these stages.
+
+    ``to``: the stage it enters (its clocks start anew); ``None``: it stays, the clocks run on; ``branch``: or that way.
+    ``speaks_for``: whether its actor's role may speak for whom the command names.
+    ``letters`` leave when it is done. ``done``: its effect is in place already. ``revision``: it names a revision that
+    must be current. ``rules``: what else must hold. ``asks`` the account directory; ``accounts_rules`` judge its answer.
+    ``entries``: its values that must be in a table. ``changes``: what it changes. ``restarts``: clocks it sets while
+    staying; ``stops``: clocks it ends. ``resends``: the key of an e-mail it sends once more.
+
+    Edges derive from it: ``current`` fills fields a person need not name from the status; ``example`` and ``console``
+    are for the console script.
+    """
+
+    command: type[Command]
+    by: tuple[Role, ...]
+    where: tuple[Stage, ...]
+    to: Stage | None
+    letters: Letters = ()
+    branch: Branch | None = None
+    speaks_for: Callable[[Any], bool] = lambda command: True
+    done: Callable[[Application, Any], bool] = lambda application, command: False
+    revision: Rule | None = None
+    rules: tuple[Rule | In[Rule], ...] = ()
+    asks: Callable[[Application, Any], AccountQuery] | None = None
+    account_rules: tuple[Callable[[Application, Any, AccountFacts], None], ...] = ()
+    entries: Callable[[Any], tuple[TableEntry, ...]] = lambda command: ()
+    changes: Callable[[Application, Any, datetime, AccountFacts], Application] = (
+        lambda application, command, now, facts: application
+    )
+    restarts: SetClocks = ()
+    stops: tuple[ClockKind, ...] = ()
+    resends: Callable[[Any], str] | None = None
+    before_signatures: bool = False
+    since: int = FIRST
+    until: int | None = None
+    current: Mapping[str, Callable[[Status], object]] | None = None
+
+    @property
+    def name(self) -> str:
+        """The command's name: signal name and tag ``kind``."""
+        return str(self.command.model_fields["kind"].default)
+
+    @property
+    def description(self) -> str:
+        """Who says what with the command, as the Web UI shows it."""
+        return cleandoc(self.command.__doc__ or "").replace("``", "`")
+
+    def holds(self, edition: int) -> bool:
+        """Whether applications of this edition have the step."""
+        return self.since <= edition and (self.until is None or edition < self.until)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What happens by itself when a clock is due in one of these stages (``early``: one working day before).
+
+    ``to``: the stage it enters. ``overdue``: BD has missed the deadline; it escalates and decides nothing.
+    ``restarts``: clocks it sets.
+    """
+
+    name: str
+    clock: ClockKind
+    where: tuple[Stage, ...]
+    to: Stage | None = None
+    letters: Letters = ()
+    early: bool = False
+    overdue: bool = False
+    restarts: SetClocks = ()
+    since: int = FIRST
+    until: int | None = None
+
+    def holds(self, edition: int) -> bool:
+        """Whether it happens to applications of this edition."""
+        return self.since <= edition and (self.until is None or edition < self.until)
