@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format diagram layout lock replay histories chaos bench-open stack-test ui-test clean
+.PHONY: help setup demo test lint format diagram generate layout lock replay histories chaos bench-open stack-test ui-test clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,9 @@ format: setup ## Format, and fix what ruff can fix
 diagram: setup ## Draw the lifecycle in README.md anew from the code's tables
 	@$(BIN)/python -c 'from pathlib import Path; from domain.diagram import renewed; page = Path("README.md"); \
 		page.write_text(renewed(page.read_text(encoding="utf-8")), encoding="utf-8")'
+
+generate: setup ## Write the client's methods (starter/commands.py) anew from the table of commands
+	@$(BIN)/python -m tests.generate
 
 layout: setup ## Write docs/layout.md anew from the first lines of the modules
 	@$(BIN)/python -m tests.layout
