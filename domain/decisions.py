@@ -243,9 +243,14 @@ def time_is_up(application: Application, clock: Clock, now: datetime) -> Decisio
 
 def _count_again(application: Application) -> Decision:
     """Ask the calendar again for what could only be estimated, counting from when it did first."""
+    counting = _without_recheck(application)
+    requests = tuple(clock.request for clock in counting.clocks if clock.request and not clock.passed)
+    return Decision(counting, requests=requests)
+
+
+def _without_recheck(application: Application) -> Application:
     running = tuple(clock for clock in application.clocks if clock.kind is not ClockKind.CALENDAR_CHECK)
-    requests = tuple(clock.request for clock in running if clock.request and not clock.passed)
-    return Decision(application.but(clocks=running), requests=requests)
+    return application.but(clocks=running)
 
 
 def _day_just_ended(clock: Clock, now: datetime) -> datetime | None:
@@ -298,8 +303,9 @@ def completed(decision: Decision, answers: Answers, now: datetime) -> Decision:
     start = next((clock.due_at for clock in answers.clocks if clock.kind is ClockKind.START_DATE), None)
     application = application.but(contract_start_at=start or application.contract_start_at)
     if not any(clock.estimate and not clock.passed for clock in application.clocks):
-        return replace(decision, application=application)
-    application = with_clocks(application, (calendar_clock(application, now),))
+        return replace(decision, application=_without_recheck(application))
+    if application.clock(ClockKind.CALENDAR_CHECK) is None:
+        application = with_clocks(application, (calendar_clock(application, now),))
     told = () if estimated_before else (letters.DeadlineEstimated,)
     return replace(decision, application=application, letters=(*decision.letters, *told))
 

@@ -6,29 +6,26 @@ the workflow; deadlines are counted by the calendar the activity counts them by.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
-from typing import Final
 
-from activities.records import set_clocks
-from domain.records import Settled
-
+from activities import tables
+from activities.clocks import set_clocks
+from activities.emails.mail import Mail
 from domain import decisions, intake, view
 from domain.audit import AuditEvent, Verdict
 from domain.clocks import Clock, ClockKind
-from domain.contract import SYSTEM, Command, OnboardingInput
+from domain.contract import Command, OnboardingInput
 from domain.decisions import Decision
-from domain.inquiry import AccessOutcome, Account, AccountFacts
-from domain.letters import AnyLetter
+from domain.inquiry import AccessOutcome, Account, AccountFacts, AccountQuery, Answers, Inquiry
 from domain.policy import Policy
+from domain.publication import Receipt
 from domain.refusal import RefusedError
 from domain.state import Application
 from domain.status import Status
-from domain.terms import IssueDecisionSheet
+from tests.model.mailing import addressed
 from tests.payloads import Json
-from workflows.memory import Desk
-
-_ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
+from workflows.memory import RunMemory
 
 
 @dataclass(frozen=True)
@@ -48,11 +45,12 @@ class Process:
         start = OnboardingInput.model_validate(joined)
         self.account: Account = account
         self.now: datetime = now
-        self.mails: list[AnyLetter] = []
+        self.mails: list[Mail] = []
         self.trail: list[AuditEvent] = []
         application = Application.joined(application_id, start, start.policy or Policy())
-        self._desk: Desk = Desk.of(application)
-        self._carry_out(decisions.opening(application.but(company=account.enterprise)), "join")
+        self._memory: RunMemory = RunMemory.of(application)
+        opening = decisions.opening(application.but(company=account.enterprise), now)
+        self._carry_out(self._counted(opening), "join")
         self._delivered()
 
     def copy(self) -> "Process":
@@ -60,20 +58,24 @@ class Process:
         other = object.__new__(Process)
         other.account, other.now = self.account, self.now
         other.mails, other.trail = list(self.mails), list(self.trail)
-        other._desk = Desk(self._desk.memory())
+        other._memory = RunMemory(self._memory.memory())
         return other
 
     @property
     def application(self) -> Application:
         """What the workflow remembers."""
-        return self._desk.application
+        return self._memory.application
 
     @property
     def status(self) -> Status:
         """What a caller reads."""
-        desk = self._desk
-        recorded = {"last_refusals": tuple(desk.refusals), "pending_emails": len(desk.outbox)}
-        return _described(desk.application).model_copy(update=recorded)
+        memory = self._memory
+        recorded = {
+            "sequence": memory.sequence,
+            "last_refusals": tuple(memory.refusals),
+            "pending_emails": memory.pending_emails,
+        }
+        return _described(memory.application).model_copy(update=recorded)
 
     @property
     def next_at(self) -> datetime | None:
@@ -94,18 +96,19 @@ class Process:
 
     def obey(self, command: Command) -> Answer:
         """A command that has been understood."""
+        memory = self._memory
         try:
-            before = self._desk.answered_before(command)
+            before = memory.answered_before(command)
             if before is not None:
                 verdict = Verdict.REFUSED if before.refusal else Verdict.NO_OP
                 return Answer(verdict, self.status, before.refusal)
-            query = decisions.accounts_needed(self.application, command)
-            facts = AccountFacts(accounts=(self.account,)) if query else None
-            decision = decisions.decide(self.application, command, self.now, facts)
+            asked = decisions.inquiry(self.application, command, self.now, memory.sequence)
+            answers = self._answers(asked)
+            decision = decisions.decide(self.application, command, self.now, memory.sequence, answers)
         except RefusedError as refusal:
             return self._refuse(command.kind, command, refusal)
         self._carry_out(decision, command.kind, command)
-        self._desk.remember(command)
+        memory.remember(command)
         return self._answer(decision.verdict)
 
     def pass_until(self, then: datetime) -> None:
@@ -118,9 +121,9 @@ class Process:
     def _time_is_up(self, clock: Clock) -> None:
         moment = decisions.moment_of(self.application, clock, self.now)
         if clock.kind is ClockKind.ACCESS_CHECK:
-            decision = decisions.access_answered(self.application, self._access())
+            decision = decisions.access_answered(self.application, self._access(), self.now)
         else:
-            decision = decisions.time_is_up(self.application, clock, self.now)
+            decision = self._counted(decisions.time_is_up(self.application, clock, self.now))
         self._carry_out(decision, moment.name)
         self._delivered()
 
@@ -128,13 +131,39 @@ class Process:
         missing = () if self.account.verified else (f"enterprise verification of {self.account.uid}",)
         return AccessOutcome(granted=not missing, missing=missing)
 
+    def _answers(self, asked: Inquiry) -> Answers:
+        return Answers(
+            accounts=self._facts(asked.accounts) if asked.accounts else None,
+            problems=tables.problems(asked.entries),
+            clocks=set_clocks(asked.clocks, asked.at, self.application.policy),
+        )
+
+    def _facts(self, query: AccountQuery) -> AccountFacts:
+        enterprise = self.account.enterprise
+        named = query.legal_name and enterprise and tables.same_name(query.legal_name, enterprise.legal_name)
+        return AccountFacts(accounts=(self.account,), name_matches=bool(named))
+
+    def _counted(self, decision: Decision) -> Decision:
+        clocks = set_clocks(decision.requests, self.now, decision.application.policy)
+        return decisions.completed(decision, Answers(clocks=clocks), self.now)
+
     def _refuse(
         self, name: str, command: Command | None, refusal: RefusedError, arguments: tuple[Json, ...] = ()
     ) -> Answer:
-        unchanged = Decision(self.application, Verdict.REFUSED)
-        self._carry_out(unchanged, name, command, refusal=refusal, arguments=arguments)
+        memory = self._memory
+        memory.note(
+            memory.event(
+                self.now,
+                name,
+                Verdict.REFUSED,
+                memory.application,
+                command=command,
+                arguments=arguments,
+                refusal=refusal,
+            )
+        )
         if command:
-            self._desk.remember(command, refusal)
+            memory.remember(command, refusal)
         return self._answer(Verdict.REFUSED, refusal)
 
     def _answer(self, verdict: Verdict, refusal: RefusedError | None = None) -> Answer:
@@ -142,46 +171,27 @@ class Process:
         self._delivered()
         return answer
 
-    def _carry_out(
-        self,
-        decision: Decision,
-        name: str,
-        command: Command | None = None,
-        *,
-        refusal: RefusedError | None = None,
-        arguments: tuple[Json, ...] = (),
-    ) -> None:
-        desk = self._desk
-        desk.note(
-            self.now,
-            name,
-            decision.verdict,
-            decision.application.stage,
-            command=command,
-            actor=None if refusal else SYSTEM,
-            arguments=arguments,
-            refusal=refusal,
-            sheet_revision=_issued_revision(decision, command),
-        )
-        policy = decision.application.policy
-        clocks = set_clocks(decision.requests, self.now, policy)
-        desk.application = decisions.settled(decision.application, Settled(clocks=clocks, policy=policy))
-        desk.write(decision, self.now)
+    def _carry_out(self, decision: Decision, name: str, command: Command | None = None) -> None:
+        memory = self._memory
+        event = memory.event(self.now, name, decision.verdict, decision.application, command=command)
+        memory.carry_out(decision, event)
 
     def _delivered(self) -> None:
-        """Everything has left and is stored by the time anything else happens."""
-        self.mails += self._desk.outbox
-        self.trail += self._desk.unstored
-        self._desk.outbox.clear()
-        self._desk.unstored.clear()
+        """Everything is stored and has left by the time anything else happens."""
+        memory = self._memory
+        while memory.backlog:
+            entries = memory.publication(send=True).entries
+            self.trail += [entry.event for entry in entries]
+            self.mails += [
+                addressed(letter, memory.application, entry.event.sequence, entry.event.at)
+                for entry in entries
+                for letter in entry.letters
+            ]
+            memory.published(entries, self.now)
+        memory.received(Receipt())
 
 
 # Thousands of orders come to the same application.
 @lru_cache(maxsize=1024)
 def _described(application: Application) -> Status:
-    return view.describe(Desk.of(application).record(_ANY_TIME))
-
-
-def _issued_revision(decision: Decision, command: Command | None) -> int | None:
-    issued = isinstance(command, IssueDecisionSheet) and decision.verdict is Verdict.ACCEPTED
-    return decision.application.sheet.revision if issued and decision.application.sheet else None
+    return view.describe(application, sequence=0)

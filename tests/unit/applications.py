@@ -12,20 +12,23 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import pytest
-from domain.records import Record, Settled
 
-from domain import decisions, intake, letters, rules, view
+from activities.emails.mail import Mail
+from activities.tables import same_name
+from domain import decisions, intake, view
 from domain.clocks import Clock, ClockKind, ClockRequest
-from domain.contract import Command, OnboardingInput
+from domain.contract import Command, OnboardingInput, Stage
 from domain.decisions import Decision
-from domain.inquiry import AccessOutcome, Account, AccountFacts
-from domain.letters import AnyLetter
+from domain.inquiry import AccessOutcome, Account, AccountFacts, Answers, Inquiry, Problem
+from domain.letters import compose
 from domain.policy import Policy
 from domain.refusal import RefusedError
 from domain.state import Application
 from domain.status import Company, FailedEmail, Status
+from domain.steps import Moment
 from tests import payloads
 from tests.model.commands import something_new, terms_in_force
+from tests.model.mailing import addressed
 from tests.payloads import Json
 
 UID: Final = "5000000000000001"
@@ -40,6 +43,8 @@ ENTERPRISE: Final = Company.model_validate(
     }
 )
 MISSING: Final = "credit control of 5000000000000001"
+NOT_KNOWN: Final = "no calendar of that name"
+"""Why a deadline is only estimated while `Journey.calendar_known` is false."""
 
 
 def directory(*accounts: Account) -> AccountFacts:
@@ -47,32 +52,41 @@ def directory(*accounts: Account) -> AccountFacts:
     return AccountFacts(accounts=accounts or (Account(uid=UID, enterprise=ENTERPRISE),))
 
 
-def set_clocks(requests: tuple[ClockRequest, ...], at: datetime) -> tuple[Clock, ...]:
-    """The clocks asked for, by a calendar in which every day is a working day and begins as UTC has it."""
-    return tuple(_clock(request, request.since or at) for request in requests)
+def set_clocks(requests: tuple[ClockRequest, ...], at: datetime, *, known: bool = True) -> tuple[Clock, ...]:
+    """The clocks asked for, by a calendar in which every day is a working day and begins as UTC has it.
+
+    Where it is not ``known``, they are estimates, a day late.
+    """
+    counted = tuple(_clock(request.counted_from(at)) for request in requests)
+    return counted if known else tuple(map(_estimated, counted, requests))
 
 
-def _clock(request: ClockRequest, at: datetime) -> Clock:
-    at = request.since or at
+def _clock(request: ClockRequest) -> Clock:
+    assert request.since
     if request.on and request.time_zone:
         midnight = datetime.combine(request.on, time(), ZoneInfo(request.time_zone))
         return Clock(kind=request.kind, due_at=midnight.astimezone(UTC), time_zone=request.time_zone)
-    if request.after is not None:
-        return Clock(kind=request.kind, due_at=at + request.after)
     if request.calendar_days:
-        return Clock(kind=request.kind, due_at=_midnight_after(at, request.calendar_days))
+        return Clock(kind=request.kind, due_at=_midnight_after(request.since, request.calendar_days))
     count = request.working_days or 0
     if request.resume:
         paused_on = request.resume.paused_at.date()
         count = max(1, sum(day > paused_on for day in request.resume.days_counted))
-    due_at = _midnight_after(at, count)
+    due_at = _midnight_after(request.since, count)
     return Clock(
         kind=request.kind,
         due_at=due_at,
         remind_at=due_at - timedelta(days=1) if request.kind is ClockKind.REVIEW and count > 1 else None,
         calendar="every day",
-        days_counted=tuple((at + timedelta(days=n)).date() for n in range(1, count + 1)),
+        days_counted=tuple((request.since + timedelta(days=n)).date() for n in range(1, count + 1)),
     )
+
+
+def _estimated(clock: Clock, request: ClockRequest) -> Clock:
+    late = timedelta(days=1)
+    later = {"due_at": clock.due_at + late, "remind_at": clock.remind_at and clock.remind_at + late}
+    why = {"estimate": NOT_KNOWN, "request": request, "provisional": True, "calendar": None}
+    return clock.model_copy(update=later | why)
 
 
 def _midnight_after(at: datetime, days: int) -> datetime:
@@ -80,22 +94,31 @@ def _midnight_after(at: datetime, days: int) -> datetime:
 
 
 class Journey:
-    """One application on its way: what was said, what was mailed, and what time it is."""
+    """One application on its way: what was said, what was mailed, and what time it is.
 
-    def __init__(self, policy: Policy | None = None, locale: str = "en") -> None:
+    ``problems``: what the tables of libraries find wrong.
+    ``calendar_known``: whether deadlines can be counted. ``moments``: what time alone has brought about.
+    """
+
+    def __init__(
+        self, policy: Policy | None = None, locale: str = "en", *, calendar_known: bool = True
+    ) -> None:
         joined = OnboardingInput.model_validate(payloads.join(UID, locale=locale))
         self.now = JOINED_AT
         self.directory: AccountFacts | None = directory()
+        self.problems: tuple[Problem, ...] = ()
+        self.calendar_known = calendar_known
         self.said: dict[str, Json] = {}
-        self.mails: list[AnyLetter] = []
+        self.mails: list[Mail] = []
+        self.moments: list[tuple[Moment, Stage]] = []
         self.transitions = 0
-        self.application = Application.joined("run-1", joined, policy or Policy())
-        self.carry_out(decisions.opening(self.application.but(company=ENTERPRISE)))
+        application = Application.joined("run-1", joined, policy or Policy()).but(company=ENTERPRISE)
+        self.carry_out(self.counted(decisions.opening(application, self.now)))
 
     def copy(self) -> "Journey":
         """Another journey that has come as far."""
         other = copy.copy(self)
-        other.said, other.mails = dict(self.said), list(self.mails)
+        other.said, other.mails, other.moments = dict(self.said), list(self.mails), list(self.moments)
         return other
 
     def command(self, kind: str, *, role: str | None = None, **payload: Any) -> Command:
@@ -105,8 +128,30 @@ class Journey:
     def judge(self, kind: str, *, role: str | None = None, **payload: Any) -> Decision:
         """What would be decided about this command; raises `RefusedError`."""
         command = self.command(kind, role=role, **payload)
-        wanted = decisions.accounts_needed(self.application, command)
-        return decisions.decide(self.application, command, self.now, self.directory if wanted else None)
+        asked = decisions.inquiry(self.application, command, self.now, self.transitions)
+        answers = Answers() if asked.empty else self.answers(asked)
+        return decisions.decide(self.application, command, self.now, self.transitions, answers)
+
+    def answers(self, asked: Inquiry) -> Answers:
+        """What the outside knows."""
+        facts, wanted = self.directory, asked.accounts
+        if facts and wanted:
+            master = facts.account(wanted.company_master_uid)
+            if wanted.legal_name and master and master.enterprise:
+                matches = same_name(wanted.legal_name, master.enterprise.legal_name)
+                facts = facts.model_copy(update={"name_matches": matches})
+        return Answers(
+            accounts=facts if wanted else None,
+            problems=self.problems if asked.entries else (),
+            clocks=set_clocks(asked.clocks, asked.at, known=self.calendar_known),
+        )
+
+    def counted(self, decision: Decision) -> Decision:
+        """The decision with the clocks it asks for."""
+        if not decision.requests:
+            return decision
+        clocks = set_clocks(decision.requests, self.now, known=self.calendar_known)
+        return decisions.completed(decision, Answers(clocks=clocks), self.now)
 
     def say(self, kind: str, *, role: str | None = None, **payload: Any) -> Decision:
         """Send a command and carry out what is decided; raises `RefusedError` and then changes nothing."""
@@ -116,19 +161,11 @@ class Journey:
         return decision
 
     def carry_out(self, decision: Decision) -> None:
-        """Set the clocks and write the letters, as the workflow does."""
-        settled = Settled(clocks=set_clocks(decision.requests, self.now))
-        self.application = decisions.settled(decision.application, settled)
+        """Take over what was decided, and write the letters, as the workflow does."""
+        self.application = decision.application
         self.transitions += 1
         self.mails += [
-            letters.compose(
-                letter,
-                self.application,
-                sequence=self.transitions,
-                now=self.now,
-                status_text=decisions.status_text(self.application),
-                warnings=rules.warnings(self.application),
-            )
+            addressed(compose(letter, self.application), self.application, self.transitions, self.now)
             for letter in decision.letters
         ]
 
@@ -138,23 +175,20 @@ class Journey:
         assert clock
         assert clock.next_at
         self.now = max(self.now, clock.next_at)
+        moment = decisions.moment_of(self.application, clock, self.now)
+        self.moments.append((moment, self.application.stage))
         if clock.kind is ClockKind.ACCESS_CHECK:
             granted = access or AccessOutcome(granted=True)
-            decision = decisions.access_answered(self.application, granted)
+            decision = decisions.access_answered(self.application, granted, self.now)
         else:
-            decision = decisions.time_is_up(self.application, clock, self.now)
+            decision = self.counted(decisions.time_is_up(self.application, clock, self.now))
         self.carry_out(decision)
         return decision
 
     @property
-    def record(self) -> Record:
-        """What would be stored."""
-        return Record(application=self.application, sequence=self.transitions, at=self.now)
-
-    @property
     def status(self) -> Status:
         """What a caller reads."""
-        return view.describe(self.record)
+        return view.describe(self.application, sequence=self.transitions)
 
     def terms(self) -> Json:
         """The revision and hash of the sheet in force; of one that does not exist before there is one."""
@@ -169,7 +203,7 @@ class Journey:
             reason="550 No such user",
             at=self.now,
         )
-        self.carry_out(decisions.emails_failed(self.application, (failed,)))
+        self.carry_out(decisions.mails_bounced(self.application, (failed,)))
         return failed.key
 
     def something_new(self, kind: str) -> Json:

@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from domain import decisions
-from domain.inquiry import AccountFacts
+from domain.contract import Command
+from domain.inquiry import AccountFacts, Inquiry
 from domain.letters import Audience, ContractSigned, SheetToConfirm, TermsConfirmed, compose
 from domain.refusal import RefusedError
 from domain.status import FailedEmail
@@ -28,12 +29,12 @@ def test_a_refusal_says_who_may_and_what_is_possible() -> None:
     )
     assert wrong_stage.value.message == (
         "'approve_application' is not possible in stage 'awaiting_signatures' (Waiting for signing contract)."
-        " Possible now: record_contact, choose_signing_path, sign_contract, reopen_terms, reassign_bd,"
+        " Possible now: reopen_terms, record_contact, choose_signing_path, sign_contract, reassign_bd,"
         " correct_contact, resend_email, decline, cancel_application."
     )
     assert after_signature.value.message == (
         "'choose_signing_path' is not possible in stage 'awaiting_signatures' (Waiting for signing contract) "
-        "after a signature. Possible now: record_contact, sign_contract, reopen_terms, reassign_bd, "
+        "after a signature. Possible now: reopen_terms, record_contact, sign_contract, reassign_bd, "
         "correct_contact, resend_email, decline, cancel_application."
     )
 
@@ -84,11 +85,11 @@ class TestLetters:
     def test_the_letter_to_a_new_bd_names_what_is_due(self) -> None:
         journey = journey_to("confirming_terms")
         journey.say("reassign_bd", **journey.something_new("reassign_bd"))
-        assert [mail.model_dump()["deadline"]["kind"] for mail in journey.mails[-1:]] == ["reminder"]
+        assert journey.mails[-1].said["deadline"].kind == "reminder"
 
         journey = overdue("under_review")
         journey.say("reassign_bd", **journey.something_new("reassign_bd"))
-        assert journey.mails[-1].model_dump()["deadline"] is None, "the only one is past"
+        assert journey.mails[-1].said["deadline"] is None, "the only one is past"
 
     def test_letters_are_in_the_language_of_the_application(self) -> None:
         journey = Journey(locale="zh")
@@ -102,9 +103,10 @@ class TestLetters:
         assert journey_to("qualified").application.company_name == payloads.ENTERPRISE
 
     def test_the_second_sheet_comes_with_its_differences(self) -> None:
-        mail = journey_to("sheet_2").mails[-1].model_dump(mode="json")
-        assert (mail["template"], mail["sheet"]["revision"]) == ("sheet_to_confirm", 2)
-        assert mail["sheet"]["changes"] == [
+        mail = journey_to("sheet_2").mails[-1]
+        assert (mail.template, mail.said["sheet_revision"]) == ("sheet_to_confirm", 2)
+        assert mail.sheet
+        assert [change.model_dump() for change in mail.sheet.changes] == [
             {"field": "discounts[ecs].percent", "before": "10", "after": "11"}
         ]
 
@@ -112,11 +114,11 @@ class TestLetters:
         journey = journey_to("qualified")
         for letter in (SheetToConfirm, TermsConfirmed, ContractSigned):
             with pytest.raises(ValidationError, match=r"sheet|day"):
-                compose(letter, journey.application, sequence=1, now=journey.now, status_text="x")
+                compose(letter, journey.application)
 
     def test_the_last_letter_names_the_accounts_that_have_access(self) -> None:
-        mail = journey_to("active").mails[-1].model_dump()
-        assert (mail["template"], mail["covered_uids"]) == ("access_granted", ("5000000000000001",))
+        mail = journey_to("active").mails[-1]
+        assert (mail.template, mail.said["covered_uids"]) == ("access_granted", ("5000000000000001",))
 
 
 class TestFailedMails:
@@ -141,7 +143,7 @@ class TestFailedMails:
             for n, name in enumerate(templates)
         )
 
-        decision = decisions.emails_failed(journey.application, failed)
+        decision = decisions.mails_bounced(journey.application, failed)
 
         told = [letter.model_fields["template"].default for letter in decision.letters]
         assert told == alerts
@@ -152,7 +154,7 @@ class TestFailedMails:
         journey = journey_to("qualified")
         key = journey.bounce()
         journey.say("resend_email", key=key)
-        assert journey.say("resend_email", key=key).resends == ()
+        assert journey.say("resend_email", key=key).resend is None
 
     def test_a_corrected_contact_holds_until_a_form_is_submitted_again(self) -> None:
         journey = journey_to("under_review")
@@ -164,6 +166,11 @@ class TestFailedMails:
         assert journey.application.recipient.email == "ann.tan@acme.example.com"
 
 
+def asked(journey: Journey, command: Command) -> Inquiry:
+    """What has to be known before the command can be decided on."""
+    return decisions.inquiry(journey.application, command, journey.now, journey.transitions)
+
+
 class TestDirectory:
     """What is asked of the account directory, and when it does not answer."""
 
@@ -172,25 +179,25 @@ class TestDirectory:
         submitted = journey.command(
             "submit_application", application=payloads.form("1", associated_uids=["2"])
         )
-        query = decisions.accounts_needed(journey.application, submitted)
+        query = asked(journey, submitted).accounts
         assert query
         assert (query.company_master_uid, query.uids) == ("5000000000000001", ("1", "2"))
+        assert query.legal_name == payloads.ENTERPRISE
 
-        confirmed = decisions.accounts_needed(
-            journey_to("drafting").application, journey.command("confirm_company")
-        )
+        confirmed = asked(journey_to("drafting"), journey.command("confirm_company")).accounts
         assert confirmed
-        assert confirmed.uids == ()
+        assert (confirmed.uids, confirmed.legal_name) == ((), None)
         declined = journey.command("cancel_application", reason="No.")
-        assert decisions.accounts_needed(journey.application, declined) is None
+        assert asked(journey, declined).accounts is None
 
     def test_it_is_not_asked_for_what_is_refused_or_done_anyway(self) -> None:
         journey = journey_to("qualified")
         again = journey.command("confirm_company")
         late = journey.command("submit_application", application=payloads.form("1"))
 
-        assert decisions.accounts_needed(journey.application, again) is None
-        assert decisions.accounts_needed(journey.application, late) is None
+        assert asked(journey, again).empty
+        with pytest.raises(RefusedError, match="is not possible in stage"):
+            asked(journey, late)
 
     def test_no_answer_is_unavailable_and_changes_nothing(self) -> None:
         journey = journey_to("drafting")

@@ -1,7 +1,7 @@
 """Random walks of the pure lifecycle: whatever is sent in whatever order, and however much time passes.
 
 Beside the promises to the process owner (`tests/model/promises.py`) they look inside: what the workflow
-remembers, with mails that bounce and a directory that is down.
+remembers, with mails that bounce, a directory that is down and a calendar that is not known.
 """
 
 from random import Random
@@ -16,6 +16,7 @@ from domain.audit import Verdict
 from domain.clocks import ClockKind
 from domain.decisions import Decision
 from domain.inquiry import AccessOutcome
+from domain.publication import Entry
 from domain.refusal import RefusedError
 from domain.state import Application
 from domain.status import Status
@@ -23,7 +24,7 @@ from tests.model.commands import any_kind, any_role, anything, something_forward
 from tests.model.promises import Happening, Known, Said, keep
 from tests.payloads import Json
 from tests.unit.applications import MISSING, SITUATIONS, START, directory, journey_to
-from workflows.memory import Desk, Memory
+from workflows.memory import Memory, RunMemory
 
 WITH_TERMS: Final = ("sheet_2", "awaiting_signatures", "contacted", "partner_signed", "one_signature")
 STARTS: Final = ("2026-01-01", START, "2026-12-24")
@@ -41,7 +42,7 @@ class Onboarding:
         goes_on, anything_at_all = self.the_process_goes_on, self.anybody_sends_anything
         happens = [goes_on, goes_on, goes_on, anything_at_all, anything_at_all, self.the_same_is_sent_again]
         others = [self.time_passes, self.the_directory_comes_and_goes, self.a_mail_bounces]
-        random.choice([*happens, *others])(random)
+        random.choice([*happens, *others, self.the_calendar_comes_and_goes])(random)
 
     def the_process_goes_on(self, random: Random) -> None:
         kind = something_forward(self.journey.application, random.choice)
@@ -99,6 +100,9 @@ class Onboarding:
         down: bool = random.random() < 0.5
         self.journey.directory = None if down else directory()
 
+    def the_calendar_comes_and_goes(self, random: Random) -> None:
+        self.journey.calendar_known = random.random() < 0.5
+
     def a_mail_bounces(self, random: Random) -> None:
         before = self.journey.application
         self.journey.bounce()
@@ -121,17 +125,26 @@ class Onboarding:
         assert len(kinds) == len(set(kinds))
         assert (ClockKind.REVIEW in kinds) == (self.journey.application.stage == "under_review")
 
+    def what_is_estimated_is_counted_again(self) -> None:
+        clocks = self.journey.application.clocks
+        estimated = any(clock.estimate and not clock.passed for clock in clocks)
+        assert estimated == any(clock.kind is ClockKind.CALENDAR_CHECK for clock in clocks)
+
     def it_survives_continue_as_new(self) -> None:
-        desk = Desk.of(self.journey.application)
-        desk.outbox.extend(self.journey.mails[-3:])
-        handed_over = Memory.model_validate_json(desk.memory().model_dump_json())
+        memory = RunMemory.of(self.journey.application)
+        event = memory.event(self.journey.now, "join", Verdict.ACCEPTED, memory.application)
+        letters = tuple(mail.letter for mail in self.journey.mails[-3:])
+        memory.note(event, Entry(event=event, letters=letters))
+        handed_over = Memory.model_validate_json(memory.memory().model_dump_json())
+        assert handed_over == memory.memory()
         assert handed_over.application == self.journey.application
-        assert list(handed_over.outbox) == self.journey.mails[-3:]
+        assert [entry.letters for entry in handed_over.backlog] == [letters]
 
 
 INSIDE: Final = (
     Onboarding.nothing_changes_after_the_end,
     Onboarding.no_clock_runs_twice,
+    Onboarding.what_is_estimated_is_counted_again,
     Onboarding.it_survives_continue_as_new,
 )
 

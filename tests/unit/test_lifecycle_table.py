@@ -10,18 +10,18 @@ Columns are the situations of `applications.py`, rows the commands. Cells:
 """
 
 from collections.abc import Collection
-from datetime import timedelta
 from typing import Any, Final
 
 import pytest
 
 from domain import decisions, lifecycle
+from domain.anytime import ALERTS
 from domain.audit import Verdict
-from domain.clocks import ClockRequest
+from domain.clocks import Clock, ClockKind, ClockRequest
 from domain.contract import Role, Stage
 from domain.decisions import Decision
 from domain.inquiry import AccessOutcome
-from domain.letters import Audience, Letter
+from domain.letters import LETTERS, Audience, DeadlineEstimated, Letter
 from domain.lifecycle import MOMENTS, STEPS
 from domain.policy import Policy
 from domain.refusal import RefusedError
@@ -90,7 +90,7 @@ amend_start_date        -    -    -    -    -    -    -    -    -     -    -    
 """
 
 WHO_MAY = """
-                           partner  bd  bd_lead  vendor  esign  system
+                           partner  bd  bd_lead  vendor  esign  ops  system
 confirm_company               x
 submit_application            x
 withdraw_application          x
@@ -108,10 +108,10 @@ sign_contract:vendor                                x      x
 reopen_terms                        x      x
 amend_start_date                    x      x
 reassign_bd                                x
-correct_contact               x     x      x
-resend_email                  x     x      x
+correct_contact               x     x      x                     x
+resend_email                  x     x      x                     x
 decline                       x
-cancel_application                  x      x
+cancel_application                  x      x                     x
 """
 
 STATUS_TEXTS = """
@@ -251,7 +251,7 @@ def test_the_tables_leave_no_command_out(step: Step) -> None:
         "SOMETHING_NEW": grid(SOMETHING_NEW),
         "WHO_MAY": {command.partition(":")[0] for command, _ in who_may()},
     }
-    if step.letters:
+    if step.letters or step.branch:
         tables["MAILS"] = {row.split("|")[1].strip() for row in MAILS.strip().splitlines()}
     missing = [table for table, commands in tables.items() if step.name not in commands]
     assert not missing, f"Say what is right for '{step.name}' in {', '.join(missing)}"
@@ -363,26 +363,29 @@ def test_every_stage_has_a_status_text_and_a_clock_row() -> None:
         assert [row.split()[0] for row in table.strip().splitlines()] == list(STAGES)
 
 
-def described(request: ClockRequest) -> str:
-    if request.working_days:
-        return f"{request.kind} {request.working_days} working days"
-    if request.calendar_days:
-        return f"{request.kind} {request.calendar_days} days"
-    if request.on:
-        return f"{request.kind} {request.on} {request.time_zone}"
-    assert request.after == timedelta(0)
-    return f"{request.kind} at once"
+def described(clock: Clock | ClockRequest, journey: Journey) -> str:
+    if isinstance(clock, Clock):
+        assert clock.due_at == journey.now
+        return f"{clock.kind} at once"
+    assert clock.since == journey.now
+    if clock.working_days:
+        return f"{clock.kind} {clock.working_days} working days"
+    if clock.calendar_days:
+        return f"{clock.kind} {clock.calendar_days} days"
+    return f"{clock.kind} {clock.on} {clock.time_zone}"
 
 
 @pytest.mark.parametrize("row", CLOCKS_ON_ENTERING.strip().splitlines())
 def test_clocks_of_a_stage(row: str) -> None:
     stage, _, expected = row.partition(" ")
+    journey = journey_to(stage)
 
-    entered = decisions.opening(journey_to(stage).application)
+    entered = decisions.opening(journey.application, journey.now)
 
-    assert ", ".join(described(request) for request in entered.requests) == expected.strip()
-    kinds = {clock.kind for clock in journey_to(stage).application.clocks}
-    assert kinds == {request.kind for request in entered.requests}, "the clocks of the stage run"
+    clocks = (*entered.application.clocks, *entered.requests)
+    assert ", ".join(described(clock, journey) for clock in clocks) == expected.strip()
+    kinds = {clock.kind for clock in journey.application.clocks}
+    assert kinds == {clock.kind for clock in clocks}, "the clocks of the stage run"
 
 
 def test_clocks_follow_the_policy_of_the_application() -> None:
@@ -396,9 +399,10 @@ def test_clocks_follow_the_policy_of_the_application() -> None:
         "awaiting_signatures": "contact 2 working days",
     }
     for stage, clocks in expected.items():
-        application = journey_to(stage).application.but(policy=policy, paused_review=None)
-        requests = decisions.opening(application).requests
-        assert ", ".join(map(described, requests)) == clocks
+        journey = journey_to(stage)
+        application = journey.application.but(policy=policy, paused_review=None)
+        requests = decisions.opening(application, journey.now).requests
+        assert ", ".join(described(request, journey) for request in requests) == clocks
 
 
 def happens(journey: Journey, what: str) -> Decision:
@@ -440,6 +444,23 @@ def test_mails_of_a_transition(row: str) -> None:
 
 
 def test_every_letter_is_in_the_table_of_mails() -> None:
-    told = {letter for step in STEPS for letter in step.letters}
-    told |= {letter for moment in MOMENTS for letter in moment.letters}
-    assert {letter.model_fields["template"].default for letter in told} <= set(MAILS.split())
+    """Those about mails that bounce and deadlines that can't be counted have tests of their own."""
+    of_their_own = {*ALERTS.values(), DeadlineEstimated}
+    listed = {letter for letter in LETTERS if letter.model_fields["template"].default in MAILS.split()}
+    assert listed == set(LETTERS) - of_their_own
+
+
+def test_every_moment_is_in_the_table_of_mails() -> None:
+    """In every stage it may come in; that the calendar is asked again has tests of its own."""
+    come = set()
+    for row in MAILS.strip().splitlines():
+        short, what, *_ = (cell.strip() for cell in row.split("|"))
+        journey = journey_to((ABBREVIATIONS | LONG_WAY)[short])
+        before = len(journey.moments)
+        happens(journey, what)
+        come |= {(id(moment), stage) for moment, stage in journey.moments[before:]}
+
+    for moment in MOMENTS:
+        if moment.clock is not ClockKind.CALENDAR_CHECK:
+            missing = [stage for stage in moment.where if (id(moment), stage) not in come]
+            assert not missing, f"Say in MAILS what '{moment.name}' brings in {', '.join(missing)}"

@@ -91,6 +91,9 @@ BROKEN: Final[dict[Promise, Happening]] = {
         HALF_SIGNED, HALF_SIGNED, said("record_contact"), "contract_signed"
     ),
     promises.it_is_always_known_until_when: it(REVIEW, status("under_review", due_at=None)),
+    promises.what_changes_is_on_record: it(
+        REVIEW, status("qualified", sequence=REVIEW.sequence), APPROVED, "application_approved"
+    ),
 }
 
 
