@@ -187,7 +187,7 @@ class TestDeadlines:
 
         journey.wait()
         assert journey.status.stage == "active"
-        assert journey.record.application.access_missing == ()
+        assert journey.application.access_missing == ()
 
     def test_an_outage_of_a_moment_is_told_to_nobody(self) -> None:
         down = AccessOutcome(granted=False, missing=("an answer",), outage=True)
@@ -218,7 +218,7 @@ class TestDeadlines:
         journey = journey_to("qualified")
         journey.now += timedelta(days=30)
         [request] = journey.wait().requests
-        assert request.since is None
+        assert request.since == journey.now
         assert journey.status.due_at
         assert journey.status.due_at > journey.now + timedelta(days=2)
 
@@ -235,5 +235,5 @@ class TestDeadlines:
 
     def test_the_calendars_answer_is_what_runs(self) -> None:
         journey = journey_to("signed")
-        requests = decisions.opening(journey.application).requests
+        requests = decisions.opening(journey.application, journey.now).requests
         assert journey.application.clocks == set_clocks(requests, journey.now)

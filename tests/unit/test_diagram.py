@@ -1,5 +1,6 @@
 """The picture of the lifecycle: current in the README, and true to the tables it is drawn from."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -8,12 +9,13 @@ import pytest
 from domain import decisions, diagram
 from domain.contract import OnboardingInput, Person, Role, Stage
 from domain.inquiry import AccessOutcome
-from domain.lifecycle import BOTH_SIGNED, MOMENTS, STAGES, STEPS
+from domain.lifecycle import MOMENTS, STAGES, STEPS
 from domain.policy import Policy
 from domain.state import OUTCOMES, Application
 from domain.steps import BEFORE_SIGNED
 
 README: Final = Path(__file__).parents[2] / "README.md"
+NOW: Final = datetime(2026, 3, 2, tzinfo=UTC)
 WEI: Final = Person(name="Wei Zhang", email="wei@vendor.example.com")
 
 
@@ -32,8 +34,13 @@ def test_every_command_and_clock_that_leads_on_is_drawn() -> None:
     for step in STEPS:
         arrow = f'|"{step.name}<br/>({diagram.who(step.by)})"| {step.to}'
         assert (arrow in drawn) == (step.to is not None), step.name
-    stage, to, _ = BOTH_SIGNED
-    assert f'{stage} -->|"sign_contract<br/>(both parties)"| {to}' in drawn
+    branching = [step for step in STEPS if step.branch]
+    assert {step.name for step in branching} == diagram.BRANCHES.keys(), "when each leads on, in words"
+    for step in branching:
+        assert step.branch
+        for stage in step.where:
+            label = f"{step.name}<br/>({diagram.BRANCHES[step.name]})"
+            assert f'{stage} -->|"{label}"| {step.branch.to}' in drawn
     for moment in MOMENTS:
         assert moment.to is None or any(
             "-.->" in line and line.endswith(f"| {moment.to}") for line in drawn.splitlines()
@@ -51,7 +58,7 @@ def test_access_opens_from_where_it_is_drawn() -> None:
     )
     application = Application.joined("run", joined, Policy())
     opened, active = diagram.ACCESS_GRANTED
-    granted = decisions.access_answered(application.but(stage=opened), AccessOutcome(granted=True))
+    granted = decisions.access_answered(application.but(stage=opened), AccessOutcome(granted=True), NOW)
     assert granted.application.stage is active
 
 
