@@ -3,13 +3,15 @@
 from datetime import datetime
 from typing import Final, Literal
 
+from pydantic import Field
+
 from domain import letters
 from domain.clocks import ClockKind
 from domain.contract import Command, Stage
 from domain.inquiry import AccessOutcome, AccessRequest, AccountFacts, Table, TableEntry
 from domain.periods import start_date_clock
 from domain.state import Application, newest_within
-from domain.status import Amendment
+from domain.status import Amendment, Status
 from domain.steps import BD, Moment, Step
 from domain.values import Day, Text, TimeZone
 
@@ -18,9 +20,11 @@ class AmendStartDate(Command):
     """BD: the signed contract takes effect on another day."""
 
     kind: Literal["amend_start_date"] = "amend_start_date"
-    start_date: Day
-    time_zone: TimeZone
-    reason: Text
+    start_date: Day = Field(description="ISO 8601, such as 2027-02-01.", examples=["2027-02-01"])
+    time_zone: TimeZone = Field(
+        description="IANA time zone in which the day begins.", examples=["Asia/Shanghai"]
+    )
+    reason: Text = Field(description="Why.", examples=["Licence granted later"])
 
 
 def _start_date_amended(application: Application, command: AmendStartDate) -> bool:
@@ -71,11 +75,19 @@ def still_closed(application: Application, outcome: AccessOutcome) -> tuple[Appl
     return waiting, tell
 
 
+def _agreed_zone(status: Status) -> str:
+    """The zone the contract has; before there is one, any: the workflow says what is possible instead."""
+    if status.amendments:
+        return status.amendments[-1].time_zone
+    sheet = status.sheet and status.sheet.content
+    return sheet.basic.time_zone if sheet else "UTC"
+
+
 # fmt: off
 STEPS: Final[tuple[Step, ...]] = (
     Step(AmendStartDate, BD, (Stage.SIGNED,), None, (letters.StartDateAmended,),
          done=_start_date_amended, entries=_entries_of_the_amendment, changes=_amend_start_date,
-         restarts=(start_date_clock,)),
+         restarts=(start_date_clock,), current={"time_zone": _agreed_zone}),
 )
 MOMENTS: Final[tuple[Moment, ...]] = (
     Moment("start_date", ClockKind.START_DATE, (Stage.SIGNED,), Stage.ACTIVATING),

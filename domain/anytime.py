@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, Literal
 
+from pydantic import Field
+
 from domain import letters
 from domain.clocks import ClockKind
 from domain.contract import Command, ErrorType, Person, Role, Stage
@@ -22,7 +24,9 @@ class ReassignBd(Command):
     """BD lead: another BD looks after this application from now on."""
 
     kind: Literal["reassign_bd"] = "reassign_bd"
-    bd: Person
+    bd: Person = Field(
+        description="The new BD.", examples=[{"name": "Wei Zhang", "email": "wei@vendor.example"}]
+    )
 
 
 def _bd_reassigned(application: Application, command: ReassignBd) -> bool:
@@ -43,8 +47,10 @@ class CorrectContact(Command):
     """Partner or BD: mails to the partner go to this address (and name) from now on."""
 
     kind: Literal["correct_contact"] = "correct_contact"
-    email: Email
-    name: HeaderText | None = None
+    email: Email = Field(
+        description="Where mails to the partner go from now on.", examples=["ann.tan@acme.example"]
+    )
+    name: HeaderText | None = Field(default=None, description="Whom they address; as before if left out.")
 
 
 def _contact_corrected(application: Application, command: CorrectContact) -> bool:
@@ -67,7 +73,9 @@ class ResendEmail(Command):
     """Partner or BD: send the e-mail with this key, which could not be delivered, once more."""
 
     kind: Literal["resend_email"] = "resend_email"
-    key: HeaderText
+    key: HeaderText = Field(
+        description="Its key, as the status and the list of mails show it.", examples=["12.sheet_to_confirm"]
+    )
 
 
 def _email_resent(application: Application, command: ResendEmail) -> bool:
@@ -107,7 +115,7 @@ class Decline(Command):
     """Partner: no contract after all."""
 
     kind: Literal["decline"] = "decline"
-    reason: Text | None = None
+    reason: Text | None = Field(default=None, description="Why.", examples=["We stay with another vendor"])
 
 
 def _decline(application: Application, command: Decline, now: datetime, facts: AccountFacts) -> Application:
@@ -118,7 +126,7 @@ class CancelApplication(Command):
     """BD: the application is called off (also Temporal's own Cancel, by ``system``)."""
 
     kind: Literal["cancel_application"] = "cancel_application"
-    reason: Text
+    reason: Text = Field(description="Why.", examples=["Entered twice"])
 
 
 def cancel_application(

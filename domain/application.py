@@ -62,7 +62,7 @@ class SubmitApplication(Command):
     """Partner: here is the completed form; please review it (guide §2.2, Step 2)."""
 
     kind: Literal["submit_application"] = "submit_application"
-    application: ApplicationForm
+    application: ApplicationForm = Field(description="The form.")
 
 
 def _form_submitted(application: Application, command: SubmitApplication) -> bool:
@@ -181,7 +181,7 @@ class WithdrawApplication(Command):
     """Partner: give the form back to me, I have to modify it (guide §2.2, Step 2)."""
 
     kind: Literal["withdraw_application"] = "withdraw_application"
-    reason: Text | None = None
+    reason: Text | None = Field(default=None, description="Why.", examples=["The address is outdated"])
 
 
 def _withdrawn(application: Application, command: WithdrawApplication) -> bool:
@@ -201,7 +201,9 @@ class RequestJustification(Command):
     """BD: please justify your qualification; the review clock is paused (guide §2.2, Step 2)."""
 
     kind: Literal["request_justification"] = "request_justification"
-    question: Text
+    question: Text = Field(
+        description="What the partner has to justify.", examples=["Which customers do you serve?"]
+    )
 
 
 def _justification_requested(application: Application, command: RequestJustification) -> bool:
@@ -223,7 +225,7 @@ class ProvideJustification(Command):
     """Partner: the answer to BD's question; the review clock goes on."""
 
     kind: Literal["provide_justification"] = "provide_justification"
-    answer: Text
+    answer: Text = Field(description="The answer to BD's question.", examples=["Forty in retail"])
 
 
 def _justification_provided(application: Application, command: ProvideJustification) -> bool:
@@ -242,7 +244,7 @@ class ApproveApplication(Command):
     """BD: the application, as in this revision of the form, qualifies (guide §2.3)."""
 
     kind: Literal["approve_application"] = "approve_application"
-    form_revision: int = Field(ge=1, le=1_000_000)
+    form_revision: int = Field(ge=1, le=1_000_000, description="The revision of the form meant.")
 
 
 def _approved(application: Application, command: ApproveApplication) -> bool:
@@ -269,8 +271,11 @@ class RejectApplication(Command):
     """BD: the application does not qualify, and what would fix it."""
 
     kind: Literal["reject_application"] = "reject_application"
-    reason_code: Code
-    explanation: Text
+    reason_code: Code = Field(description="Why, as a code.", examples=["no-local-team"])
+    explanation: Text = Field(
+        description="Why, and what would fix it.",
+        examples=["Apply again with a sales team in the territory"],
+    )
 
 
 def _reject_application(

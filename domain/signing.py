@@ -24,7 +24,9 @@ class RecordContact(Command):
     """BD: the partner has been contacted about signing (guide §2.3, last step)."""
 
     kind: Literal["record_contact"] = "record_contact"
-    note: Text | None = None
+    note: Text | None = Field(
+        default=None, description="What was said.", examples=["Called, sends the papers on Monday"]
+    )
 
 
 def _contact_recorded(application: Application, command: RecordContact) -> bool:
@@ -43,8 +45,8 @@ class ChooseSigningPath(Command):
     """BD: how, and in which order, the contract is signed (guide §2.4)."""
 
     kind: Literal["choose_signing_path"] = "choose_signing_path"
-    path: SigningPath
-    order: SignatureOrder
+    path: SigningPath = Field(description="How the contract is signed.", examples=[SigningPath.OFFLINE_PAPER])
+    order: SignatureOrder = Field(description="Who signs first.", examples=[SignatureOrder.PARTNER_FIRST])
 
 
 def _path_chosen(application: Application, command: ChooseSigningPath) -> bool:
@@ -67,12 +69,12 @@ class SignContract(Command):
     """A party, or the e-signature service for it: signed, on exactly these terms (guide §2.4)."""
 
     kind: Literal["sign_contract"] = "sign_contract"
-    party: Party
-    signer_name: HeaderText
-    sheet_revision: int = Field(ge=1, le=1_000_000)
-    sheet_hash: Digest
-    signed_at: Instant
-    document_ref: HeaderText | None = None
+    party: Party = Field(description="Who signs.")
+    signer_name: HeaderText = Field(description="Name of the signatory.", examples=["Mei Lin"])
+    sheet_revision: int = Field(ge=1, le=1_000_000, description="The revision of the sheet meant.")
+    sheet_hash: Digest = Field(description="Its hash.")
+    signed_at: Instant = Field(description="ISO 8601 with its zone, such as 2026-03-31T09:00:00Z.")
+    document_ref: HeaderText | None = Field(default=None, description="Reference of the signed document.")
 
 
 def _contract_signed(application: Application, command: SignContract) -> bool:

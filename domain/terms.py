@@ -26,7 +26,7 @@ class IssueDecisionSheet(Command):
     """BD: these are the terms as agreed, for the partner to confirm (guide §2.3)."""
 
     kind: Literal["issue_decision_sheet"] = "issue_decision_sheet"
-    sheet: DecisionSheet
+    sheet: DecisionSheet = Field(description="The decision sheet.")
 
 
 def _sheet_issued(application: Application, command: IssueDecisionSheet) -> bool:
@@ -95,8 +95,8 @@ class ConfirmTerms(Command):
     """Partner: everything in this revision of the sheet is correct ("Confirm", guide §2.3)."""
 
     kind: Literal["confirm_terms"] = "confirm_terms"
-    sheet_revision: int = Field(ge=1, le=1_000_000)
-    sheet_hash: Digest
+    sheet_revision: int = Field(ge=1, le=1_000_000, description="The revision of the sheet meant.")
+    sheet_hash: Digest = Field(description="Its hash.")
 
 
 def _terms_confirmed(application: Application, command: ConfirmTerms) -> bool:
@@ -122,9 +122,11 @@ class ModifyTerms(Command):
     """Partner: what is wrong in this revision of the sheet ("Modify", guide §2.3)."""
 
     kind: Literal["modify_terms"] = "modify_terms"
-    sheet_revision: int = Field(ge=1, le=1_000_000)
-    description: Text
-    fields: tuple[HeaderText, ...] = Field(default=(), max_length=200)
+    sheet_revision: int = Field(ge=1, le=1_000_000, description="The revision of the sheet meant.")
+    description: Text = Field(description="What is wrong, in detail.", examples=["We agreed on 24 months"])
+    fields: tuple[HeaderText, ...] = Field(
+        default=(), max_length=200, description="A field in question.", examples=[("basic.term_months",)]
+    )
 
 
 def _modification_asked(application: Application, command: ModifyTerms) -> bool:
@@ -151,7 +153,7 @@ class ReopenTerms(Command):
     """BD: the confirmed terms have to change; signatures given so far are void."""
 
     kind: Literal["reopen_terms"] = "reopen_terms"
-    reason: Text
+    reason: Text = Field(description="Why.", examples=["The discount was not approved"])
 
 
 def _terms_reopened(application: Application, command: ReopenTerms) -> bool:
