@@ -19,9 +19,9 @@ class HttpAcpnAccess:
     """An `AcpnAccess` over HTTP. The client brings base URL, authentication and time-outs.
 
     ``PUT /partners/{company_master_uid}/grants`` with a list of `Grant` in JSON, idempotent, all or none;
-    ``GET`` of the same, answered by such a list or 404; ``DELETE`` of the same with ``?application_id=`` takes back what
-    that application was given (404: nothing); ``GET /partners/{company_master_uid}``, answered by
-    ``{"partner": true}`` or 404.
+    ``GET`` of the same, answered by such a list or 404; ``DELETE`` of the same with ``?application_id=``
+    takes back what that application was given (404: nothing); ``GET /partners/{company_master_uid}``,
+    answered by ``{"partner": true}`` or 404.
 
     Every method raises `httpx.HTTPError` when the service can't be reached or answers with an error, and
     ``ValueError`` when the answer can't be understood.

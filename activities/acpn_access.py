@@ -24,7 +24,8 @@ class AcpnAccess(Protocol):
         """Give these accounts of one company access, all or none; giving it again changes nothing."""
 
     async def take_back(self, company_master_uid: str, application_id: str) -> bool:
-        """Close what this application has opened; whether there was anything. Doing it again changes nothing."""
+        """Close what this application has opened; whether there was anything. Doing it again changes
+        nothing."""
 
     async def is_partner(self, company_master_uid: str) -> bool:
         """Whether an application of this company ended in access."""

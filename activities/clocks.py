@@ -1,6 +1,6 @@
 """Sets the clocks the process asks for, by the desk's calendar; what it can't count exactly, it estimates."""
 
-from datetime import UTC, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Final
 
 from activities.working_days import WorkingCalendar, start_of_day
@@ -87,7 +87,7 @@ def _estimated(request: ClockRequest, why: str) -> Clock:
     if count is None and request.resume:
         paused_on = request.resume.paused_at.astimezone(UTC).date()
         count = max(1, sum(day > paused_on for day in request.resume.days_counted))
-    days = []
+    days: list[date] = []
     day = at.date()
     while len(days) < (count or 1):
         day += timedelta(days=1)

@@ -40,14 +40,15 @@ class Deliverer:
     async def send_waiting(self, lineage: Lineage) -> None:
         """Send the e-mails of one application that wait.
 
-        One that can't be delivered is recorded and passed over; so is one whose recipient was put off `MOST_DEFERRALS`
-        times, lest it holds up the others for ever.
+        One that can't be delivered is recorded and passed over; so is one whose recipient was put off
+        `MOST_DEFERRALS` times, lest it holds up the others for ever.
 
         Raises:
-            TemporaryDeliveryError: the mail server can't take one now; the next attempt goes on with that one, under the
+            TemporaryDeliveryError: the mail server can't take one now; the next attempt goes on with that
+            one, under the
                 same Message-ID.
-            sqlalchemy.exc.SQLAlchemyError: the database is down.
-            jinja2.TemplateError: a template is wrong; the letter waits for the release that cures it.
+            sqlalchemy.exc.SQLAlchemyError: the database is down. jinja2.TemplateError: a template is wrong;
+            the letter waits for the release that cures it.
         """
         mails = await self._ledger.waiting(lineage)
         if not mails:

@@ -8,13 +8,14 @@ from temporalio import activity
 
 from activities.acpn_access import AcpnAccess
 from activities.db.email_ledger import EmailLedger
-from activities.db.trail import AuditTrail
+from activities.db.trail import AuditTrail, Written
 from activities.delivering import HEARTBEAT_SECONDS, Deliverer, heartbeats
 from domain.inquiry import Head
 from domain.publication import Delivery, Publication, Receipt, TakeUp
 
 SEND_WITHIN: Final = timedelta(seconds=20)
-"""How long storing what comes next waits for the mail server; after that, e-mails are an activity of their own."""
+"""How long storing what comes next waits for the mail server; after that, e-mails are an activity of their
+own."""
 
 
 class PublishingActivities:
@@ -39,18 +40,21 @@ class PublishingActivities:
 
     @activity.defn(name="publish")
     async def publish(self, publication: Publication) -> Receipt:
-        """Store the entries and the state, then send what waits, if asked to and if the mail server takes it.
+        """Store the entries and the state, then send what waits, unless told to hold it, if the mail server
+        takes it.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the database is down; to be tried again, as often as it takes.
         """
         lineage = publication.lineage
         async with heartbeats(self._heartbeat_seconds):
-            if not await self._trail.publish(publication):
-                return Receipt(superseded=True)
-            if any(entry.close_access for entry in publication.entries):
-                await self._access.take_back(publication.company_master_uid, lineage.application_id)
-            if publication.send:
+            written = await self._trail.publish(publication)
+            if written is not Written.STORED:
+                return Receipt(superseded=written is Written.SUPERSEDED, behind=written is Written.BEHIND)
+            for entry in publication.entries:
+                if entry.close_access_of:
+                    await self._access.take_back(entry.close_access_of, lineage.application_id)
+            if not publication.hold:
                 try:
                     async with asyncio.timeout(self._send_within.total_seconds()):
                         await self._deliverer.send_waiting(lineage)

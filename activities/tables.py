@@ -1,6 +1,7 @@
 """What is in the tables of libraries: countries, currencies, time zones, calendars, e-mail addresses.
 
-They differ from release to release and from machine to machine, so the process asks here once and records the answer.
+They differ from release to release and from machine to machine, so the process asks here once and records
+the answer.
 """
 
 from collections.abc import Callable, Iterable, Mapping

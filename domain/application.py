@@ -1,7 +1,8 @@
-"""The application (guide §2.2): company information, the form, its review, and the justification of the qualification.
+"""The application (guide §2.2): company information, the form, its review, and the justification of the
+qualification.
 
-One command, one place: what it carries, who may send it and where, its rules, what it changes, and how to tell that it has
-done so already. The rows at the end are this part of the process.
+One command, one place: what it carries, who may send it and where, its rules, what it changes, and how to
+tell that it has done so already. The rows at the end are this part of the process.
 """
 
 from datetime import datetime
@@ -110,6 +111,7 @@ def _submit_application(
         company=master and master.enterprise,
         form=command.application,
         form_revision=revision,
+        submitted_revision=revision,
         forms_used=revision,
         justification=None,
         paused_review=None,

@@ -1,4 +1,5 @@
-"""The audit trail: one event for every command and every due deadline, accepted or refused, each chained to the last."""
+"""The audit trail: one event for every command and every due deadline, accepted or refused, each chained to
+the last."""
 
 from enum import StrEnum
 
@@ -20,9 +21,10 @@ class AuditEvent(Contract):
     """``sequence`` numbers the events of an application from 1 without gaps; no number is ever used twice.
 
     ``command`` is a command of the contract, or the name of what the service did by itself
-    (``review_reminder``, ``expiry``, ``reset`` …; actor ``system``). ``details`` is the command's own payload without the
-    form or sheet it carries, which are stored under ``form_revision`` or ``sheet_revision``; for one that did not parse
-    as much of it as could be kept. A command that names a revision has it there, too.
+    (``review_reminder``, ``expiry``, ``reset`` …; actor ``system``). ``details`` is the command's own
+    payload without the form or sheet it carries, which are stored under ``form_revision`` or
+    ``sheet_revision``; for one that did not parse as much of it as could be kept. A command that names a
+    revision has it there, too.
     """
 
     sequence: int

@@ -1,7 +1,8 @@
 """The chain of an application's audit trail: each event carries the hash of the one before it and its own.
 
-The hash is over the event's impersonal fields and a salted commitment to the personal part, so that salt and personal part
-can go one day while the chain still verifies. Who changes, removes or swaps events is found by `broken_at`.
+The hash is over the event's impersonal fields and a salted commitment to the personal part, so that salt
+and personal part can go one day while the chain still verifies. Who changes, removes or swaps events is
+found by `broken_at`.
 """
 
 import hashlib
@@ -50,8 +51,8 @@ def chained(event: AuditEvent, application_id: str, previous: str | None, salt: 
 def broken_at(application_id: str, trail: Iterable[ChainedEvent]) -> int | None:
     """The number of the first event that is not as it was written, or does not follow the one before it.
 
-    An event whose salt is gone is held to its commitment alone. A tail that is cut off does not show here: that takes the
-    head, which is stored apart.
+    An event whose salt is gone is held to its commitment alone. A tail that is cut off does not show here:
+    that takes the head, which is stored apart.
     """
     previous: str | None = None
     for stored in trail:

@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
-from domain.values import Contract, Day, Instant, TimeZone
+from pydantic import Field
+
+from domain.values import Contract, Day, Instant, TimeZone, says_nothing
 
 
 class ClockKind(StrEnum):
@@ -53,9 +55,9 @@ class ClockRequest(Contract):
 class Clock(Contract):
     """A clock that runs: when it is due and why then.
 
-    ``due_at`` is exclusive: the local midnight after the last day counted. ``remind_at`` is one working
-    day before. ``calendar`` names region and package version. ``provisional``: counted in a year whose
-    holidays are only predicted. ``estimate`` says why this is only an estimate: the calendar or the zone was not
+    ``due_at`` is exclusive: the local midnight after the last day counted. ``remind_at`` is one working day
+    before. ``calendar`` names region and package version. ``provisional``: counted in a year whose holidays
+    are only predicted. ``estimate`` says why this is only an estimate: the calendar or the zone was not
     known to the release that counted; it is counted again, by ``request``, until one knows it.
     """
 
@@ -64,9 +66,9 @@ class Clock(Contract):
     remind_at: Instant | None = None
     calendar: str | None = None
     time_zone: TimeZone | None = None
-    days_counted: tuple[Day, ...] = ()
-    provisional: bool = False
-    passed: bool = False
+    days_counted: tuple[Day, ...] = Field(default=(), exclude_if=says_nothing)
+    provisional: bool = Field(default=False, exclude_if=says_nothing)
+    passed: bool = Field(default=False, exclude_if=says_nothing)
     estimate: str | None = None
     request: ClockRequest | None = None
 

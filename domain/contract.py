@@ -1,9 +1,11 @@
-"""The words of the public contract: names, stages, roles, errors, the start input, and the envelope of every command.
+"""The words of the public contract: names, stages, roles, errors, the start input, and the envelope of
+every command.
 
-Signals, the update ``submit_command``, the query ``get_status``, the command line and the recorded histories all speak
-these models, the commands (one place each: `application.py`, `terms.py`, `signing.py`, `access.py`, `anytime.py`), the
-documents they carry (`documents.py`) and the status they lead to (`status.py`). JSON field names are part of the
-contract; a new field is optional, or old histories no longer parse.
+Signals, the update ``submit_command``, the query ``get_status``, the command line and the recorded
+histories all speak these models, the commands (one place each: `application.py`, `terms.py`, `signing.py`,
+`access.py`, `anytime.py`), the documents they carry (`documents.py`) and the status they lead to
+(`status.py`). JSON field names are part of the contract; a new field is optional, or old histories no
+longer parse.
 """
 
 from enum import StrEnum
@@ -147,7 +149,8 @@ class OnboardingInput(Contract):
 
 
 class Via(Contract):
-    """The way a command came: ``channel`` is ``api``, ``portal``, ``webhook`` or ``cli``, ``client`` who sent it for the actor."""
+    """The way a command came: ``channel`` is ``api``, ``portal``, ``webhook`` or ``cli``, ``client`` who
+    sent it for the actor."""
 
     channel: HeaderText
     client: HeaderText | None = None
@@ -156,8 +159,8 @@ class Via(Contract):
 class Command(Contract):
     """The envelope every command has.
 
-    ``occurred_at`` is the caller's time; it is kept, not trusted. ``if_sequence``: carry it out only if nothing has
-    happened since the audit event of this number.
+    ``occurred_at`` is the caller's time; it is kept, not trusted. ``if_sequence``: carry it out only if
+    nothing has happened since the audit event of this number.
     """
 
     kind: str

@@ -32,8 +32,8 @@ _NOTHING_KNOWN = AccountFacts()
 class Decision:
     """What is to be carried out: the application as it will be, the clocks to ask for, the letters to send.
 
-    ``resend``: the key of an e-mail to be sent once more. ``close_access``: access that an attempt may have given, whose
-    answer was lost, is taken back.
+    ``resend``: the key of an e-mail to be sent once more. ``close_access``: access that an attempt may have
+    given, whose answer was lost, is taken back.
     """
 
     application: Application
@@ -48,8 +48,8 @@ def check_edition(application: Application) -> None:
     """Raises `UnknownEditionError` for an application of an edition this code does not have."""
     if application.edition > NEWEST:
         raise UnknownEditionError(
-            f"The application is of edition {application.edition} of the process; this worker knows editions up to"
-            f" {NEWEST}: run the release that began it, or a newer one."
+            f"The application is of edition {application.edition} of the process; this worker knows"
+            f" editions up to {NEWEST}: run the release that began it, or a newer one."
         )
 
 
@@ -134,7 +134,8 @@ def _step_for(application: Application, command: Command) -> Step:
     if found is None:
         raise RefusedError(
             ErrorType.WRONG_STAGE,
-            f"'{command.kind}' came with a later edition of the process than this application's. Possible now: "
+            f"'{command.kind}' came with a later edition of the process than this application's. "
+            "Possible now: "
             f"{', '.join(allowed_commands(application))}.",
         )
     return found

@@ -1,13 +1,15 @@
 """Editions of the process: an application keeps the rules it began with.
 
-The edition is recorded in the application's history by its first workflow task and carried along; it is never read
-from code on replay. A row, rule, letter or period of the tables holds for every edition unless it is wrapped::
+The edition is recorded in the application's history by its first workflow task and carried along; it is
+never read from code on replay. A row, rule, letter or period of the tables holds for every edition unless
+it is wrapped::
 
     rules=(signature_is_in_order, In(signer_is_named_in_full, since=2))
 
-A new edition exists as soon as something holds since it (`lifecycle.NEWEST`). ``In(…, until=2)`` keeps for the older
-editions what newer ones no longer have. ``binding`` names an instant from which on a rule holds for running
-applications of every edition, too; it must lie after the deploy, or a replay would judge the past by it.
+A new edition exists as soon as something holds since it (`lifecycle.NEWEST`). ``In(…, until=2)`` keeps for
+the older editions what newer ones no longer have. ``binding`` names an instant from which on a rule holds
+for running applications of every edition, too; it must lie after the deploy, or a replay would judge the
+past by it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,12 +24,14 @@ FIRST: Final = 1
 
 
 class UnknownEditionError(Exception):
-    """This code is older than the application: it fails the workflow task, and a newer worker takes the run over."""
+    """This code is older than the application: it fails the workflow task, and a newer worker takes the run
+    over."""
 
 
 @dataclass(frozen=True)
 class In(Generic[T]):
-    """Something that holds ``since`` an edition, ``until`` (not including) another; or from ``binding`` on for all."""
+    """Something that holds ``since`` an edition, ``until`` (not including) another; or from ``binding`` on
+    for all."""
 
     what: T
     since: int = FIRST

@@ -1,17 +1,19 @@
 """What is asked of the outside before a decision, and what it answers.
 
-Accounts, calendars, and the tables of libraries (countries, currencies, time zones, what an e-mail address may be)
-change while applications run. So they are asked once, in an activity, and the answer is recorded in history; replay
-goes by the record.
+Accounts, calendars, and the tables of libraries (countries, currencies, time zones, what an e-mail address
+may be) change while applications run. So they are asked once, in an activity, and the answer is recorded in
+history; replay goes by the record.
 """
 
 from enum import StrEnum
+
+from pydantic import Field
 
 from domain.clocks import Clock, ClockRequest
 from domain.documents import BusinessType
 from domain.policy import Policy
 from domain.status import Company
-from domain.values import Contract, Instant, Uid
+from domain.values import Contract, Instant, Uid, says_nothing
 
 
 class Account(Contract):
@@ -61,8 +63,9 @@ class AccountQuery(Contract):
 class Inquiry(Contract):
     """What one decision needs to know. ``at``: the moment of the decision, by the workflow's clock.
 
-    ``policy``: whose calendar and zone count; ``None`` at the very start, where the defaults are still to be recorded.
-    ``head_of``: the application whose stored trail is looked for, at the start: a reset may have led back to there.
+    ``policy``: whose calendar and zone count; ``None`` at the very start, where the defaults are still to
+    be recorded. ``head_of``: the application whose stored trail is looked for, at the start: a reset may
+    have led back to there.
     """
 
     at: Instant
@@ -81,8 +84,8 @@ class Inquiry(Contract):
 class AccountFacts(Contract):
     """The accounts found; unknown ones are absent.
 
-    ``already_partner``: an earlier application got access. ``name_matches``: whether the form names the verified
-    enterprise of the applicant.
+    ``already_partner``: an earlier application got access. ``name_matches``: whether the form names the
+    verified enterprise of the applicant.
     """
 
     accounts: tuple[Account, ...] = ()
@@ -120,13 +123,13 @@ class Head(Contract):
 class Answers(Contract):
     """What the outside knows. ``accounts`` is ``None`` when it was not asked, or did not answer.
 
-    ``edition`` and ``policy`` come with the first answer: the newest edition the worker knows, and the policy with its
-    defaults. An application keeps both.
+    ``edition`` and ``policy`` come with the first answer: the newest edition the worker knows, and the
+    policy with its defaults. An application keeps both.
     """
 
     accounts: AccountFacts | None = None
-    problems: tuple[Problem, ...] = ()
-    clocks: tuple[Clock, ...] = ()
+    problems: tuple[Problem, ...] = Field(default=(), exclude_if=says_nothing)
+    clocks: tuple[Clock, ...] = Field(default=(), exclude_if=says_nothing)
     edition: int | None = None
     policy: Policy | None = None
     head: Head | None = None

@@ -1,7 +1,8 @@
 """From what came in to a command of the contract: the one place where messages are validated.
 
-Temporal decodes arguments without our types (see `workflows/data_converter.py`), so anything at all may arrive
-here: no argument, several, a payload nobody can decode. Each leads to a command or to a `RefusedError`.
+Temporal decodes arguments without our types (see `workflows/data_converter.py`), so anything at all may
+arrive here: no argument, several, a payload nobody can decode. Each leads to a command or to a
+`RefusedError`.
 """
 
 import hashlib

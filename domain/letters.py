@@ -1,8 +1,9 @@
 """The e-mails of the process: which there are, what each one says, and who gets it (guide §2.2 to §2.5).
 
-A letter is what a mail says beyond what every mail says, taken when the transition happened; however late it leaves, it
-says what was true then. Form and decision sheet are named by revision: they are stored beside it. Which letter is sent is
-a matter of the tables and so of the edition; how it is worded (`activities/emails/`) is not.
+A letter is what a mail says beyond what every mail says, taken when the transition happened; however late
+it leaves, it says what was true then. Form and decision sheet are named by revision: they are stored beside
+it. Which letter is sent is a matter of the tables and so of the edition; how it is worded
+(`activities/emails/`) is not.
 """
 
 from collections.abc import Callable, Mapping
@@ -319,5 +320,6 @@ def audience_of(template: str) -> Audience:
 
 
 def key_of(sequence: int, letter: Letter) -> str:
-    """The key of a letter in its application (ledger, Message-ID): the event it tells of, and the template."""
+    """The key of a letter in its application (ledger, Message-ID): the event it tells of, and the
+    template."""
     return f"{sequence}.{letter.template}"

@@ -1,8 +1,9 @@
-"""The process, as three tables: stages, steps and moments. Pure: no Temporal, no I/O, no clock, no library tables.
+"""The process, as three tables: stages, steps and moments. Pure: no Temporal, no I/O, no clock, no library
+tables.
 
-`STAGES` says what the applicant reads and whose move it is; `STEPS` what each command does, who may send it and where;
-`MOMENTS` what happens when time is up. The rows of the last two stand in the parts of the guide they belong to;
-`decisions.py` reads the tables.
+`STAGES` says what the applicant reads and whose move it is; `STEPS` what each command does, who may send it
+and where; `MOMENTS` what happens when time is up. The rows of the last two stand in the parts of the guide
+they belong to; `decisions.py` reads the tables.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,42 +1,36 @@
-"""What leaves an application once the workflow task that decided it is committed: rows, events, documents, letters.
+"""What leaves an application once the workflow task that decided it is committed: rows, events, documents,
+letters.
 
-There is one way out: entries are published in the order of their events, each once, in one transaction with the state
-they led to; the letters leave from what is stored.
+There is one way out: entries are published in the order of their events, each once, in one transaction with
+the state they led to; the letters leave from what is stored.
 """
 
+from pydantic import Field, JsonValue
+
 from domain.audit import AuditEvent
-from domain.contract import Person
 from domain.documents import ApplicationForm, DecisionSheet
 from domain.letters import AnyLetter
-from domain.status import FailedEmail, Status
-from domain.values import Contract, TimeZone, Uid
+from domain.state import Application
+from domain.status import FailedEmail
+from domain.values import Contract, Uid, says_nothing
 
 
 class Entry(Contract):
-    """An event of the audit trail with what it brought: the form or sheet it is about, and the letters to send.
+    """An event of the audit trail with what it brought: the form or sheet it is about, and the letters to
+    send.
 
-    ``sheet_replaces``: the revision the sheet differs from. ``resend``: the key of an e-mail to send once more. ``close_access``: access that may have been given is taken back.
+    ``sheet_replaces``: the revision the sheet differs from. ``resend``: the key of an e-mail to send once
+    more. ``close_access_of``: the Company Master UID whose access, which may have been given, is taken
+    back.
     """
 
     event: AuditEvent
-    letters: tuple[AnyLetter, ...] = ()
+    letters: tuple[AnyLetter, ...] = Field(default=(), exclude_if=says_nothing)
     form: ApplicationForm | None = None
     sheet: DecisionSheet | None = None
     sheet_replaces: int | None = None
     resend: str | None = None
-    close_access: bool = False
-
-
-class Snapshot(Contract):
-    """The application as the newest of the entries left it; ``status`` goes without documents."""
-
-    status: Status
-    company_name: str
-    partner: Person
-    bd: Person
-    bd_lead: Person
-    locale: str
-    time_zone: TimeZone
+    close_access_of: Uid | None = None
 
 
 class Lineage(Contract):
@@ -46,21 +40,32 @@ class Lineage(Contract):
     """
 
     application_id: str
-    generation: int = 0
+    generation: int = Field(default=0, exclude_if=says_nothing)
+
+
+def stored_state(application: Application) -> dict[str, JsonValue]:
+    """The application as it is stored: form and sheet by revision, as they have tables of their own."""
+    state: dict[str, JsonValue] = application.model_dump(
+        mode="json", exclude={"form": True, "sheet": {"content", "changes"}}, exclude_none=True
+    )
+    return state
 
 
 class Publication(Contract):
-    """Store these entries and the state after them; then, if asked to, send what waits for being sent.
+    """Store these entries and the state after them; then send what waits for being sent, unless told to
+    ``hold`` it.
 
-    ``failed_through``: the position of the newest failed e-mail the workflow knows of.
+    ``changes``: what has changed in the `Application`, field by field, since it was stored after the event
+    ``since``; without that, all of it (`stored_state`). ``failed_through``: the position of the newest
+    failed e-mail the workflow knows of.
     """
 
     lineage: Lineage
-    company_master_uid: Uid
-    snapshot: Snapshot
+    since: int | None = None
+    changes: dict[str, JsonValue]
     entries: tuple[Entry, ...]
-    send: bool = True
-    failed_through: int = 0
+    hold: bool = Field(default=False, exclude_if=says_nothing)
+    failed_through: int = Field(default=0, exclude_if=says_nothing)
 
 
 class Delivery(Contract):
@@ -73,18 +78,22 @@ class Delivery(Contract):
 class Receipt(Contract):
     """How the application's e-mails stand.
 
-    ``pending``: those that wait. ``failed``: those that failed since ``failed_through`` of the question, the position of
-    the newest of them is ``failed_through`` here. ``superseded``: the writer has been reset; nothing was written.
+    ``pending``: those that wait. ``failed``: those that failed since ``failed_through`` of the question,
+    the position of the newest of them is ``failed_through`` here. ``superseded``: the writer has been
+    reset; nothing was written. ``behind``: the database has lost what the changes start from (it was
+    restored, say); nothing was written either.
     """
 
-    pending: int = 0
-    failed: tuple[FailedEmail, ...] = ()
-    failed_through: int = 0
-    superseded: bool = False
+    pending: int = Field(default=0, exclude_if=says_nothing)
+    failed: tuple[FailedEmail, ...] = Field(default=(), exclude_if=says_nothing)
+    failed_through: int = Field(default=0, exclude_if=says_nothing)
+    superseded: bool = Field(default=False, exclude_if=says_nothing)
+    behind: bool = Field(default=False, exclude_if=says_nothing)
 
 
 class TakeUp(Contract):
-    """Temporal's Reset has turned an application back to the event ``sequence``: go on from there, under new numbers.
+    """Temporal's Reset has turned an application back to the event ``sequence``: go on from there, under
+    new numbers.
 
     E-mails of later events that have not left never leave; access the application gave is taken back.
     """

@@ -1,4 +1,5 @@
-"""Signing the contract (guide §2.3, last step, and §2.4): contact, the path, the signatures of both parties."""
+"""Signing the contract (guide §2.3, last step, and §2.4): contact, the path, the signatures of both
+parties."""
 
 from datetime import datetime
 from typing import Final, Literal

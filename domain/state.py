@@ -1,7 +1,7 @@
 """An application as the workflow remembers it. All of it survives continue-as-new.
 
-Lists are bounded (`newest_within`), as all of it has to fit into one payload of 2 MiB, with what waits to be published;
-the whole of them is in the audit trail.
+Lists are bounded (`newest_within`), as all of it has to fit into one payload of 2 MiB, with what waits to
+be published; the whole of them is in the audit trail.
 """
 
 from collections.abc import Iterable
@@ -34,7 +34,8 @@ Item = TypeVar("Item", bound=Contract)
 
 
 def newest_within(items: Iterable[Item], most_bytes: int = KEPT_BYTES) -> tuple[Item, ...]:
-    """The newest of these, in their order, that fit into so many bytes of JSON; the newest one in any case."""
+    """The newest of these, in their order, that fit into so many bytes of JSON; the newest one in any
+    case."""
     kept: list[Item] = []
     size = 0
     for item in reversed(tuple(items)):
@@ -48,8 +49,9 @@ def newest_within(items: Iterable[Item], most_bytes: int = KEPT_BYTES) -> tuple[
 class Application(Contract):
     """Everything the process decides on. It changes only by replacing it: ``application.but(stage=…)``.
 
-    ``forms_used`` and ``sheets_used``: the highest revision there has ever been, also on a way that Temporal's Reset
-    has left; a number is never used twice.
+    ``form_revision`` is that of the form under review or being edited, ``submitted_revision`` that of
+    ``form``. ``forms_used`` and ``sheets_used``: the highest revision there has ever been, also on a way
+    that Temporal's Reset has left; a number is never used twice.
     """
 
     application_id: str
@@ -68,6 +70,7 @@ class Application(Contract):
     company_confirmed: bool = False
     form: ApplicationForm | None = None
     form_revision: int = 0
+    submitted_revision: int = 0
     forms_used: int = 0
     approved_revision: int | None = None
     justification: Justification | None = None

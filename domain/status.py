@@ -172,9 +172,9 @@ class Closing(Contract):
 class Status(Contract):
     """The status of an application; unset values are ``null``.
 
-    ``sequence`` is the number of the newest audit event. What `get_status` shows is whole; the answer to a command goes
-    `without_documents`. ``outcome``: the stage it ended in, or ``already_partner`` where the applicant had access
-    before it began.
+    ``sequence`` is the number of the newest audit event. What `get_status` shows is whole; the answer to a
+    command goes `without_documents`. ``outcome``: the stage it ended in, or ``already_partner`` where the
+    applicant had access before it began.
     """
 
     application_id: str
@@ -213,9 +213,30 @@ class Status(Contract):
     outcome: Stage | Literal[ErrorType.ALREADY_PARTNER] | None = None
 
     def without_documents(self) -> Self:
-        """Without what can be read elsewhere: the form, the sheet's content and changes, the last refusals."""
+        """Without what can be read elsewhere: the form, the sheet's content and changes, the last
+        refusals."""
         sheet = self.sheet and SheetShown(revision=self.sheet.revision, hash=self.sheet.hash)
         return self.model_copy(update={"application": None, "sheet": sheet, "last_refusals": ()})
+
+    def answer(self) -> dict[str, Any]:
+        """What the sender of a command is told: `without_documents`, and nothing that is empty or long known.
+
+        It stays in the history for good, so it repeats as little as it can: neither the company, nor, before
+        the contract is signed, that there is no access.
+        """
+        known = {"company"} if self.access.reason != "not_signed" else {"company", "access"}
+        said: dict[str, Any] = without_empty(
+            self.without_documents().model_dump(mode="json", exclude_none=True, exclude=known)
+        )
+        return said
+
+
+def without_empty(value: Any) -> Any:
+    """The JSON value without members that are empty lists or objects."""
+    if isinstance(value, dict):
+        shorter = ((name, without_empty(member)) for name, member in value.items())
+        return {name: member for name, member in shorter if member not in ([], {})}
+    return value
 
 
 def field_changes(before: dict[str, Any], after: dict[str, Any]) -> tuple[SheetChange, ...]:

@@ -57,15 +57,16 @@ class Branch:
 class Step:
     """A row of the process: this command, by one of these roles, in one of these stages.
 
-    ``to``: the stage it enters (its clocks start anew); ``None``: it stays, the clocks run on; ``branch``: or that way.
-    ``speaks_for``: whether its actor's role may speak for whom the command names.
-    ``letters`` leave when it is done. ``done``: its effect is in place already. ``revision``: it names a revision that
-    must be current. ``rules``: what else must hold. ``asks`` the account directory; ``accounts_rules`` judge its answer.
-    ``entries``: its values that must be in a table. ``changes``: what it changes. ``restarts``: clocks it sets while
-    staying; ``stops``: clocks it ends. ``resends``: the key of an e-mail it sends once more.
+    ``to``: the stage it enters (its clocks start anew); ``None``: it stays, the clocks run on; ``branch``:
+    or that way. ``speaks_for``: whether its actor's role may speak for whom the command names. ``letters``
+    leave when it is done. ``done``: its effect is in place already. ``revision``: it names a revision that
+    must be current. ``rules``: what else must hold. ``asks`` the account directory; ``accounts_rules``
+    judge its answer. ``entries``: its values that must be in a table. ``changes``: what it changes.
+    ``restarts``: clocks it sets while staying; ``stops``: clocks it ends. ``resends``: the key of an e-mail
+    it sends once more.
 
-    Edges derive from it: ``current`` fills fields a person need not name from the status; ``example`` and ``console``
-    are for the console script.
+    Edges derive from it: ``current`` fills fields a person need not name from the status; ``example`` and
+    ``console`` are for the console script.
     """
 
     command: type[Command]

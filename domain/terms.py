@@ -1,4 +1,5 @@
-"""The decision sheet (guide §2.3): issued by BD, confirmed or modified by the partner, as many rounds as it takes."""
+"""The decision sheet (guide §2.3): issued by BD, confirmed or modified by the partner, as many rounds as it
+takes."""
 
 from datetime import datetime
 from typing import Final, Literal

@@ -1,11 +1,11 @@
 """The scalar types of the contract: what a UID, an amount, an instant or a header text may be.
 
-Every type refuses what would be lost or misread later: a JSON number for money (it arrives as a float),
-an instant without a zone, a text that would break out of an e-mail header.
+Every type refuses what would be lost or misread later: a JSON number for money (it arrives as a float), an
+instant without a zone, a text that would break out of an e-mail header.
 
-They check shapes only. Whether there is such a country, currency, zone or mail domain is in tables that change with
-their libraries: that is asked once, in an activity, and recorded (`inquiry.py`), or a lock update would refuse on
-replay what was accepted.
+They check shapes only. Whether there is such a country, currency, zone or mail domain is in tables that
+change with their libraries: that is asked once, in an activity, and recorded (`inquiry.py`), or a lock
+update would refuse on replay what was accepted.
 """
 
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime
@@ -31,6 +31,14 @@ class Contract(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+def says_nothing(value: object) -> bool:
+    """For ``exclude_if``: a field of our own records is left out of JSON while it is empty, false or zero.
+
+    Only where that is the default and will stay it: histories are read by later releases.
+    """
+    return not value
 
 
 def without_control_characters(text: str) -> str:

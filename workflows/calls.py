@@ -1,8 +1,9 @@
 """How the workflow calls its activities: their names, time limits, retries and the summaries ops read.
 
-The activities are named, not imported: the process does not depend on what carries it out. A test holds both sides to
-each other. Local activities run inside a workflow task, which an update's caller waits for: only what reads is one. What
-has an effect is a normal activity, which begins only when the task that decided it is committed.
+The activities are named, not imported: the process does not depend on what carries it out. A test holds
+both sides to each other. Local activities run inside a workflow task, which an update's caller waits for:
+only what reads is one. What has an effect is a normal activity, which begins only when the task that
+decided it is committed.
 """
 
 from datetime import timedelta
@@ -38,7 +39,7 @@ async def look_up(inquiry: Inquiry) -> Answers:
         retry_policy=RetryPolicy(
             initial_interval=timedelta(milliseconds=50), maximum_interval=timedelta(seconds=1)
         ),
-        summary="Look up accounts, calendar, tables",
+        summary="Look up",
     )
     return answers
 
@@ -60,7 +61,8 @@ async def open_access(request: AccessRequest) -> AccessOutcome:
 
 
 def publish(publication: Publication) -> workflow.ActivityHandle[Receipt]:
-    """Store what was decided, however long the database is down, and send its mails if the mail server takes them."""
+    """Store what was decided, however long the database is down, and send its mails if the mail server
+    takes them."""
     return _until_it_works(PUBLISH, publication, _what_is_published(publication))
 
 
@@ -83,7 +85,8 @@ async def take_up(request: TakeUp) -> Head:
 
 
 def _until_it_works(name: str, argument: Any, summary: str) -> workflow.ActivityHandle[Receipt]:
-    """Once a cancelled one has ended, no attempt is still at work: the next run, or the child, may take over."""
+    """Once a cancelled one has ended, no attempt is still at work: the next run, or the child, may take
+    over."""
     return workflow.start_activity(
         name,
         argument,

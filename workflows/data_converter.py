@@ -13,14 +13,33 @@ from typing import Any, Final
 
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
-from temporalio.contrib.pydantic import PydanticPayloadConverter
+from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter, PydanticPayloadConverter
 from temporalio.converter import (
+    CompositePayloadConverter,
     DataConverter,
     DefaultFailureConverterWithEncodedAttributes,
+    DefaultPayloadConverter,
+    JSONPlainPayloadConverter,
     PayloadCodec,
 )
 
+from domain.values import Contract
 from workflows.encryption import CAME_CLEAR
+
+
+class CompactJsonConverter(PydanticJSONPlainPayloadConverter):
+    """Pydantic's JSON, without the fields of our models that are not set: histories are read and kept for
+    months.
+
+    Only ``null`` is left out. A default that means something is written, since the code's may change.
+    """
+
+    def to_payload(self, value: Any) -> Payload | None:
+        """The value as JSON."""
+        if not isinstance(value, Contract):
+            return super().to_payload(value)
+        data = value.model_dump_json(exclude_none=True).encode()
+        return Payload(metadata={"encoding": self.encoding.encode()}, data=data)
 
 
 class LenientPayloadConverter(PydanticPayloadConverter):
@@ -30,6 +49,14 @@ class LenientPayloadConverter(PydanticPayloadConverter):
     `temporalio.common.RawValue` holding it, and so does one that came clear where encryption is required.
     With type hints it is the pydantic converter, errors and all.
     """
+
+    def __init__(self) -> None:
+        """Takes no arguments: the SDK makes converters of this class itself."""
+        standard = (
+            CompactJsonConverter() if isinstance(each, JSONPlainPayloadConverter) else each
+            for each in DefaultPayloadConverter.default_encoding_payload_converters
+        )
+        CompositePayloadConverter.__init__(self, *standard)
 
     def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
         """Decode each payload to its type hint or, where there are no hints, to a value or a `RawValue`.

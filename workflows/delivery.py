@@ -36,9 +36,11 @@ class OutstandingDelivery:
                 self._tell(memory, receipt)
 
     async def _publish(self, memory: RunMemory) -> Receipt:
-        publication = memory.publication(send=not memory.undelivered)
+        publication = memory.publication(hold=memory.undelivered)
         receipt = await calls.publish(publication)
-        if not receipt.superseded:
+        if receipt.behind:
+            memory.forget_published()
+        elif not receipt.superseded:
             memory.published(publication.entries, workflow.now())
         return receipt
 

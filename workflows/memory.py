@@ -1,7 +1,8 @@
 """What a run of an onboarding remembers, and what it hands to the next one by continue-as-new.
 
-Everything here has to fit into one payload (Temporal ends a run with one of more than 2 MiB), whatever comes: each list
-that grows has a bound in bytes. What is over the bound is not lost from sight: it is in the audit trail, or counted there.
+Everything here has to fit into one payload (Temporal ends a run with one of more than 2 MiB), whatever
+comes: each list that grows has a bound in bytes. What is over the bound is not lost from sight: it is in
+the audit trail, or counted there.
 """
 
 from typing import Any, Final, Self
@@ -15,7 +16,7 @@ from domain.contract import SYSTEM, Command, ErrorType
 from domain.decisions import Decision
 from domain.inquiry import Head
 from domain.letters import compose
-from domain.publication import Entry, Lineage, Publication, Receipt, Snapshot
+from domain.publication import Entry, Lineage, Publication, Receipt, stored_state
 from domain.refusal import RefusedError
 from domain.state import Application, newest_within
 from domain.status import Refusal, Status
@@ -58,7 +59,8 @@ class Memory(Contract):
     """A run's memory as it crosses continue-as-new.
 
     ``generation``: how often the application has been reset. ``pending``: e-mails that wait in the ledger;
-    ``undelivered``: whether an activity has to be started for them. ``not_kept``: refusals that could not be kept.
+    ``undelivered``: whether an activity has to be started for them. ``not_kept``: refusals that could not
+    be kept.
     """
 
     application: Application
@@ -86,6 +88,8 @@ class RunMemory:
         self.undelivered = memory.undelivered
         self.failed_through = memory.failed_through
         self._not_kept = memory.not_kept
+        self._state: dict[str, JsonValue] = {}
+        self._published: tuple[int, dict[str, JsonValue]] | None = None
         self._answers = {answer.command_id: answer for answer in memory.answers}
         self._answers_size = sum(answer.size for answer in memory.answers)
         self._sizes = [_size(entry) for entry in self.backlog]
@@ -96,7 +100,8 @@ class RunMemory:
         return cls(Memory(application=application))
 
     def memory(self, *, handed_over: bool = False) -> Memory:
-        """Everything the next run has to know; ``handed_over``: the child that publishes what an ended run could not."""
+        """Everything the next run has to know; ``handed_over``: the child that publishes what an ended run
+        could not."""
         return Memory.model_construct(
             application=self.application,
             sequence=self.sequence,
@@ -140,7 +145,7 @@ class RunMemory:
             pending_emails=self.pending_emails,
         )
 
-    def publication(self, *, send: bool) -> Publication:
+    def publication(self, *, hold: bool) -> Publication:
         """As many entries, the oldest first, as one activity takes, with the state as it stands."""
         batch: list[Entry] = []
         size = 0
@@ -149,27 +154,25 @@ class RunMemory:
             if batch and size > BATCH_BYTES:
                 break
             batch.append(entry)
-        application = self.application
+        self._state = stored_state(self.application)
+        since, before = self._published or (None, {})
         return Publication(
             lineage=self.lineage,
-            company_master_uid=application.company_master_uid,
-            snapshot=Snapshot(
-                status=self.status().without_documents(),
-                company_name=application.company_name,
-                partner=application.recipient,
-                bd=application.bd,
-                bd_lead=application.bd_lead,
-                locale=application.locale,
-                time_zone=application.policy.time_zone,
-            ),
+            since=since,
+            changes=_changes(before, self._state),
             entries=tuple(batch),
-            send=send,
+            hold=hold,
             failed_through=self.failed_through,
         )
 
+    def forget_published(self) -> None:
+        """The database has not got what was published; the next publication says all."""
+        self._published = None
+
     def published(self, entries: tuple[Entry, ...], at: Instant) -> None:
         """These entries are stored; there may be room again to tell of what was not kept."""
-        newest = entries[-1].event.sequence if entries else 0
+        newest = entries[-1].event.sequence
+        self._published = newest, self._state
         self._keep([entry for entry in self.backlog if entry.event.sequence > newest])
         if self._not_kept and not self.backlog_full:
             told = f"{self._not_kept} more commands were refused while the database could not be written."
@@ -182,9 +185,11 @@ class RunMemory:
         self.failed_through = max(self.failed_through, receipt.failed_through)
 
     def taken_up(self, head: Head, at: Instant) -> None:
-        """Go on, after Temporal's Reset, from where the stored trail ends; the event ``reset`` names that head."""
+        """Go on, after Temporal's Reset, from where the stored trail ends; the event ``reset`` names that
+        head."""
         left = self.sequence
         self.generation = head.generation
+        self.forget_published()
         self._keep([entry for entry in self.backlog if entry.event.sequence > head.sequence])
         self.sequence = max(self.sequence, head.sequence)
         self.failed_through = head.failed_through
@@ -222,7 +227,8 @@ class RunMemory:
         message: str | None = None,
         details: dict[str, JsonValue] | None = None,
     ) -> AuditEvent:
-        """The next event of the audit trail. ``arguments``: those of a message that did not become a ``command``."""
+        """The next event of the audit trail. ``arguments``: those of a message that did not become a
+        ``command``."""
         if details is None:
             details = _details(command, refused=refusal is not None) if command else _kept(arguments)
         documents = becomes if verdict is Verdict.ACCEPTED else self.application
@@ -262,7 +268,7 @@ class RunMemory:
                 else None,
                 sheet_replaces=before.revision if before else None,
                 resend=decision.resend,
-                close_access=decision.close_access,
+                close_access_of=application.company_master_uid if decision.close_access else None,
             ),
         )
 
@@ -326,6 +332,11 @@ class RunMemory:
     def _keep(self, entries: list[Entry]) -> None:
         self.backlog = entries
         self._sizes = [_size(entry) for entry in entries]
+
+
+def _changes(before: dict[str, JsonValue], after: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    gone: dict[str, JsonValue] = {name: None for name in before if name not in after}
+    return gone | {name: value for name, value in after.items() if before.get(name) != value}
 
 
 def _size(entry: Entry) -> int:

@@ -1,7 +1,8 @@
 """The workflow: one application, from JOIN NOW to its outcome.
 
-It takes the next command or the next due clock, lets the tables decide, and carries out what they decided. What may
-happen stands in `domain/lifecycle.py`; what is remembered, in `memory.py`; what leaves, leaves by `outbox.py`.
+It takes the next command or the next due clock, lets the tables decide, and carries out what they decided.
+What may happen stands in `domain/lifecycle.py`; what is remembered, in `memory.py`; what leaves, leaves by
+`outbox.py`.
 """
 
 import asyncio
@@ -54,8 +55,8 @@ _NOTHING_ASKED: Final = Answers()
 class ResellerOnboarding:
     """One application of one applicant (workflow ID ``reseller-onboarding-{company_master_uid}``).
 
-    Arguments: `OnboardingInput`, and after continue-as-new the `Memory` of the run before. Every handler takes whatever
-    comes, so that no message can wedge a run or get lost.
+    Arguments: `OnboardingInput`, and after continue-as-new the `Memory` of the run before. Every handler
+    takes whatever comes, so that no message can wedge a run or get lost.
     """
 
     @workflow.init
@@ -84,10 +85,12 @@ class ResellerOnboarding:
         workflow.register_random_seed_callback(self._was_reset)
 
     @workflow.run
-    async def run(self, *arguments: Any) -> Status:
-        """The application's status at its outcome; `Status.outcome` ``already_partner``: the applicant has access.
+    async def run(self, *arguments: Any) -> dict[str, Any]:
+        """The application's status at its outcome (`Status.answer`); `Status.outcome` ``already_partner``:
+        the applicant has access.
 
-        Fails with type ``invalid`` for a start input that is none, or another workflow ID than the applicant's.
+        Fails with type ``invalid`` for a start input that is none, or another workflow ID than the
+        applicant's.
         """
         if self._refused_start:
             raise _failure(self._refused_start)
@@ -101,26 +104,26 @@ class ResellerOnboarding:
                     raise
                 self._cancel_requested = True
                 self._inbox.append(OperatorCancel())
-        return process.result()
+        return process.result().answer()
 
     @workflow.update(
         name=UPDATE_NAME, description="Any command, as the tagged union; returns the new status."
     )
-    async def submit_command(self, *arguments: Any) -> Status:
-        """Put a command in the inbox and answer when it is finished."""
+    async def submit_command(self, *arguments: Any) -> dict[str, Any]:
+        """Put a command in the inbox and answer (`Status.answer`) when it is finished."""
         if self._refused_start:
             raise _failure(self._refused_start)
         answer = await self.receive(None, arguments).answer
         if isinstance(answer, RefusedError):
             raise _failure(answer)
-        return answer
+        return answer.answer()
 
     @workflow.query(name=QUERY_NAME, description="The whole status of the application.")
-    def get_status(self, *arguments: Any) -> Status:
-        """The status as it stands; whatever arguments come are ignored."""
+    def get_status(self, *arguments: Any) -> dict[str, Any]:
+        """The status as it stands, unset fields as ``null``; whatever arguments come are ignored."""
         if self._refused_start:
             raise _failure(self._refused_start)
-        return self._status()
+        return self._status().model_dump(mode="json")
 
     @workflow.signal(dynamic=True, description="Refuses, on record, a signal of an unknown name.")
     def unknown_signal(self, name: str, arguments: Sequence[RawValue]) -> None:
@@ -149,7 +152,7 @@ class ResellerOnboarding:
             self._show()
             if self._ended:
                 await self._hand_over()
-                return self._status().without_documents()
+                return self._status()
             workflow.continue_as_new(args=[self._input, self._memory.memory()])
 
     async def _work(self) -> None:
@@ -199,7 +202,8 @@ class ResellerOnboarding:
     def _wind_timer(self, clock: Clock | None) -> None:
         """One timer at a time; one that rings too early is left alone: the next clock is looked for then.
 
-        Most steps lead to a later deadline, and a timer cancelled and another started are two events each time.
+        Most steps lead to a later deadline, and a timer cancelled and another started are two events each
+        time.
         """
         at = clock.next_at if clock else None
         if self._timer and not self._timer.done():
@@ -282,7 +286,7 @@ class ResellerOnboarding:
             if command:
                 memory.remember(command, refusal)
             return refusal
-        return self._status().without_documents()
+        return self._status()
 
     async def _time_is_up(self, clock: Clock) -> None:
         application, now = self._memory.application, workflow.now()
@@ -410,7 +414,7 @@ def _memory_of(joined: OnboardingInput, arguments: tuple[Any, ...]) -> RunMemory
     run = workflow.info()
     wanted = workflow_id(joined.company_master_uid)
     if run.workflow_id != wanted:
-        # Two runs under two IDs could be open for one company, and every look-up by UID would miss one of them.
+        # Two runs could be open for one company, and every look-up by UID would miss one of them.
         raise RefusedError(ErrorType.INVALID, f"the workflow ID must be '{wanted}', the applicant's own")
     if len(arguments) > 1:
         return RunMemory(Memory.model_validate(arguments[1]))

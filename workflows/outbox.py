@@ -12,10 +12,11 @@ from workflows.memory import RunMemory
 
 
 class Outbox:
-    """Two activities at most: one stores what was decided and sends its mails, one sends what the mail server refused.
+    """Two activities at most: one stores what was decided and sends its mails, one sends what the mail
+    server refused.
 
-    It sets out when ``quiet`` says that a transition is complete, so that what belongs together leaves together, and
-    calls ``returned`` with each receipt.
+    It sets out when ``quiet`` says that a transition is complete, so that what belongs together leaves
+    together, and calls ``returned`` with each receipt.
     """
 
     def __init__(
@@ -45,9 +46,12 @@ class Outbox:
         memory = self._memory
         while await self._something(lambda: bool(memory.backlog)):
             # Behind mails that wait for the mail server none may overtake.
-            publication = memory.publication(send=not memory.undelivered)
+            publication = memory.publication(hold=memory.undelivered)
             receipt = await self._until_stopped(calls.publish(publication))
             if receipt is None or await self._superseded(receipt):
+                continue
+            if receipt.behind:
+                memory.forget_published()
                 continue
             self._publications += 1
             memory.published(publication.entries, workflow.now())

@@ -18,8 +18,8 @@ LIBRARY_MODULES: Final = ("pydantic", "pydantic_core", "rfc8785")
 PASSTHROUGH_MODULES: Final = (*LIBRARY_MODULES, "domain")
 """Imported once for the process, not once for each run in its sandbox; submodules are included.
 
-``domain`` is without I/O, clock or randomness: the same input gives the same answer, in a sandbox or not. Nothing of
-``workflows`` belongs here: that code must stay in the sandbox.
+``domain`` is without I/O, clock or randomness: the same input gives the same answer, in a sandbox or not.
+Nothing of ``workflows`` belongs here: that code must stay in the sandbox.
 """
 
 

@@ -1,11 +1,14 @@
 """The sandbox, for runs that Temporal's Reset has turned back.
 
-Where a reset takes effect, one activation brings the new random seed and every message sent after that point again. Two
-things go wrong with it in temporalio 1.35 (tried; sdk-python and sdk-core as they are in November 2026):
+Where a reset takes effect, one activation brings the new random seed and every message sent after that
+point again. Two things go wrong with it in temporalio 1.35 (tried; sdk-python and sdk-core as they are in
+November 2026):
 
-- Handlers run before the callback for the new seed, so a run would take the messages of a past it no longer has before it
+- Handlers run before the callback for the new seed, so a run would take the messages of a past it no longer
+has before it
   knows that it was reset.
-- Signals and updates come in the order they were sent in; on replay signals come first. A run that took both would not
+- Signals and updates come in the order they were sent in; on replay signals come first. A run that took
+both would not
   replay.
 
 So that activation alone is taken in the order of a replay, in one batch, the seed first.

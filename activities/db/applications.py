@@ -5,7 +5,7 @@ from typing import Final
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities.db.documents import issued_sheets, sheet_rows, submitted_forms, with_changes
+from activities.db.documents import issued_sheets, restored, sheet_rows, with_changes
 from activities.db.email_ledger import LedgerState
 from activities.db.engine import Database
 from activities.db.tables import ApplicationRow, AuditEventRow, EmailRow
@@ -14,6 +14,7 @@ from domain.chain import ChainedEvent, Link
 from domain.contract import Stage, WaitingOn
 from domain.status import IssuedSheet, Refusal, Status
 from domain.values import Contract, Instant
+from domain.view import describe
 
 SHOWN_REFUSALS: Final = 20
 
@@ -91,7 +92,8 @@ class ApplicationRecords:
         )
 
     async def sheets(self, application_id: str) -> tuple[StoredSheet, ...]:
-        """The revisions of the decision sheet in order, each with its differences from the one it replaced."""
+        """The revisions of the decision sheet in order, each with its differences from the one it
+        replaced."""
         async with self._database.session() as session:
             rows = await sheet_rows(session, application_id)
         return tuple(
@@ -103,10 +105,9 @@ class ApplicationRecords:
 async def _whole(session: AsyncSession, row: ApplicationRow) -> StoredApplication:
     """The row with what has tables of its own: documents, e-mails, refusals."""
     application_id = row.application_id
-    status = Status.model_validate(row.status)
-    forms = await submitted_forms(session, application_id, [status.form_revision])
-    shown = status.sheet
-    sheets = await issued_sheets(session, application_id, [shown.revision] if shown else [])
+    if row.state is None:
+        return StoredApplication.model_validate(row, from_attributes=True)
+    application = await restored(session, row.state)
     mine = EmailRow.application_id == application_id
     waiting = await session.scalar(select(func.count()).where(mine, EmailRow.state == LedgerState.PENDING))
     refused = (
@@ -125,13 +126,10 @@ async def _whole(session: AsyncSession, row: ApplicationRow) -> StoredApplicatio
         )
         for event in reversed((await session.scalars(refused)).all())
     ]
-    whole = status.model_copy(
-        update={
-            "application": forms.get(status.form_revision) or status.application,
-            "sheet": sheets.get(shown.revision, shown) if shown else None,
-            "pending_emails": waiting or 0,
-            "last_refusals": tuple(refusals),
-        }
-    )
+    if application.sheet:
+        revision = application.sheet.revision
+        sheets = await issued_sheets(session, application_id, [revision])
+        application = application.but(sheet=sheets[revision])
+    whole = describe(application, sequence=row.sequence, refusals=refusals, pending_emails=waiting or 0)
     values = {name: getattr(row, name) for name in StoredApplication.model_fields if name != "status"}
     return StoredApplication.model_validate(values | {"status": whole})

@@ -1,13 +1,16 @@
-"""The documents of an application as they are stored: submitted forms and issued decision sheets, by revision."""
+"""The documents of an application as they are stored: submitted forms and issued decision sheets, by
+revision."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from activities.db.tables import DecisionSheetRow, FormRow
 from domain.documents import ApplicationForm, DecisionSheet
+from domain.state import Application
 from domain.status import IssuedSheet, field_changes
 
 
@@ -36,6 +39,28 @@ async def issued_sheets(
     """The decision sheets of these revisions, each with its differences from the one it replaced."""
     rows = await sheet_rows(session, application_id)
     return {row.revision: sheet for row, sheet in with_changes(rows) if row.revision in revisions}
+
+
+async def restored(connection: AsyncConnection | AsyncSession, state: Mapping[str, Any]) -> Application:
+    """The application from its stored state (`domain.publication.stored_state`), with the documents it names.
+
+    The sheet comes without its differences to the one before.
+    """
+    whole = dict(state)
+    application_id = whole["application_id"]
+    if revision := whole.get("submitted_revision"):
+        form = select(FormRow.content).where(
+            FormRow.application_id == application_id, FormRow.revision == revision
+        )
+        whole["form"] = (await connection.execute(form)).scalar_one_or_none()
+    if sheet := whole.get("sheet"):
+        content = select(DecisionSheetRow.content).where(
+            DecisionSheetRow.application_id == application_id,
+            DecisionSheetRow.revision == sheet["revision"],
+        )
+        found = (await connection.execute(content)).scalar_one_or_none()
+        whole["sheet"] = sheet | {"content": found} if found else None
+    return Application.model_validate_json(to_json(whole))
 
 
 def with_changes(rows: Sequence[DecisionSheetRow]) -> list[tuple[DecisionSheetRow, IssuedSheet]]:

@@ -1,7 +1,8 @@
 """The e-mail ledger: what waits to be sent, was sent, or has failed for good.
 
-A letter gets into it with the event it tells of, in one transaction (`trail.py`), and leaves from here. A row is unique on
-application and key, so that a retry after a recorded send sends nothing. Every state but ``pending`` is final.
+A letter gets into it with the event it tells of, in one transaction (`trail.py`), and leaves from here. A
+row is unique on application and key, so that a retry after a recorded send sends nothing. Every state but
+``pending`` is final.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,8 @@ from domain.values import Contract, Instant
 
 
 class LedgerState(StrEnum):
-    """What became of an e-mail. ``withdrawn``: what it told of was undone by Temporal's Reset before it left."""
+    """What became of an e-mail. ``withdrawn``: what it told of was undone by Temporal's Reset before it
+    left."""
 
     PENDING = "pending"
     SENT = "sent"

@@ -60,7 +60,8 @@ class Base(DeclarativeBase):
 class ApplicationRow(Base):
     """The newest stored state of an application; the workflow is the truth, a row may lag.
 
-    ``status`` goes without documents, refusals and e-mails, which have tables of their own.
+    ``state`` is the `domain.state.Application` without its documents, which have tables of their own;
+    ``status`` is what follows from it, for who reads by SQL. Rows of release 0.1.0 have no ``state``.
     """
 
     __tablename__ = "applications"
@@ -75,6 +76,7 @@ class ApplicationRow(Base):
     overdue: Mapped[bool]
     sequence: Mapped[int]
     status: Mapped[dict[str, Any]]
+    state: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -82,8 +84,8 @@ class ApplicationRow(Base):
 class AuditHeadRow(Base):
     """Where the audit trail of an application ends.
 
-    ``generation``: how often Temporal's Reset has turned the application back. Only who knows the newest one writes, and
-    whoever writes holds this row until he has done so.
+    ``generation``: how often Temporal's Reset has turned the application back. Only who knows the newest
+    one writes, and whoever writes holds this row until he has done so.
     """
 
     __tablename__ = "audit_heads"

@@ -1,16 +1,17 @@
 """The one write path of an application: its audit trail, with all that an event brings, in one transaction.
 
-Events are only ever added: one that was readable stays. Every writer names the generation it writes for, so that what
-comes late from a run that Temporal's Reset has ended is not written.
+Events are only ever added: one that was readable stays. Every writer names the generation it writes for, so
+that what comes late from a run that Temporal's Reset has ended is not written.
 """
 
 import secrets
-from datetime import datetime
+from enum import Enum
 from typing import Any, Final
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activities.db.documents import restored
 from activities.db.email_ledger import LedgerState
 from activities.db.engine import Database
 from activities.db.queued import QueuedLetter
@@ -29,10 +30,21 @@ from domain.documents import sheet_hash
 from domain.inquiry import Head
 from domain.letters import LETTER_ADAPTER, AnyLetter, Audience, audience_of, key_of
 from domain.lifecycle import STAGES
-from domain.publication import Entry, Lineage, Publication, Snapshot, TakeUp
+from domain.publication import Entry, Lineage, Publication, TakeUp
+from domain.state import Application
+from domain.view import describe
 
 _SALT_BYTES: Final = 16
 _FIXED: Final = frozenset({"application_id", "created_at"})
+
+
+class Written(Enum):
+    """What became of a publication: stored; not, as the writer's application was reset; or not, as rows are
+    missing."""
+
+    STORED = "stored"
+    SUPERSEDED = "superseded"
+    BEHIND = "behind"
 
 
 class AuditTrail:
@@ -41,23 +53,27 @@ class AuditTrail:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def publish(self, publication: Publication) -> bool:
-        """Store the entries that are not stored yet, and the state; whether this writer may still write.
+    async def publish(self, publication: Publication) -> Written:
+        """Store the entries that are not stored yet, and the state they led to.
 
         Publishing again changes nothing.
         """
         async with self._database.engine.begin() as connection:
             head = await self._locked_head(connection, publication.lineage)
             if head is None or not await self._follows(connection, publication, head):
-                return False
+                return Written.SUPERSEDED
             fresh = [entry for entry in publication.entries if entry.event.sequence > head.sequence]
             if not fresh:
-                return True
+                return Written.STORED
+            state = await self._changed(connection, publication, head)
+            if state is None:
+                return Written.BEHIND
             await self._add_events(connection, publication.lineage.application_id, fresh, head)
             await self._add_documents(connection, publication.lineage.application_id, fresh)
-            await self._queue_emails(connection, publication, fresh)
-            await self._show(connection, publication, fresh)
-        return True
+            application = await restored(connection, state)
+            await self._queue_emails(connection, application, fresh)
+            await self._show(connection, application, state, fresh)
+        return Written.STORED
 
     async def head(self, application_id: str) -> Head:
         """Where the stored trail ends."""
@@ -71,7 +87,8 @@ class AuditTrail:
     async def take_up(self, request: TakeUp) -> Head:
         """Begin a new generation after a reset: who wrote before writes no more.
 
-        E-mails of events after the one the application stands at never leave; forms and sheets of such events are void.
+        E-mails of events after the one the application stands at never leave; forms and sheets of such
+        events are void.
         """
         mine = AuditHeadRow.application_id == request.application_id
         async with self._database.engine.begin() as connection:
@@ -186,24 +203,37 @@ class AuditTrail:
                 }
                 await connection.execute(self._database.insert(DecisionSheetRow).values(sheet))
 
-    async def _queue_emails(
-        self, connection: AsyncConnection, publication: Publication, entries: list[Entry]
-    ) -> None:
+    async def _changed(
+        self, connection: AsyncConnection, publication: Publication, head: Head
+    ) -> dict[str, Any] | None:
+        """The state with the changes; ``None`` where what they start from is not what is stored."""
+        state: dict[str, Any] = {}
         application_id = publication.lineage.application_id
+        if publication.since is not None:
+            query = select(ApplicationRow.state).where(ApplicationRow.application_id == application_id)
+            stored = (await connection.execute(query)).scalar_one_or_none()
+            if stored is None or head.sequence != publication.since:
+                return None
+            state = stored
+        return state | publication.changes
+
+    async def _queue_emails(
+        self, connection: AsyncConnection, application: Application, entries: list[Entry]
+    ) -> None:
         if not any(entry.letters or entry.resend for entry in entries):
             return
         highest = select(func.coalesce(func.max(EmailRow.position), 0)).where(
-            EmailRow.application_id == application_id
+            EmailRow.application_id == application.application_id
         )
         position = int((await connection.execute(highest)).scalar_one())
         rows = []
         for entry in entries:
             letters = list(entry.letters)
             if entry.resend:
-                letters += await self._letter(connection, application_id, entry.resend)
+                letters += await self._letter(connection, application.application_id, entry.resend)
             for letter in letters:
                 position += 1
-                rows.append(_email_values(publication, entry.event, letter, position))
+                rows.append(_email_values(application, entry.event, letter, position))
         await connection.execute(self._database.insert(EmailRow).values(rows))
 
     async def _letter(self, connection: AsyncConnection, application_id: str, key: str) -> list[AnyLetter]:
@@ -212,12 +242,18 @@ class AuditTrail:
         return [LETTER_ADAPTER.validate_python(stored["letter"])] if stored else []
 
     async def _show(
-        self, connection: AsyncConnection, publication: Publication, entries: list[Entry]
+        self,
+        connection: AsyncConnection,
+        application: Application,
+        state: dict[str, Any],
+        entries: list[Entry],
     ) -> None:
-        row = _application_values(publication, entries)
-        state = self._database.insert(ApplicationRow).values(row)
-        changed = {name: state.excluded[name] for name in row.keys() - _FIXED}
-        await connection.execute(state.on_conflict_do_update(index_elements=["application_id"], set_=changed))
+        row = _application_values(application, state, entries)
+        insert = self._database.insert(ApplicationRow).values(row)
+        changed = {name: insert.excluded[name] for name in row.keys() - _FIXED}
+        await connection.execute(
+            insert.on_conflict_do_update(index_elements=["application_id"], set_=changed)
+        )
 
 
 def _event_values(application_id: str, event: AuditEvent, link: Link) -> dict[str, Any]:
@@ -234,25 +270,24 @@ def _event_values(application_id: str, event: AuditEvent, link: Link) -> dict[st
 
 
 def _email_values(
-    publication: Publication, event: AuditEvent, letter: AnyLetter, position: int
+    application: Application, event: AuditEvent, letter: AnyLetter, position: int
 ) -> dict[str, Any]:
-    snapshot = publication.snapshot
-    to = _recipient(audience_of(letter.template), snapshot)
+    to = _recipient(audience_of(letter.template), application)
     queued = QueuedLetter(
         to=to,
-        bd=snapshot.bd,
-        company_master_uid=publication.company_master_uid,
-        company_name=snapshot.company_name,
+        bd=application.bd,
+        company_master_uid=application.company_master_uid,
+        company_name=application.company_name,
         status_text=STAGES[event.to_stage].status_text,
-        time_zone=snapshot.time_zone,
+        time_zone=application.policy.time_zone,
         letter=letter,
     )
     return {
-        "application_id": publication.lineage.application_id,
+        "application_id": application.application_id,
         "key": key_of(event.sequence, letter),
         "position": position,
         "template": letter.template,
-        "locale": snapshot.locale,
+        "locale": application.locale,
         "recipient": to.email,
         "subject": "",
         "message_id": "",
@@ -265,31 +300,31 @@ def _email_values(
     }
 
 
-def _recipient(audience: Audience, snapshot: Snapshot) -> Person:
+def _recipient(audience: Audience, application: Application) -> Person:
     return {
-        Audience.PARTNER: snapshot.partner,
-        Audience.BD: snapshot.bd,
-        Audience.BD_LEAD: snapshot.bd_lead,
+        Audience.PARTNER: application.recipient,
+        Audience.BD: application.bd,
+        Audience.BD_LEAD: application.bd_lead,
     }[audience]
 
 
-def _application_values(publication: Publication, entries: list[Entry]) -> dict[str, Any]:
-    status, at = publication.snapshot.status, _moment(entries)
+def _application_values(
+    application: Application, state: dict[str, Any], entries: list[Entry]
+) -> dict[str, Any]:
+    newest = entries[-1].event
+    status = describe(application, sequence=newest.sequence)
     return {
-        "application_id": publication.lineage.application_id,
-        "workflow_id": workflow_id(publication.company_master_uid),
-        "company_master_uid": publication.company_master_uid,
-        "company_name": publication.snapshot.company_name,
+        "application_id": application.application_id,
+        "workflow_id": workflow_id(application.company_master_uid),
+        "company_master_uid": application.company_master_uid,
+        "company_name": application.company_name,
         "stage": status.stage,
         "waiting_on": status.waiting_on,
         "due_at": status.due_at,
         "overdue": status.overdue,
-        "sequence": status.sequence,
-        "status": status.model_dump(mode="json"),
+        "sequence": newest.sequence,
+        "status": status.without_documents().model_dump(mode="json"),
+        "state": state,
         "created_at": entries[0].event.at,
-        "updated_at": at,
+        "updated_at": newest.at,
     }
-
-
-def _moment(entries: list[Entry]) -> datetime:
-    return entries[-1].event.at

@@ -14,8 +14,8 @@ from domain.status import SheetShown
 class Mail:
     """A letter addressed.
 
-    ``key`` is unique and stable within the application (ledger, Message-ID). ``sequence`` numbers the event the letter
-    tells of; a later one supersedes an earlier one's dates.
+    ``key`` is unique and stable within the application (ledger, Message-ID). ``sequence`` numbers the event
+    the letter tells of; a later one supersedes an earlier one's dates.
     """
 
     key: str

@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("application_id", "revision", name=op.f("pk_forms")),
     )
     for table, columns in {
+        "applications": (sa.Column("state", sa.JSON(), nullable=True),),
         "audit_events": (
             sa.Column("form_revision", sa.Integer(), nullable=True),
             sa.Column("via", sa.JSON(), nullable=True),
@@ -57,6 +58,7 @@ def downgrade() -> None:
     for table, names in {
         "emails": ("letter", "sequence"),
         "decision_sheets": ("void", "replaces", "sequence"),
+        "applications": ("state",),
         "audit_events": ("hash", "commitment", "salt", "previous_hash", "via", "form_revision"),
     }.items():
         for name in names:
