@@ -109,7 +109,7 @@ class Twins:
         should_be = expected.refusal and (expected.refusal.error.value, expected.refusal.message)
         assert refusal == should_be, f"the answer should be {should_be or 'a status'} and is {refusal}"
         if found:
-            alike(expected.status.without_documents(), found)
+            alike(answered(expected.status), found)
 
     async def pass_time(self, duration: timedelta) -> None:
         """Nobody says anything for so long."""
@@ -160,7 +160,7 @@ class Twins:
         ledger = [(each.template, each.recipient, each.state) for each in await trail.ledger(applicant)]
         assert ledger == [(*mail, "sent") for mail in self._mails]
         if self.status.outcome:
-            alike(model.status.without_documents(), await applicant.result())
+            alike(answered(model.status), await applicant.result())
 
     async def _wait_for_what_is_due(self) -> None:
         now = await self.applicant.now()
@@ -204,6 +204,11 @@ class Twins:
             for mail in fresh
             if (body := mail.get_body(("plain",))) and self.applicant.uid in body.get_content()
         ]
+
+
+def answered(status: Status) -> Status:
+    """What the sender of a command reads of this status."""
+    return Status.model_validate(status.answer())
 
 
 def alike(expected: object, found: object) -> None:

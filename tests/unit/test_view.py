@@ -8,9 +8,18 @@ from domain import view
 from domain.clocks import Clock, ClockKind
 from domain.contract import Role
 from domain.inquiry import AccessOutcome
-from domain.status import Closing, Refusal
-from tests.unit.applications import JOINED_AT, MISSING, STAGES, UID, Journey, journey_to
-from workflows.memory import Desk
+from domain.status import Access, Closing, Refusal, SheetShown, Status
+from tests.unit.applications import (
+    JOINED_AT,
+    MISSING,
+    NOT_KNOWN,
+    SITUATIONS,
+    STAGES,
+    UID,
+    Journey,
+    journey_to,
+)
+from workflows.memory import RunMemory
 
 GATE = """
 drafting             not_signed         The contract is not signed yet. Status: Signing Process: Alibaba Cloud Reseller Partner.
@@ -103,7 +112,9 @@ class TestShownClock:
             assert shown
             order.append(shown.kind.value)
             clocks = tuple(clock for clock in clocks if clock != shown)
-        assert order == ["review", "contact", "start_date", "expiry", "reminder", "access_check"]
+        assert order == [
+            *("review", "contact", "start_date", "expiry", "reminder", "access_check", "calendar_check")
+        ]
 
     def test_it_says_which_days_count(self) -> None:
         deadline = journey_to("under_review").status.deadline
@@ -134,6 +145,7 @@ class TestStatus:
         assert shown == {
             "application_id": "run-1",
             "company_master_uid": UID,
+            "sequence": 1,
             "stage": "drafting",
             "status_text": "Signing Process: Alibaba Cloud Reseller Partner",
             "waiting_on": "partner",
@@ -169,19 +181,18 @@ class TestStatus:
         answered = journey_to("sheet_2").status
         assert (answered.modification, answered.modification_fields) == (None, ())
 
-    def test_refusals_and_mails_come_from_the_record(self) -> None:
-        journey = journey_to("qualified")
+    def test_sequence_refusals_and_mails_are_those_of_the_run(self) -> None:
         refusal = Refusal(at=JOINED_AT, command="x", error="invalid", message="No.")
-        record = journey.record.model_copy(update={"refusals": (refusal,), "pending_emails": 3})
-        status = view.describe(record)
-        assert (status.last_refusals, status.pending_emails) == ((refusal,), 3)
+        application = journey_to("qualified").application
+        status = view.describe(application, sequence=7, refusals=[refusal], pending_emails=3)
+        assert (status.sequence, status.last_refusals, status.pending_emails) == (7, (refusal,), 3)
 
 
 class TestDetails:
     """Markdown for the Web UI: what a person must know at three in the morning."""
 
     def test_what_is_waited_for_on_whom_and_until_when(self) -> None:
-        lines = view.details(journey_to("under_review").record).splitlines()
+        lines = view.details(journey_to("under_review").application).splitlines()
         assert lines[:3] == [
             "**under_review** – Please be patient and wait for the approval",
             "- Waiting on: **bd**",
@@ -195,13 +206,12 @@ class TestDetails:
         journey.wait()
         application = journey.application
         predicted = tuple(clock.model_copy(update={"provisional": True}) for clock in application.clocks)
-        record = journey.record.model_copy(update={"application": application.but(clocks=predicted)})
-        text = view.details(record)
+        text = view.details(application.but(clocks=predicted))
         assert "- Waiting on: **both** – **OVERDUE**" in text
         assert ", holidays only predicted" in text
 
     def test_access_held_up(self) -> None:
-        text = view.details(waiting_for_access(journey_to("activating")).record)
+        text = view.details(waiting_for_access(journey_to("activating")).application)
         assert f"- **Access is held up**: {MISSING}; enterprise verification" in text
 
     @pytest.mark.parametrize(
@@ -213,16 +223,14 @@ class TestDetails:
         ],
     )
     def test_who_ended_it(self, closing: Closing, line: str) -> None:
-        journey = journey_to("cancelled")
-        record = journey.record.model_copy(update={"application": journey.application.but(closing=closing)})
-        lines = view.details(record).splitlines()
+        lines = view.details(journey_to("cancelled").application.but(closing=closing)).splitlines()
         assert line in lines
         assert not any(shown.startswith("- Possible now") for shown in lines)
 
     def test_mails_that_wait_and_that_failed(self) -> None:
         journey = journey_to("qualified")
         keys = [journey.bounce() for _ in range(7)]
-        text = view.details(journey.record.model_copy(update={"pending_emails": 2}))
+        text = view.details(journey.application, pending_emails=2)
         assert "- E-mails waiting to leave: 2" in text
         shown = [line for line in text.splitlines() if line.startswith("- **E-mail failed**")]
         assert shown == [
@@ -231,12 +239,11 @@ class TestDetails:
         ]
 
     def test_the_last_refusal(self) -> None:
-        journey = journey_to("qualified")
         refusals = tuple(
             Refusal(at=JOINED_AT, command=name, error="wrong_stage", message="Too early.")
             for name in ("a", "b")
         )
-        text = view.details(journey.record.model_copy(update={"refusals": refusals}))
+        text = view.details(journey_to("qualified").application, refusals=refusals)
         assert text.endswith("- Last refusal: `b` at 2026-03-02T01:30:00Z: **wrong_stage** – Too early.")
 
 
@@ -245,7 +252,48 @@ def test_the_summary_names_nobody() -> None:
     assert view.summary(application) == f"Reseller onboarding of Company Master UID {UID}"
 
 
-def test_a_desk_shows_what_a_record_says() -> None:
+def test_a_runs_memory_shows_the_application_as_it_stands() -> None:
     journey = journey_to("signed")
-    desk = Desk.of(journey.application)
-    assert view.describe(desk.record(journey.now)) == journey.status
+    memory = RunMemory.of(journey.application)
+    memory.sequence = journey.transitions
+    assert memory.status() == journey.status
+
+
+class TestAnswer:
+    """What the sender of a command is told goes without what is read elsewhere."""
+
+    def test_it_goes_without_documents(self) -> None:
+        whole = journey_to("sheet_2").status
+        refusal = Refusal(at=JOINED_AT, command="x", error="invalid", message="No.")
+        answer = whole.model_copy(update={"last_refusals": (refusal,)}).without_documents()
+
+        assert (answer.application, answer.last_refusals) == (None, ())
+        assert whole.sheet
+        assert answer.sheet == SheetShown(revision=2, hash=whole.sheet.hash)
+        kept = {"application": whole.application, "sheet": whole.sheet}
+        assert answer.model_copy(update=kept) == whole, "and is whole apart from that"
+        assert journey_to("drafting").status.without_documents().sheet is None
+
+    def test_it_repeats_nothing_that_is_not_set(self) -> None:
+        for situation in SITUATIONS:
+            status = journey_to(situation).status
+            said = status.answer()
+            assert not {"application", "company", "last_refusals"} & said.keys()
+            empty = [name for name, value in said.items() if value in (None, [], {})]
+            assert empty == []
+            known = {"company": None, "access": Access()}
+            if status.access.reason != "not_signed":
+                del known["access"]
+            assert Status.model_validate(said) == status.without_documents().model_copy(update=known)
+
+
+class TestEstimate:
+    """A deadline that could only be estimated says so, and why."""
+
+    def test_in_the_status_and_in_the_web_ui(self) -> None:
+        journey = Journey(calendar_known=False)
+        deadline = journey.status.deadline
+        assert deadline
+        assert (deadline.kind, deadline.estimate, deadline.provisional) == ("expiry", NOT_KNOWN, True)
+        assert f"- **Deadline only estimated**: {NOT_KNOWN}" in view.details(journey.application).splitlines()
+        assert "estimated" not in view.details(journey_to("drafting").application)
