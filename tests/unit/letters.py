@@ -1,13 +1,15 @@
-"""Every letter of the process with every fact filled in, for tests of what is rendered and sent."""
+"""Every mail of the process with every fact filled in, for tests of what is rendered and sent."""
 
-from typing import Any, Final, get_args
+from datetime import UTC, datetime
+from typing import Any, Final
 
-from pydantic import TypeAdapter
+from activities.emails.mail import Mail
+from domain.contract import Person
+from domain.documents import ApplicationForm
+from domain.letters import LETTER_ADAPTER, LETTERS, AnyLetter
+from domain.status import SheetShown
 
-from domain.letters import AnyLetter
-
-LETTER_TYPES: Final = get_args(get_args(AnyLetter)[0])
-TEMPLATES: Final = tuple(letter.model_fields["template"].default for letter in LETTER_TYPES)
+TEMPLATES: Final = tuple(letter.model_fields["template"].default for letter in LETTERS)
 
 SHEET: Final[dict[str, Any]] = {
     "basic": {
@@ -37,46 +39,22 @@ def _clock(kind: str, due_at: str, **more: Any) -> dict[str, Any]:
     return {"kind": kind, "due_at": due_at, "time_zone": "Asia/Shanghai", **more}
 
 
-def letter(template: str, *, locale: str = "en", user_text: str | None = None, **changes: Any) -> AnyLetter:
+def letter(template: str, *, user_text: str | None = None, **changes: Any) -> AnyLetter:
     """A letter of this template; ``user_text`` stands wherever somebody may write freely."""
     free = user_text or "Line one\nLine two"
-    name = " ".join((user_text or "Cloud Nine Pte. Ltd.").split())[:200]
+    name = _one_line(user_text)
     review = _clock("review", "2025-03-19T16:00:00Z")
     facts: dict[str, Any] = {
         "template": template,
-        "key": f"7.{template}",
-        "sequence": 7,
-        "application_id": "0195a1f2-0000-7000-8000-000000000001",
-        "to": {"name": "Mei Tan", "email": "mei.tan@example.com"},
-        "locale": locale,
-        "at": "2025-03-14T09:30:00Z",
-        "time_zone": "Asia/Shanghai",
-        "company_master_uid": "5000000000000001",
-        "company_name": name,
-        "status_text": "Please be patient and wait for the approval",
-        "bd": {"name": "Li Wei", "email": "li.wei@example.com"},
         "review": review,
         "contact": _clock("contact", "2025-03-19T16:00:00Z"),
         "expiry": _clock("expiry", "2027-06-12T16:00:00Z", provisional=True),
         "deadline": review,
+        "estimates": [_clock("review", "2025-03-20T00:00:00Z", estimate="no calendar 'XX'", time_zone=None)],
         "form_revision": 2,
+        "sheet_revision": 2,
         "warnings": [free],
         "justification": {"question": free, "answer": free},
-        "sheet": {
-            "revision": 2,
-            "hash": "ab" * 32,
-            "content": {
-                **SHEET,
-                "commitment": {**SHEET["commitment"], "compensation": free},
-                "basic": {**SHEET["basic"], "territories": [name]},
-            },
-            "changes": [
-                {"field": "basic.term_months", "before": 12, "after": 24},
-                {"field": "commission_policy.bands[1].rate_percent", "before": None, "after": "5"},
-                {"field": "basic.territories", "before": ["Singapore"], "after": ["Singapore", name]},
-                {"field": "commitment.compensation", "before": free, "after": None},
-            ],
-        },
         "modification": {"sheet_revision": 1, "description": free, "fields": ["basic.term_months", name]},
         "signing": {
             "path": "offline_paper",
@@ -103,7 +81,60 @@ def letter(template: str, *, locale: str = "en", user_text: str | None = None, *
         "covered_uids": ["5000000000000002", "5000000000000003"],
         "rejection": {"reason_code": "INCOMPLETE", "explanation": free},
         "closing": {"by": "bd", "reason": free},
-        "form": {
+    }
+    return LETTER_ADAPTER.validate_python(facts | changes)
+
+
+def mail(template: str, *, locale: str = "en", user_text: str | None = None, **changes: Any) -> Mail:
+    """A mail with a letter of this template; ``changes`` are the mail's own, the rest is the letter's."""
+    own = {name: changes.pop(name) for name in tuple(changes) if name in Mail.__dataclass_fields__}
+    said = letter(template, user_text=user_text, **changes)
+    facts: dict[str, Any] = {
+        "key": f"7.{template}",
+        "sequence": 7,
+        "application_id": "0195a1f2-0000-7000-8000-000000000001",
+        "locale": locale,
+        "at": datetime(2025, 3, 14, 9, 30, tzinfo=UTC),
+        "to": Person(name="Mei Tan", email="mei.tan@example.com"),
+        "bd": Person(name="Li Wei", email="li.wei@example.com"),
+        "time_zone": "Asia/Shanghai",
+        "company_master_uid": "5000000000000001",
+        "company_name": _one_line(user_text),
+        "status_text": "Please be patient and wait for the approval",
+        "letter": said,
+        "sheet": sheet(user_text) if hasattr(said, "sheet_revision") else None,
+        "form": form(user_text) if hasattr(said, "form_revision") else None,
+    }
+    return Mail(**facts | own)
+
+
+def sheet(user_text: str | None = None) -> SheetShown:
+    """The second revision of a decision sheet, and how it differs from the first."""
+    free, name = user_text or "Line one\nLine two", _one_line(user_text)
+    return SheetShown.model_validate(
+        {
+            "revision": 2,
+            "hash": "ab" * 32,
+            "content": {
+                **SHEET,
+                "commitment": {**SHEET["commitment"], "compensation": free},
+                "basic": {**SHEET["basic"], "territories": [name]},
+            },
+            "changes": [
+                {"field": "basic.term_months", "before": 12, "after": 24},
+                {"field": "commission_policy.bands[1].rate_percent", "before": None, "after": "5"},
+                {"field": "basic.territories", "before": ["Singapore"], "after": ["Singapore", name]},
+                {"field": "commitment.compensation", "before": free, "after": None},
+            ],
+        }
+    )
+
+
+def form(user_text: str | None = None) -> ApplicationForm:
+    """An application form."""
+    free, name = user_text or "Line one\nLine two", _one_line(user_text)
+    return ApplicationForm.model_validate(
+        {
             "legal_name": name,
             "registration_number": "201912345K",
             "country": "SG",
@@ -114,9 +145,9 @@ def letter(template: str, *, locale: str = "en", user_text: str | None = None, *
             "associated_uids": ["5000000000000003"],
             "territories": [name],
             "qualification": free,
-        },
-    }
-    return _ADAPTER.validate_python(facts | changes)
+        }
+    )
 
 
-_ADAPTER: Final[TypeAdapter[AnyLetter]] = TypeAdapter(AnyLetter)
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "Cloud Nine Pte. Ltd.").split())[:200]

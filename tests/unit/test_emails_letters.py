@@ -8,9 +8,8 @@ import pytest
 
 from activities.emails.render import Links, RenderedLetter, Renderer
 from activities.emails.wording import WORDINGS
-from domain.letters import SheetToConfirm
 from domain.lifecycle import STAGES
-from tests.unit.letters import TEMPLATES, letter
+from tests.unit.letters import TEMPLATES, mail, sheet
 
 LINKS = Links(
     portal_url="https://portal.example.com/onboarding?lang=en&from=mail",
@@ -40,9 +39,7 @@ HOSTILE = [
 SUBJECTS_NAMING_ACCESS = {"access_granted"}
 
 
-_SHEET_LETTER = letter("sheet_to_confirm")
-assert isinstance(_SHEET_LETTER, SheetToConfirm)
-SHEET_ISSUED: Final = _SHEET_LETTER.sheet
+SHEET_ISSUED: Final = sheet()
 
 
 class _Reader(HTMLParser):
@@ -68,7 +65,7 @@ def squeezed(text: str) -> str:
 
 
 def rendered(template: str, locale: str = "en", **changes: Any) -> RenderedLetter:
-    return RENDERER.render(letter(template, locale=locale, **changes))
+    return RENDERER.render(mail(template, locale=locale, **changes))
 
 
 @pytest.mark.parametrize(("template", "locale"), EVERY_LETTER)
@@ -152,19 +149,19 @@ def test_a_first_sheet_has_no_differences_and_optional_terms_may_be_absent() -> 
         update={
             "revision": 1,
             "changes": (),
-            "content": SHEET_ISSUED.content.model_copy(update={"commitment": None, "discounts": ()}),
+            "content": SHEET_ISSUED.content
+            and SHEET_ISSUED.content.model_copy(update={"commitment": None, "discounts": ()}),
         }
     )
-    text = rendered("sheet_to_confirm", sheet=bare.model_dump()).text
+    text = rendered("sheet_to_confirm", sheet=bare).text
     assert "changed since" not in text
     assert "Commitment: none" in text
     assert "No discounts." in text
 
 
 def test_an_unchanged_revision_says_so() -> None:
-    text = rendered(
-        "sheet_to_confirm", sheet=SHEET_ISSUED.model_copy(update={"changes": ()}).model_dump()
-    ).text
+    unchanged = SHEET_ISSUED.model_copy(update={"changes": ()})
+    text = rendered("sheet_to_confirm", sheet=unchanged).text
     assert "Nothing: the terms are the same." in text
 
 

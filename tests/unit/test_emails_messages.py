@@ -1,5 +1,6 @@
 """Messages as bytes: headers, threads, calendar entries, and the traps of header encoding."""
 
+from dataclasses import replace
 from email import message_from_bytes
 from email.message import EmailMessage, Message
 from email.policy import SMTP
@@ -11,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from icalendar import Calendar
 
+from activities.emails.mail import Mail
 from activities.emails.message import MessageFactory, UnsafeMessageError
 from activities.emails.render import RenderedLetter
 from activities.smtp import SmtpAddress, Tls
-from domain.letters import AnyLetter
-from tests.unit.letters import TEMPLATES, letter
+from domain.contract import Person
+from tests.unit.letters import TEMPLATES, mail
 
 FACTORY = MessageFactory("Alibaba Cloud Partner Onboarding <onboarding@example.com>")
 PARTNER_DATES = {"contract_signed", "start_date_amended"}
@@ -31,13 +33,13 @@ def calendar_event(part: Message) -> Any:
     return event
 
 
-def built(a_letter: AnyLetter, subject: str = "Application received", text: str = "text") -> EmailMessage:
-    outgoing = FACTORY.build(a_letter, RenderedLetter(subject=subject, text=text, html="<p>text</p>"))
+def built(a_mail: Mail, subject: str = "Application received", text: str = "text") -> EmailMessage:
+    outgoing = FACTORY.build(a_mail, RenderedLetter(subject=subject, text=text, html="<p>text</p>"))
     return message_from_bytes(outgoing.content, policy=SMTP)
 
 
 def test_the_headers_say_who_what_when_and_that_a_machine_wrote_it() -> None:
-    received = letter("application_received")
+    received = mail("application_received")
     message = built(received)
 
     assert message["From"] == "Alibaba Cloud Partner Onboarding <onboarding@example.com>"
@@ -51,8 +53,8 @@ def test_the_headers_say_who_what_when_and_that_a_machine_wrote_it() -> None:
 
 
 def test_a_message_id_is_the_letters_own_and_never_changes() -> None:
-    first, second = letter("application_received"), letter("application_approved")
-    other = letter("application_received", application_id="another")
+    first, second = mail("application_received"), mail("application_approved")
+    other = mail("application_received", application_id="another")
 
     assert built(first)["Message-ID"] == built(first)["Message-ID"] == FACTORY.message_id(first)
     assert len({FACTORY.message_id(each) for each in (first, second, other)}) == 3
@@ -62,7 +64,7 @@ def test_a_message_id_is_the_letters_own_and_never_changes() -> None:
 def test_ids_stay_short_whatever_the_domain(domain: str) -> None:
     factory = MessageFactory(f"onboarding@{domain}")
     outgoing = factory.build(
-        letter("application_received"), RenderedLetter(subject="s", text="t", html="<p>t</p>")
+        mail("application_received"), RenderedLetter(subject="s", text="t", html="<p>t</p>")
     )
     message = message_from_bytes(outgoing.content, policy=SMTP)
 
@@ -71,9 +73,9 @@ def test_ids_stay_short_whatever_the_domain(domain: str) -> None:
 
 
 def test_an_application_has_one_thread_for_each_audience() -> None:
-    partner = [built(letter(name)) for name in ("application_received", "contract_signed")]
-    bd = built(letter("review_requested"))
-    lead = built(letter("review_overdue"))
+    partner = [built(mail(name)) for name in ("application_received", "contract_signed")]
+    bd = built(mail("review_requested"))
+    lead = built(mail("review_overdue"))
 
     assert partner[0]["References"] == partner[1]["References"] == partner[1]["In-Reply-To"]
     assert len({message["References"] for message in (partner[0], bd, lead)}) == 3
@@ -84,9 +86,9 @@ def test_every_subject_reads_as_written_or_is_refused(text: str) -> None:
     subject = " ".join(text.split())
     if "=?" in subject:
         with pytest.raises(UnsafeMessageError):
-            built(letter("application_received"), subject)
+            built(mail("application_received"), subject)
     else:
-        assert built(letter("application_received"), subject)["Subject"] == subject
+        assert built(mail("application_received"), subject)["Subject"] == subject
 
 
 @pytest.mark.parametrize(
@@ -101,8 +103,8 @@ def test_every_subject_reads_as_written_or_is_refused(text: str) -> None:
     ],
 )
 def test_what_could_become_a_header_is_refused(text: str) -> None:
-    received = letter("application_received")
-    named = received.model_copy(update={"to": received.to.model_copy(update={"name": text})})
+    received = mail("application_received")
+    named = replace(received, to=received.to.model_copy(update={"name": text}))
 
     for each, subject in ((named, "Application received"), (received, text)):
         with pytest.raises(UnsafeMessageError, match="not sent"):
@@ -112,17 +114,15 @@ def test_what_could_become_a_header_is_refused(text: str) -> None:
 def test_a_message_whose_bytes_have_another_header_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Should the first guard ever let one through."""
     monkeypatch.setattr("activities.emails.message.safe_in_header", lambda text: text)
-    received = letter("application_received")
-    named = received.model_copy(
-        update={"to": received.to.model_copy(update={"name": "=?utf-8?q?x=0ABcc:_z@z?="})}
-    )
+    received = mail("application_received")
+    named = replace(received, to=received.to.model_copy(update={"name": "=?utf-8?q?x=0ABcc:_z@z?="}))
     with pytest.raises(UnsafeMessageError, match="not sent"):
         built(named)
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_dates_to_keep_come_as_calendar_entries(template: str) -> None:
-    entries = [part for part in built(letter(template)).walk() if part.get_content_type() == "text/calendar"]
+    entries = [part for part in built(mail(template)).walk() if part.get_content_type() == "text/calendar"]
 
     assert len(entries) == (template in PARTNER_DATES | BD_DEADLINES)
     for part in entries:
@@ -131,20 +131,20 @@ def test_dates_to_keep_come_as_calendar_entries(template: str) -> None:
         assert event.decoded("DTSTART").isoformat() == (
             "2025-04-01" if template in PARTNER_DATES else "2025-03-19"
         )
-        assert event.decoded("DTSTAMP") == letter(template).at
+        assert event.decoded("DTSTAMP") == mail(template).at
         assert part.get_content_disposition() == "attachment"
         assert str(part.get_filename()).endswith(".ics")
 
 
 def test_a_moved_start_date_moves_the_entry() -> None:
-    def entry(a_letter: AnyLetter) -> tuple[str, int, str]:
-        [part] = [p for p in built(a_letter).walk() if p.get_content_type() == "text/calendar"]
+    def entry(a_mail: Mail) -> tuple[str, int, str]:
+        [part] = [p for p in built(a_mail).walk() if p.get_content_type() == "text/calendar"]
         event = calendar_event(part)
         return str(event["UID"]), int(event["SEQUENCE"]), event.decoded("DTSTART").isoformat()
 
-    signed = entry(letter("contract_signed", sequence=9))
+    signed = entry(mail("contract_signed", sequence=9))
     moved = entry(
-        letter(
+        mail(
             "start_date_amended",
             sequence=10,
             start={"day": "2025-05-01", "time_zone": "Asia/Singapore", "at": "2025-04-30T16:00:00Z"},
@@ -159,7 +159,7 @@ def test_an_attachment_survives_long_and_chinese_text() -> None:
     name = "云" * 200
     [part] = [
         part
-        for part in built(letter("contract_signed", company_name=name), subject=name).walk()
+        for part in built(mail("contract_signed", company_name=name), subject=name).walk()
         if part.get_content_type() == "text/calendar"
     ]
     event = calendar_event(part)
@@ -220,8 +220,8 @@ def test_user_and_password_are_decoded() -> None:
 
 
 def test_a_name_with_several_spaces_in_a_row_gets_its_mail() -> None:
-    person = {"name": "Jos\u00e9  /&", "email": "jose@example.com"}
-    message = built(letter("application_received", to=person))
+    person = Person(name="Jos\u00e9  /&", email="jose@example.com")
+    message = built(mail("application_received", to=person))
     assert message["To"].addresses[0].display_name == "Jos\u00e9 /&"
 
 
@@ -231,4 +231,4 @@ def test_what_the_standard_library_can_not_write_fails_for_good(monkeypatch: pyt
 
     monkeypatch.setattr(EmailMessage, "as_bytes", fails)
     with pytest.raises(UnsafeMessageError, match="local_part"):
-        built(letter("application_received"))
+        built(mail("application_received"))
