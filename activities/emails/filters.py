@@ -1,7 +1,7 @@
 """How values are written in letters: dates with their zone, money, names of fields."""
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
@@ -33,9 +33,21 @@ def printable(value: Any) -> Any:
     return without_bidi_controls(value) if isinstance(value, str) else value
 
 
+def known_zone(name: str) -> tuple[tzinfo, str]:
+    """The time zone and its name; one this release does not know is UTC, and called so.
+
+    A letter is about an application that may have begun under other tables: it must leave all the same.
+    """
+    try:
+        return ZoneInfo(name), name
+    # A key that names a directory of the database ("America") is an OSError; an unknown one is a KeyError.
+    except (KeyError, ValueError, OSError):
+        return UTC, "UTC"
+
+
 def last_day(clock: Clock, zone: str) -> date:
     """The last day a clock runs: ``due_at`` is the local midnight after it."""
-    return (clock.due_at - timedelta(microseconds=1)).astimezone(ZoneInfo(zone)).date()
+    return (clock.due_at - timedelta(microseconds=1)).astimezone(known_zone(zone)[0]).date()
 
 
 def line_breaks(text: str) -> Markup:
@@ -65,12 +77,16 @@ def percent(value: Decimal) -> str:
 
 
 def _moment(wording: Wording, value: datetime, zone: str) -> str:
-    local = value.astimezone(ZoneInfo(zone))
-    return f"{wording.day(local.date())} {local:%H:%M} ({zone})"
+    in_zone, name = known_zone(zone)
+    local = value.astimezone(in_zone)
+    return f"{wording.day(local.date())} {local:%H:%M} ({name})"
 
 
 def _end_of(wording: Wording, clock: Clock, zone: str) -> str:
     in_zone = clock.time_zone or zone
+    if known_zone(in_zone)[1] != in_zone:
+        # No day ends then where the reader is.
+        return _moment(wording, clock.due_at, in_zone)
     return wording.end_of(last_day(clock, in_zone), in_zone)
 
 

@@ -218,3 +218,20 @@ def test_letters_without_their_optional_facts(locale: str) -> None:
 )
 def test_fields_have_readable_names(path: str, label: str) -> None:
     assert WORDINGS["en"].field(path) == label
+
+
+@pytest.mark.parametrize(("template", "locale"), EVERY_LETTER)
+def test_a_zone_that_is_no_longer_known_holds_no_letter_up(template: str, locale: str) -> None:
+    """Its times are then told in UTC, and say so; the letter must leave before the zone is known again."""
+    facts = mail(template).letter.model_dump()
+    moved = {
+        name: fact | {"time_zone": "Mars/Base"}
+        for name, fact in facts.items()
+        if isinstance(fact, dict) and "time_zone" in fact
+    }
+    result = rendered(template, locale, time_zone="Mars/Base", **moved)
+    assert "(UTC)" in result.text
+    for name, fact in moved.items():
+        if "due_at" in fact:
+            told = f"{fact['due_at']:%H:%M} (UTC)"
+            assert told in result.text, f"when {name} ends"

@@ -136,6 +136,19 @@ def test_dates_to_keep_come_as_calendar_entries(template: str) -> None:
         assert str(part.get_filename()).endswith(".ics")
 
 
+@pytest.mark.parametrize("template", sorted(PARTNER_DATES | BD_DEADLINES))
+def test_a_zone_that_is_no_longer_known_holds_no_entry_up(template: str) -> None:
+    facts = mail(template).letter.model_dump()
+    moved = {
+        name: fact | {"time_zone": "Mars/Base"}
+        for name, fact in facts.items()
+        if isinstance(fact, dict) and "time_zone" in fact
+    }
+    message = built(mail(template, time_zone="Mars/Base", **moved))
+    [part] = [part for part in message.walk() if part.get_content_type() == "text/calendar"]
+    assert calendar_event(part).decoded("DTSTART").isoformat() in ("2025-04-01", "2025-03-19")
+
+
 def test_a_moved_start_date_moves_the_entry() -> None:
     def entry(a_mail: Mail) -> tuple[str, int, str]:
         [part] = [p for p in built(a_mail).walk() if p.get_content_type() == "text/calendar"]
