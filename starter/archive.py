@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from activities.acpn_access import Grant
 from activities.db.accounts import SqlAccountDirectory
-from activities.db.applications import ApplicationRecords, StoredApplication
+from activities.db.applications import ApplicationRecords, StoredApplication, StoredSheet
 from activities.db.email_ledger import EmailLedger, LedgerRow
 from activities.db.engine import Database, SchemaMismatchError
 from activities.db.tables import AccessGrantRow
@@ -38,6 +38,10 @@ class StoredArchive:
     async def audit(self, application_id: str) -> tuple[AuditEvent, ...]:
         """Every command and every due deadline, accepted or refused."""
         return await self._records.audit(application_id)
+
+    async def sheets(self, application_id: str) -> tuple[StoredSheet, ...]:
+        """The revisions of the decision sheet in order, also those undone by Temporal's Reset."""
+        return await self._records.sheets(application_id)
 
     async def mails(self, application_id: str) -> list[LedgerRow]:
         """The e-mails in the order they were queued."""

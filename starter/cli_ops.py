@@ -20,6 +20,7 @@ from starter.output import (
     print_json,
     print_list,
     print_mails,
+    print_sheets,
     print_status,
     shown,
     status_facts,
@@ -152,9 +153,24 @@ def audit(ctx: typer.Context, uid: UidArgument, as_json: JsonOption = False) -> 
     perform(ctx, action)
 
 
+@app.command(rich_help_panel=LOOK, epilog="Example: onboarding sheets 5123456789 --json")
+def sheets(ctx: typer.Context, uid: UidArgument, as_json: JsonOption = False) -> None:
+    """Show every revision of the latest application's decision sheet, and what it changed; JSON has all of it."""
+
+    async def action(session: Session) -> None:
+        async with session.archive() as archive:
+            revisions = await archive.sheets(await _application_id(session, archive, uid))
+        if as_json:
+            print_json(session.console, revisions)
+        else:
+            print_sheets(session.console, revisions)
+
+    perform(ctx, action)
+
+
 @app.command(rich_help_panel=LOOK, epilog="Example: onboarding mails 5123456789")
 def mails(ctx: typer.Context, uid: UidArgument, as_json: JsonOption = False) -> None:
-    """Show the e-mails of the latest application: sent, waiting, failed."""
+    """Show the e-mails of the latest application: sent, waiting, failed, withdrawn."""
 
     async def action(session: Session) -> None:
         async with session.archive() as archive:

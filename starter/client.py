@@ -154,29 +154,28 @@ class OnboardingClient(Commands):
                 static_summary=f"Reseller onboarding of UID {uid}",
                 static_details=f"From JOIN NOW to ACPN access. All about it: `onboarding status {uid}`",
             )
+            started = True
         except WorkflowAlreadyStartedError:
-            status = await self.status(uid)
-            return Joined(
-                started=False,
-                workflow_id=workflow_id(uid),
-                application_id=status.application_id,
-                status=status,
-            )
+            handle, started = self._client.get_workflow_handle(workflow_id(uid)), False
         status = await self._first_status(uid, handle)
         return Joined(
-            started=True, workflow_id=handle.id, application_id=status.application_id, status=status
+            started=started, workflow_id=handle.id, application_id=status.application_id, status=status
         )
 
     async def status(self, uid: str) -> Status:
         """The whole status; of an ended application too, as long as Temporal keeps its run."""
         handle = self._client.get_workflow_handle(workflow_id(uid))
+        found: Status | None = None
         try:
-            return await self._ask(handle, uid, reject_condition=QueryRejectCondition.NOT_OPEN)
+            found = await self._ask(handle, uid, reject_condition=QueryRejectCondition.NOT_OPEN)
         except WorkflowQueryRejectedError as rejected:
-            # A partner who joined again: that run failed at once, the application is the one before.
-            if rejected.status is WorkflowExecutionStatus.FAILED:
-                handle = await self._last_application(uid)
-        return await self._ask(handle, uid)
+            # What failed at once is no application: its start was none.
+            if rejected.status is not WorkflowExecutionStatus.FAILED:
+                found = await self._ask(handle, uid)
+        # Neither is it one where a partner joined again.
+        if found is None or found.outcome is ErrorType.ALREADY_PARTNER:
+            found = await self._ask(await self._last_application(uid), uid)
+        return found
 
     async def list(
         self,
@@ -233,21 +232,27 @@ class OnboardingClient(Commands):
             raise self._no_answer(f"{command.kind} (command ID {command.command_id})") from None
 
     async def _first_status(self, uid: str, handle: WorkflowHandle[Any, Any]) -> Status:
-        """The status once JOIN NOW is carried out, which gives the application its first deadline."""
+        """The status once JOIN NOW is carried out, which is the application's first event."""
         while True:
             status = await self._ask(handle, uid)
-            described = await handle.describe()
-            if described.status is WorkflowExecutionStatus.FAILED:
+            if status.outcome is ErrorType.ALREADY_PARTNER:
+                raise self._error(
+                    ErrorType.ALREADY_PARTNER,
+                    f"Company Master UID {uid} already has access to the ACPN platform.",
+                )
+            if status.sequence:
+                return status
+            if (await handle.describe()).status is WorkflowExecutionStatus.FAILED:
                 try:
                     await handle.result()
                 except WorkflowFailureError as error:
                     raise self._refusal(error.cause) from None
-            if status.deadline or status.outcome:
-                return status
             await asyncio.sleep(_PAUSE_BETWEEN_TRIES.total_seconds() / 4)
 
     async def _last_application(self, uid: str) -> WorkflowHandle[Any, Any]:
-        query = f"WorkflowId = '{workflow_id(uid)}' AND ExecutionStatus = 'Completed'"
+        """The run of the UID's last application; what JOIN NOW refused never came to an outcome."""
+        outcomes = ", ".join(f"'{stage}'" for stage in sorted(OUTCOMES))
+        query = f"WorkflowId = '{workflow_id(uid)}' AND {STAGE.name} IN ({outcomes})"
         async for execution in self._client.list_workflows(query, limit=1):
             return self._client.get_workflow_handle(execution.id, run_id=execution.run_id)
         raise self._never_joined(uid)

@@ -17,14 +17,16 @@ from rich.text import Text
 from domain.audit import AuditEvent, Verdict
 from domain.contract import Stage
 from domain.state import OUTCOMES
-from domain.status import Deadline, Status
+from domain.status import Deadline, SheetChange, Status
 from domain.values import instant_text
 from starter.client import Listed
 
 if TYPE_CHECKING:
+    from activities.db.applications import StoredSheet
     from activities.db.email_ledger import LedgerRow
 
 _STYLES: Final = {Stage.ACTIVE: "bold green", Stage.REJECTED: "bold red"}
+_MAIL_STYLES: Final = {"withdrawn": "dim"}
 _VERDICTS: Final = {Verdict.ACCEPTED: "green", Verdict.NO_OP: "dim", Verdict.REFUSED: "red"}
 
 
@@ -68,6 +70,8 @@ def status_panel(status: Status, facts: Iterable[tuple[str, str]]) -> Panel:
 def _fact_style(name: str, value: str) -> str:
     if name == "overdue" or name.startswith("failed"):
         return "bold red"
+    if name == "estimate":
+        return "yellow"
     return "bold" if name in {"stage", "waiting on"} else ""
 
 
@@ -81,6 +85,7 @@ def status_facts(status: Status) -> Iterator[tuple[str, str]]:
         "waiting on": status.waiting_on if status.stage not in OUTCOMES else None,
         "due": deadline and _due(deadline),
         "counted": deadline and ", ".join(map(str, deadline.days_counted)),
+        "estimate": deadline and deadline.estimate,
         "overdue": "yes" if status.overdue else None,
         "company": status.company and f"{status.company.legal_name} ({_confirmed(status)})",
         "form revision": status.form_revision or None,
@@ -97,11 +102,11 @@ def status_facts(status: Status) -> Iterator[tuple[str, str]]:
         and (f"{status.closing.by}: {status.closing.reason}" if status.closing.reason else status.closing.by),
         "BD": status.bd and f"{status.bd.name} <{status.bd.email}>",
         "mails waiting": status.pending_emails or None,
+        "newest event": status.sequence or None,
     }
     yield from ((name, shown(value)) for name, value in known.items() if value)
     if status.sheet:
-        for change in status.sheet.changes:
-            yield "changed", shown(f"{change.field}: {_part(change.before)} → {_part(change.after)}")
+        yield from (("changed", _change(change)) for change in status.sheet.changes)
     yield from (("warning", shown(warning)) for warning in status.warnings)
     for failed in status.failed_emails:
         yield "failed mail", shown(f"{failed.key} to {failed.to}: {failed.reason}")
@@ -121,6 +126,10 @@ def _due(deadline: Deadline) -> str:
     zone = deadline.time_zone or "UTC"
     local = deadline.due_at.astimezone(ZoneInfo(zone))
     return f"{deadline.kind.replace('_', ' ')}, until {local:%a %Y-%m-%d %H:%M} ({zone})"
+
+
+def _change(change: SheetChange) -> str:
+    return shown(f"{change.field}: {_part(change.before)} → {_part(change.after)}")
 
 
 def _part(value: object) -> str:
@@ -191,13 +200,31 @@ def print_mails(console: Console, mails: "Sequence[LedgerRow]") -> None:
         [
             (
                 Text(shown(mail.queued_at)),
-                Text(mail.state, style="red" if mail.reason else ""),
+                Text(mail.state, style="red" if mail.reason else _MAIL_STYLES.get(mail.state, "")),
                 Text(mail.key),
                 Text(shown(mail.recipient)),
                 Text(shown(mail.subject)),
                 Text(shown(mail.reason)),
             )
             for mail in mails
+        ],
+    )
+
+
+def print_sheets(console: Console, sheets: "Sequence[StoredSheet]") -> None:
+    """The revisions of the decision sheet, one a line; a void one was undone by Temporal's Reset."""
+    print_table(
+        console,
+        ("Revision", "Issued", "Hash", "", "Changed"),
+        [
+            (
+                Text(str(stored.sheet.revision)),
+                Text(shown(stored.issued_at)),
+                Text(stored.sheet.hash),
+                Text("void" if stored.void else "", style="yellow"),
+                Text("; ".join(map(_change, stored.sheet.changes))),
+            )
+            for stored in sheets
         ],
     )
 

@@ -16,7 +16,7 @@ from starter.client import Joined, Listed, OnboardingClient
 
 if TYPE_CHECKING:
     from activities.acpn_access import Grant
-    from activities.db.applications import StoredApplication
+    from activities.db.applications import StoredApplication, StoredSheet
     from activities.db.email_ledger import LedgerRow
 
 
@@ -50,6 +50,9 @@ class Archive(Protocol):
 
     async def audit(self, application_id: str) -> tuple[AuditEvent, ...]:
         """Every command and every due deadline, accepted or refused."""
+
+    async def sheets(self, application_id: str) -> "tuple[StoredSheet, ...]":
+        """The revisions of the decision sheet."""
 
     async def mails(self, application_id: str) -> "list[LedgerRow]":
         """The e-mails in the order they were queued."""
