@@ -155,7 +155,7 @@ def audit(ctx: typer.Context, uid: UidArgument, as_json: JsonOption = False) -> 
 
 @app.command(rich_help_panel=LOOK, epilog="Example: onboarding sheets 5123456789 --json")
 def sheets(ctx: typer.Context, uid: UidArgument, as_json: JsonOption = False) -> None:
-    """Show every revision of the latest application's decision sheet, and what it changed; JSON has all of it."""
+    """Show every revision of the latest application's decision sheet, and what it changed."""
 
     async def action(session: Session) -> None:
         async with session.archive() as archive:

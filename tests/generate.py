@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import Enum
 from inspect import cleandoc
 from pathlib import Path
+from textwrap import indent
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic import AwareDatetime
@@ -133,15 +134,15 @@ def _method(command: type[Command], written: _Written) -> str:
         f"    async def {command.model_fields['kind'].default}(",
         ["self", "uid: str", "actor: Actor", *parameters, "**envelope: Unpack[Envelope]"],
         ") -> Status:",
-        indent=4,
+        margin=4,
     )
     sent = _call(
         "        return await self._command(",
         ["uid", command.__name__, "actor", "envelope", *(f"{name}={name}" for name in ordered)],
         ")",
-        indent=8,
+        margin=8,
     )
-    described = cleandoc(command.__doc__ or "").replace("\n", "\n        ")
+    described = indent(cleandoc(command.__doc__ or ""), " " * 8).lstrip()
     end = "\n        " if "\n" in described else ""
     return f'{signature}\n        """{described}{end}"""\n{sent}'
 
@@ -155,16 +156,16 @@ def _or_none(kind: str) -> str:
     return kind if kind.endswith("| None") else f"{kind} | None"
 
 
-def _call(begin: str, arguments: Sequence[str], end: str, *, indent: int) -> str:
+def _call(begin: str, arguments: Sequence[str], end: str, *, margin: int) -> str:
     """A call or signature as `ruff format` lays it out."""
     line = f"{begin}{', '.join(arguments)}{end}"
     if len(line) <= LINE:
         return line
-    inner = " " * (indent + 4) + ", ".join(arguments)
+    inner = " " * (margin + 4) + ", ".join(arguments)
     if len(inner) > LINE:
         # After **keywords a comma is allowed, too.
-        inner = "\n".join(f"{' ' * (indent + 4)}{argument}," for argument in arguments)
-    return f"{begin}\n{inner}\n{' ' * indent}{end}"
+        inner = "\n".join(f"{' ' * (margin + 4)}{argument}," for argument in arguments)
+    return f"{begin}\n{inner}\n{' ' * margin}{end}"
 
 
 if __name__ == "__main__":

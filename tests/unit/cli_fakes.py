@@ -11,7 +11,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from activities.acpn_access import Grant
-from activities.db.applications import StoredApplication
+from activities.db.applications import StoredApplication, StoredSheet
 from activities.db.email_ledger import LedgerRow
 from domain.audit import AuditEvent
 from domain.contract import Command, ErrorType, OnboardingInput, Stage, WaitingOn, workflow_id
@@ -64,7 +64,10 @@ def stored(current: Status) -> StoredApplication:
 
 @dataclass
 class FakeService:
-    """Keeps what it is sent; gives ``statuses`` one after the other, the last one for ever."""
+    """Keeps what it is sent; gives ``statuses`` one after the other, the last one for ever.
+
+    A command is answered without documents, as the workflow does.
+    """
 
     statuses: list[Status] = field(default_factory=lambda: [status()])
     applications: list[Listed] = field(default_factory=list)
@@ -87,7 +90,7 @@ class FakeService:
         self.sent.append((uid, command))
         if self.refusal:
             raise self.refusal
-        return self.statuses[-1]
+        return self.statuses[-1].without_documents()
 
     async def status(self, uid: str) -> Status:
         if self.refusal:
@@ -113,6 +116,7 @@ class FakeArchive:
     application: StoredApplication | None = None
     events: tuple[AuditEvent, ...] = ()
     ledger: list[LedgerRow] = field(default_factory=list)
+    revisions: tuple[StoredSheet, ...] = ()
     granted: Grant | None = None
     accounts: dict[str, Account] = field(default_factory=dict)
 
@@ -121,6 +125,9 @@ class FakeArchive:
 
     async def audit(self, application_id: str) -> tuple[AuditEvent, ...]:
         return self.events
+
+    async def sheets(self, application_id: str) -> tuple[StoredSheet, ...]:
+        return self.revisions
 
     async def mails(self, application_id: str) -> list[LedgerRow]:
         return self.ledger

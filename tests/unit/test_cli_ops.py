@@ -8,6 +8,7 @@ import pytest
 from typer.main import get_command
 
 from activities.acpn_access import Grant
+from activities.db.applications import StoredSheet
 from activities.db.email_ledger import LedgerRow
 from domain.audit import AuditEvent, Verdict
 from domain.contract import Actor, ErrorType, Role, Stage, WaitingOn
@@ -16,8 +17,8 @@ from domain.status import Status
 from starter.cli import app
 from starter.client import Listed
 from starter.errors import OnboardingError
-from tests.unit.cli_fakes import AT, NOT_FOUND, UID, Cli, FakeArchive, FakeService, status, stored
-from tests.unit.test_cli_steps import FORM
+from tests.unit.cli_fakes import AT, NOT_FOUND, UID, Cli, FakeArchive, FakeService, issued, status, stored
+from tests.unit.test_cli_steps import FORM, example_sheet
 
 JOIN = [
     *("join", UID, "--contact-name", "Mei Lin", "--contact-email", "mei@lincloud.example"),
@@ -51,6 +52,16 @@ def test_status_for_a_pipe_is_one_fact_a_line() -> None:
     lines = cli.run("status", UID).stdout.splitlines()
     due = "due: start date, until Mon 2026-03-02 17:30 (Asia/Shanghai)"
     assert {"stage: drafting", "waiting on: partner", due, "overdue: yes"} <= set(lines)
+
+
+def test_a_deadline_that_is_only_estimated_says_why() -> None:
+    deadline = {"kind": "review", "due_at": AT, "time_zone": "UTC", "estimate": "no calendar 'XX' here"}
+    lines = Cli(FakeService([status(due_at=AT, deadline=deadline)])).run("status", UID).stdout.splitlines()
+    assert "estimate: no calendar 'XX' here" in lines
+
+
+def test_status_names_the_newest_event() -> None:
+    assert "newest event: 12\n" in Cli(FakeService([status(sequence=12)])).run("status", UID).stdout
 
 
 def test_status_for_a_person_names_stage_and_text() -> None:
@@ -157,23 +168,51 @@ def test_audit_shows_who_did_what() -> None:
 
 
 def test_mails_show_what_became_of_each() -> None:
-    row = LedgerRow(
-        key="1.application_received",
-        template="application_received",
-        locale="en",
-        recipient="mei@lincloud.example",
-        subject="Application received",
-        message_id="<x@y>",
-        state="failed",  # type: ignore[arg-type]  # as the database has it
-        attempts=1,
-        reason="550 no such user",
-        queued_at=AT,
-        sent_at=None,
-        failed_at=AT,
-    )
+    row = ledger_row("failed", attempts=1, reason="550 no such user", failed_at=AT)
     cli = Cli(archived=FakeArchive(stored(status()), ledger=[row]))
     assert "failed\t1.application_received\tmei@lincloud.example" in cli.run("mails", UID).stdout
     assert json.loads(cli.run("mails", UID, "--json").stdout)[0]["reason"] == "550 no such user"
+
+
+def ledger_row(state: str, **changes: Any) -> LedgerRow:
+    return LedgerRow.model_validate(
+        {
+            "key": "1.application_received",
+            "template": "application_received",
+            "locale": "en",
+            "recipient": "mei@lincloud.example",
+            "subject": "Application received",
+            "message_id": "<x@y>",
+            "state": state,
+            "attempts": 0,
+            "reason": None,
+            "queued_at": AT,
+            "sent_at": None,
+            "failed_at": None,
+        }
+        | changes
+    )
+
+
+def test_a_mail_of_what_was_undone_shows_as_withdrawn() -> None:
+    cli = Cli(archived=FakeArchive(stored(status()), ledger=[ledger_row("withdrawn")]))
+    assert "\twithdrawn\t1.application_received\t" in cli.run("mails", UID).stdout
+
+
+def test_sheets_show_every_revision_and_which_are_void() -> None:
+    change = {"field": "basic.term_months", "before": 12, "after": 24}
+    revisions = (
+        StoredSheet(sheet=issued(example_sheet()), issued_at=AT, void=True),
+        StoredSheet(sheet=issued(example_sheet(), 2, changes=[change]), issued_at=AT),
+    )
+    cli = Cli(archived=FakeArchive(stored(status()), revisions=revisions))
+    digest, instant = issued(example_sheet()).hash, "2026-03-02 09:30:00Z"
+    assert cli.run("sheets", UID).stdout.splitlines() == [
+        f"1\t{instant}\t{digest}\tvoid\t",
+        f"2\t{instant}\t{digest}\t\tbasic.term_months: 12 → 24",
+    ]
+    [first, second] = json.loads(cli.run("sheets", UID, "--json").stdout)
+    assert (first["void"], second["sheet"]["content"]["basic"]["partner_level"]) == (True, "L2")
 
 
 def test_audit_of_a_uid_that_never_joined() -> None:

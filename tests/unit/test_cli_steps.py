@@ -1,27 +1,40 @@
 """The steps on the command line: what is typed becomes the command meant, or a message that helps."""
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from inspect import isclass, signature
+from inspect import signature
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import typer
 
 from domain.commands import COMMAND_ADAPTER
 from domain.contract import Command, ErrorType, Role, Stage
 from domain.documents import ApplicationForm, DecisionSheet
 from domain.lifecycle import STEPS
+from domain.status import Status
 from domain.steps import Step
-from starter import cli_steps
+from starter import cli_codec, cli_deploy, cli_doctor, cli_ops, cli_setup, cli_steps
+from starter.cli_options import options_of
 from starter.commands import Commands
+from starter.console_names import TYPED, Typed
 from starter.errors import OnboardingError
+from tests import generate
 from tests.unit.cli_fakes import NOT_FOUND, UID, Cli, FakeService, issued, status
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FORM = EXAMPLES / "application.json"
 SHEET = EXAMPLES / "sheet.json"
-ENVELOPE: Final = {"kind", "command_id", "actor", "occurred_at"}
+SHARED_OPTIONS: Final = ("--as", "--actor-id", "--actor-name", "--command-id", "--if-sequence", "--help")
+
+
+def typed_names(app: typer.Typer = cli_steps.app) -> list[str]:
+    return [
+        command.name or getattr(command.callback, "__name__", "").replace("_", "-")
+        for command in app.registered_commands
+    ]
 
 
 def example_sheet() -> DecisionSheet:
@@ -42,18 +55,32 @@ def test_the_examples_are_valid_and_fit_each_other() -> None:
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
 def test_every_command_can_be_sent_by_the_client_and_the_console_script(step: Step) -> None:
-    method = getattr(Commands, step.name, None)
-    assert method, f"No method `{step.name}` in starter/commands.py: Python callers can't send it."
-    carried = set(step.command.model_fields) - ENVELOPE
-    assert carried <= signature(method).parameters.keys(), (
-        f"{step.name} of starter/commands.py leaves some out"
-    )
+    carried = set(step.command.model_fields) - set(Command.model_fields)
+    assert carried <= signature(getattr(Commands, step.name)).parameters.keys()
+    assert step.name.replace("_", "-") in typed_names(), "the console script has it by its contract's name"
 
-    # Who is imported there is used there: ruff sees to it.
-    offered = [found for found in vars(cli_steps).values() if isclass(found) and issubclass(found, Command)]
-    assert step.command in offered, (
-        f"No step for {step.name} in starter/cli_steps.py: `onboarding` can't send it."
-    )
+
+def test_a_name_is_typed_for_one_command_only() -> None:
+    others = [cli_ops.app, cli_setup.app, cli_doctor.app, cli_deploy.app, cli_codec.app]
+    names = [*typed_names(), *(name for other in others for name in typed_names(other))]
+    assert sorted(names) == sorted(set(names))
+    assert {"up", "demo", "account"}.isdisjoint(names)
+
+
+def test_what_is_typed_is_said_only_of_what_there_is() -> None:
+    """And of every command each field has an option of its own."""
+    fields = {step.name: step.command.model_fields for step in STEPS}
+    assert TYPED.keys() <= fields.keys()
+    for name, typed in TYPED.items():
+        assert typed.fields.keys() <= fields[name].keys(), name
+    for step in STEPS:
+        options = options_of(step, TYPED.get(step.name, Typed()).fields)
+        typed_there = [*(option.typed for option in options), *SHARED_OPTIONS]
+        assert len(set(typed_there)) == len(typed_there), step.name
+
+
+def test_the_client_is_written_from_the_commands() -> None:
+    assert generate.CLIENT.read_text(encoding="utf-8") == generate.client(), "`make generate` writes it anew"
 
 
 @pytest.mark.parametrize(
@@ -102,6 +129,13 @@ def test_every_command_can_be_sent_by_the_client_and_the_console_script(step: St
             "bd_lead",
             {"bd": {"name": "Wei", "email": "wei@vendor.example"}},
         ),
+        (
+            ["correct-contact", UID, "--contact-email", "ann@acme.example"],
+            "correct_contact",
+            "partner",
+            {"email": "ann@acme.example", "name": None},
+        ),
+        (["resend", UID, "12.sheet_to_confirm"], "resend_email", "partner", {"key": "12.sheet_to_confirm"}),
         (["decline", UID], "decline", "partner", {"reason": None}),
         (["cancel", UID, "--reason", "twice"], "cancel_application", "bd", {"reason": "twice"}),
     ],
@@ -110,10 +144,34 @@ def test_a_line_becomes_a_command(line: list[str], kind: str, role: str, fields:
     cli = Cli()
     result = cli.run(*line, "--command-id", "c-1", "--actor-id", "mei", "--actor-name", "Mei Lin")
     assert result.exit_code == 0, result.output
-    sent = cli.sent().model_dump(mode="json", exclude={"occurred_at"})
+    sent = cli.sent().model_dump(mode="json", exclude={"occurred_at", "if_sequence"})
     actor = {"role": role, "id": "mei", "name": "Mei Lin"}
-    assert sent == {"kind": kind, "command_id": "c-1", "actor": actor, **fields}
+    via = {"channel": "cli", "client": None}
+    assert sent == {"kind": kind, "command_id": "c-1", "actor": actor, "via": via, **fields}
     COMMAND_ADAPTER.validate_python(sent)
+
+
+@pytest.mark.parametrize(
+    ("contract", "short"),
+    [
+        (["request-justification", UID, "--question", "Who?"], ["ask", UID, "--question", "Who?"]),
+        (["cancel-application", UID, "--reason", "twice"], ["cancel", UID, "--reason", "twice"]),
+        (["resend-email", UID, "1.x"], ["resend", UID, "1.x"]),
+    ],
+)
+def test_the_contracts_name_does_the_same(contract: list[str], short: list[str]) -> None:
+    sent = []
+    for line in (contract, short):
+        cli = Cli()
+        assert cli.run(*line, "--command-id", "c-1").exit_code == 0
+        sent.append(cli.sent())
+    assert sent[0] == sent[1]
+
+
+def test_a_command_can_be_for_the_state_one_has_seen() -> None:
+    cli = Cli()
+    assert cli.run("contact", UID, "--if-sequence", "7").exit_code == 0
+    assert cli.sent().if_sequence == 7
 
 
 def test_a_form_is_read_from_a_file() -> None:
@@ -179,6 +237,12 @@ def test_the_start_date_is_a_date_and_a_zone() -> None:
     assert (sent["start_date"], sent["time_zone"]) == (date(2027, 2, 1), "Asia/Riyadh")
 
 
+def test_the_zone_of_the_start_date_is_the_agreed_one_unless_given() -> None:
+    cli = Cli(FakeService([status(Stage.SIGNED, sheet=issued(example_sheet()))]))
+    assert cli.run("amend-start-date", UID, "--date", "2027-02-01", "--reason", "licence").exit_code == 0
+    assert cli.sent().model_dump()["time_zone"] == example_sheet().basic.time_zone
+
+
 def test_every_command_has_an_id_of_its_own_unless_given() -> None:
     cli = Cli()
     cli.run("contact", UID)
@@ -193,6 +257,27 @@ def test_the_new_status_is_printed() -> None:
     result = cli.run("submit", UID, "--form", str(FORM))
     assert "stage: under_review\n" in result.stdout
     assert "possible now: approve_application\n" in result.stdout
+
+
+def test_the_status_that_is_printed_is_the_whole_one() -> None:
+    change = {"field": "basic.term_months", "before": 12, "after": 24}
+    sheet = issued(example_sheet(), 2, changes=[change])
+    cli = Cli(FakeService([status(Stage.CONFIRMING_TERMS, sheet=sheet)]))
+    result = cli.run("issue-sheet", UID, "--sheet", str(SHEET))
+    assert "changed: basic.term_months: 12 → 24\n" in result.stdout
+
+
+@dataclass
+class GoneAfterwards(FakeService):
+    """Takes a command, and can't be asked any more."""
+
+    async def status(self, uid: str) -> Status:
+        raise OnboardingError(ErrorType.UNAVAILABLE, "no worker")
+
+
+def test_a_command_that_was_carried_out_is_no_failure_though_the_status_cannot_be_read() -> None:
+    result = Cli(GoneAfterwards([status(Stage.AWAITING_SIGNATURES)])).run("contact", UID)
+    assert (result.exit_code, "stage: awaiting_signatures\n" in result.stdout) == (0, True)
 
 
 def test_a_refusal_is_told_with_its_remedy_and_without_a_trace() -> None:
