@@ -33,7 +33,7 @@ BATCH_BYTES: Final = 256 * 1024
 """What one activity publishes at a time; an entry that is larger goes alone."""
 REFUSED_DETAILS_BYTES: Final = 8 * 1024
 NOT_KEPT: Final = "refusals_not_kept"
-"""The event that counts what was refused while no more could be kept."""
+"""The event that counts what was refused, or only repeated, while no more could be kept."""
 
 
 class Answer(Contract):
@@ -59,7 +59,7 @@ class Memory(Contract):
     """A run's memory as it crosses continue-as-new.
 
     ``generation``: how often the application has been reset. ``pending``: e-mails that wait in the ledger;
-    ``undelivered``: whether an activity has to be started for them. ``not_kept``: refusals that could not
+    ``undelivered``: whether an activity has to be started for them. ``not_kept``: events that could not
     be kept.
     """
 
@@ -175,7 +175,10 @@ class RunMemory:
         self._published = newest, self._state
         self._keep([entry for entry in self.backlog if entry.event.sequence > newest])
         if self._not_kept and not self.backlog_full:
-            told = f"{self._not_kept} more commands were refused while the database could not be written."
+            told = (
+                f"{self._not_kept} more commands were refused, or attempts and reminders repeated, while the"
+                " database could not be written."
+            )
             self._not_kept = 0
             self.note(self.event(at, NOT_KEPT, Verdict.REFUSED, self.application, message=told))
 
@@ -266,21 +269,22 @@ class RunMemory:
                 sheet=application.sheet.content
                 if application.sheet and _brings(event, IssueDecisionSheet)
                 else None,
-                sheet_replaces=before.revision if before else None,
+                sheet_replaces=before.revision if before and _brings(event, IssueDecisionSheet) else None,
                 resend=decision.resend,
                 close_access_of=application.company_master_uid if decision.close_access else None,
             ),
         )
 
     def note(self, event: AuditEvent, entry: Entry | None = None) -> None:
-        """Put an event on record, unless it is one refusal too many while nothing can be stored."""
+        """Put an event on record, unless it is one refusal or repetition too many while nothing can be
+        stored."""
+        entry = entry or Entry(event=event)
         if event.error is not None:
             self._show_refusal(event)
-            if self.backlog_full:
-                self._not_kept += 1
-                return
+        if self.backlog_full and (event.error is not None or self._repeats(entry)):
+            self._not_kept += 1
+            return
         self.sequence = event.sequence
-        entry = entry or Entry(event=event)
         self.backlog.append(entry)
         self._sizes.append(_size(entry))
 
@@ -318,6 +322,15 @@ class RunMemory:
             refused = (answer for answer in self._answers.values() if answer.error)
             oldest = next(refused, None) or next(iter(self._answers.values()))
             self._answers_size -= self._answers.pop(oldest.command_id).size
+
+    def _repeats(self, entry: Entry) -> bool:
+        """Whether the service itself only tried or reminded again, and what it tells waits to be told
+        already."""
+        event = entry.event
+        waiting = {letter.template for earlier in self.backlog for letter in earlier.letters}
+        told = {letter.template for letter in entry.letters}
+        stays = event.actor == SYSTEM and event.from_stage is event.to_stage and not event.details
+        return stays and told <= waiting
 
     def _show_refusal(self, event: AuditEvent) -> None:
         refusal = Refusal(
