@@ -151,8 +151,12 @@ async def test_every_command_of_the_way_to_signature(running: Running) -> None:
     modified = await client.modify_terms(uid, PARTNER, 1, "24 months", ("basic.term_months",))
     assert modified.modification_fields == ("basic.term_months",)
     second = DecisionSheet.model_validate(payloads.sheet(start=FUTURE, ecs="11"))
-    sheet = (await client.issue_decision_sheet(uid, BD, second)).sheet
+    answer = await client.issue_decision_sheet(uid, BD, second)
+    sheet = (await client.status(uid)).sheet
     assert sheet is not None
+    assert answer.sheet is not None
+    assert (answer.sheet.revision, answer.sheet.hash) == (sheet.revision, sheet.hash)
+    assert (answer.application, answer.sheet.content, answer.sheet.changes) == (None, None, ())
     assert [change.field for change in sheet.changes] == ["discounts[ecs].percent"]
     assert (await client.confirm_terms(uid, PARTNER, 2, sheet.hash)).stage is Stage.AWAITING_SIGNATURES
     assert (await client.record_contact(uid, BD, "called")).contacted_at is not None
@@ -179,8 +183,11 @@ async def test_every_command_of_the_way_to_signature(running: Running) -> None:
         await asyncio.sleep(0.1)
     refusal = await refused(ErrorType.ALREADY_PARTNER, joined_status(client, uid))
     assert refusal.remedy
-    # The run that failed at once is not the application.
+    # The run that ended at once is not the application.
+    assert (await client.status(uid)).application_id == answer.application_id
     assert (await client.status(uid)).stage is Stage.ACTIVE
+    await refused(ErrorType.CLOSED, client.confirm_company(uid, PARTNER))
+    assert [each.uid async for each in client.list(stage=Stage.ACTIVE)].count(uid) == 1
 
 
 async def joined_status(client: OnboardingClient, uid: str) -> Status:

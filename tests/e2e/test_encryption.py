@@ -307,7 +307,8 @@ async def test_clear_messages_taken_before_encryption_was_required_stay_taken(ru
         assert status.company_confirmed
         await handle.signal("decline", payloads.command("decline"))
         form = ApplicationForm.model_validate(payloads.form(uid))
-        status = await client.submit_application(uid, PARTNER, form)
+        await client.submit_application(uid, PARTNER, form)
+        status = await client.status(uid)
         history = await history_of(encrypted, uid)
     assert status.stage is Stage.UNDER_REVIEW
     assert [refusal.command for refusal in status.last_refusals] == ["decline"]
