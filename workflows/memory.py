@@ -51,8 +51,8 @@ class Answer(Contract):
 
     @property
     def size(self) -> int:
-        """Bytes it takes in the memory, about."""
-        return 120 + len(self.command_id.encode()) + len((self.message or "").encode())
+        """Bytes it takes in the memory, with the comma to the next one."""
+        return len(self.model_dump_json(exclude_none=True).encode()) + 1
 
 
 class Memory(Contract):

@@ -15,7 +15,7 @@ from activities.emails.mail import Mail
 from domain import decisions, intake, view
 from domain.audit import AuditEvent, Verdict
 from domain.clocks import Clock, ClockKind
-from domain.contract import Command, OnboardingInput
+from domain.contract import Command, ErrorType, OnboardingInput
 from domain.decisions import Decision
 from domain.inquiry import AccessOutcome, Account, AccountFacts, AccountQuery, Answers, Inquiry
 from domain.policy import Policy
@@ -26,6 +26,7 @@ from domain.status import Status
 from tests.model.mailing import addressed
 from tests.payloads import Json
 from workflows.memory import RunMemory
+from workflows.onboarding import BACKLOG_FULL
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,14 @@ class Answer:
 
 
 class Process:
-    """One application, as far as it has come at ``now``."""
+    """One application, as far as it has come at ``now``. ``stores``: whether the database can be written."""
 
     def __init__(self, application_id: str, joined: Json, account: Account, now: datetime) -> None:
         """JOIN NOW at this time, by a company with one ``account``, which may change later."""
         start = OnboardingInput.model_validate(joined)
         self.account: Account = account
         self.now: datetime = now
+        self.stores: bool = True
         self.mails: list[Mail] = []
         self.trail: list[AuditEvent] = []
         application = Application.joined(application_id, start, start.policy or Policy())
@@ -56,7 +58,7 @@ class Process:
     def copy(self) -> "Process":
         """Another process that has come as far."""
         other = object.__new__(Process)
-        other.account, other.now = self.account, self.now
+        other.account, other.now, other.stores = self.account, self.now, self.stores
         other.mails, other.trail = list(self.mails), list(self.trail)
         other._memory = RunMemory(self._memory.memory())
         return other
@@ -65,6 +67,11 @@ class Process:
     def application(self) -> Application:
         """What the workflow remembers."""
         return self._memory.application
+
+    @property
+    def memory(self) -> RunMemory:
+        """The run's working memory."""
+        return self._memory
 
     @property
     def status(self) -> Status:
@@ -102,6 +109,8 @@ class Process:
             if before is not None:
                 verdict = Verdict.REFUSED if before.refusal else Verdict.NO_OP
                 return Answer(verdict, self.status, before.refusal)
+            if memory.backlog_full:
+                raise RefusedError(ErrorType.UNAVAILABLE, BACKLOG_FULL)
             asked = decisions.inquiry(self.application, command, self.now, memory.sequence)
             answers = self._answers(asked)
             decision = decisions.decide(self.application, command, self.now, memory.sequence, answers)
@@ -177,10 +186,10 @@ class Process:
         memory.carry_out(decision, event)
 
     def _delivered(self) -> None:
-        """Everything is stored and has left by the time anything else happens."""
+        """Everything is stored and has left by the time anything else happens, if the database takes it."""
         memory = self._memory
-        while memory.backlog:
-            entries = memory.publication(send=True).entries
+        while self.stores and memory.backlog:
+            entries = memory.publication(hold=False).entries
             self.trail += [entry.event for entry in entries]
             self.mails += [
                 addressed(letter, memory.application, entry.event.sequence, entry.event.at)
@@ -188,7 +197,8 @@ class Process:
                 for letter in entry.letters
             ]
             memory.published(entries, self.now)
-        memory.received(Receipt())
+        if self.stores:
+            memory.received(Receipt())
 
 
 # Thousands of orders come to the same application.
