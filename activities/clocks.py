@@ -12,6 +12,10 @@ _LATEST: Final = timezone(timedelta(hours=-12))
 _FRIDAY: Final = 4
 
 
+class UnknownCalendarError(Exception):
+    """The libraries of this release have no such region or zone."""
+
+
 def set_clocks(requests: tuple[ClockRequest, ...], at: datetime, policy: Policy) -> tuple[Clock, ...]:
     """The clocks asked for, counted from ``at`` unless a request says since when.
 
@@ -20,22 +24,18 @@ def set_clocks(requests: tuple[ClockRequest, ...], at: datetime, policy: Policy)
     Raises:
         ValueError: a request names no way to count.
     """
-    return tuple(_clock(request.counted_from(at), policy) for request in requests)
+    return tuple(_clock(request.counted_from(at), request.since or at, policy) for request in requests)
 
 
-def _clock(request: ClockRequest, policy: Policy) -> Clock:
+def _clock(request: ClockRequest, at: datetime, policy: Policy) -> Clock:
+    """The clock, counted from ``at``, which the request names as well: it may be counted once more by it."""
     try:
-        return _counted(request, policy)
+        return _counted(request, at, policy)
     except UnknownCalendarError as error:
-        return _estimated(request, str(error))
+        return _estimated(request, at, str(error))
 
 
-class UnknownCalendarError(Exception):
-    """The libraries of this release have no such region or zone."""
-
-
-def _counted(request: ClockRequest, policy: Policy) -> Clock:
-    at = request.since or datetime.now(UTC)
+def _counted(request: ClockRequest, at: datetime, policy: Policy) -> Clock:
     match request:
         case ClockRequest(on=day, time_zone=zone) if day is not None and zone is not None:
             try:
@@ -55,7 +55,7 @@ def _counted(request: ClockRequest, policy: Policy) -> Clock:
         case ClockRequest(calendar_days=int(days)):
             due_at = calendar.end_of_calendar_day(at, days)
             return Clock(kind=request.kind, due_at=due_at, time_zone=policy.time_zone)
-    raise ValueError(f"the request for the clock {request.kind} names no way to count")
+    raise _no_way(request)
 
 
 def _working_days(
@@ -73,9 +73,9 @@ def _working_days(
     )
 
 
-def _estimated(request: ClockRequest, why: str) -> Clock:
+def _estimated(request: ClockRequest, at: datetime, why: str) -> Clock:
     """Monday to Friday in UTC; a date begins where it does so last."""
-    at = (request.since or datetime.now(UTC)).astimezone(UTC)
+    at = at.astimezone(UTC)
     estimate = {"estimate": why, "request": request, "provisional": True}
     if request.on is not None:
         due_at = datetime.combine(request.on, time(), _LATEST).astimezone(UTC)
@@ -87,9 +87,11 @@ def _estimated(request: ClockRequest, why: str) -> Clock:
     if count is None and request.resume:
         paused_on = request.resume.paused_at.astimezone(UTC).date()
         count = max(1, sum(day > paused_on for day in request.resume.days_counted))
+    if count is None:
+        raise _no_way(request)
     days: list[date] = []
     day = at.date()
-    while len(days) < (count or 1):
+    while len(days) < count:
         day += timedelta(days=1)
         if day.weekday() <= _FRIDAY:
             days.append(day)
@@ -105,6 +107,10 @@ def _estimated(request: ClockRequest, why: str) -> Clock:
             **estimate,
         }
     )
+
+
+def _no_way(request: ClockRequest) -> ValueError:
+    return ValueError(f"the request for the clock {request.kind} names no way to count")
 
 
 def _midnight(at: datetime) -> datetime:

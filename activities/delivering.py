@@ -45,10 +45,9 @@ class Deliverer:
 
         Raises:
             TemporaryDeliveryError: the mail server can't take one now; the next attempt goes on with that
-            one, under the
-                same Message-ID.
-            sqlalchemy.exc.SQLAlchemyError: the database is down. jinja2.TemplateError: a template is wrong;
-            the letter waits for the release that cures it.
+                one, under the same Message-ID.
+            sqlalchemy.exc.SQLAlchemyError: the database is down.
+            jinja2.TemplateError: a template is wrong; the letter waits for the release that cures it.
         """
         mails = await self._ledger.waiting(lineage)
         if not mails:

@@ -1,9 +1,9 @@
 """The activity that asks the outside what a decision needs to know; it only reads, and always answers."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from temporalio import activity
 
@@ -36,6 +36,7 @@ class LookUpActivities:
         self._access = access
         self._trail = trail
         self._answer_within = answer_within
+        self._abandoned: set[asyncio.Task[Any]] = set()
 
     @activity.defn(name="look_up")
     async def look_up(self, inquiry: Inquiry) -> Answers:
@@ -56,12 +57,12 @@ class LookUpActivities:
         if query is None:
             return None
         uids = tuple(dict.fromkeys((query.company_master_uid, *query.uids)))
-        found = await self._in_time(
-            asyncio.gather(self._directory.find(uids), self._access.is_partner(query.company_master_uid))
+        accounts, already_partner = await asyncio.gather(
+            self._in_time("The account directory", self._directory.find(uids)),
+            self._in_time("The ACPN platform", self._access.is_partner(query.company_master_uid)),
         )
-        if found is None:
+        if accounts is None or already_partner is None:
             return None
-        accounts, already_partner = found
         master = next((account for account in accounts if account.uid == query.company_master_uid), None)
         named = query.legal_name and master and master.enterprise
         return AccountFacts(
@@ -73,13 +74,29 @@ class LookUpActivities:
     async def _head(self, application_id: str | None) -> Head | None:
         if application_id is None:
             return None
-        return await self._in_time(self._trail.head(application_id))
+        return await self._in_time("The database", self._trail.head(application_id))
 
-    async def _in_time(self, question: Awaitable[T]) -> T | None:
+    async def _in_time(self, service: str, question: Coroutine[Any, Any, T]) -> T | None:
+        asking = asyncio.create_task(question)
+        self._abandoned.add(asking)
+        asking.add_done_callback(self._finished)
+        # Not `asyncio.timeout`: that waits until the driver has given up as well, for which psycopg takes
+        # seconds when the server is silent.
         try:
-            async with asyncio.timeout(self._answer_within.total_seconds()):
-                return await question
-        # Each service fails in its own ways; whatever it is, it has not answered, and that is recorded.
-        except Exception as error:
-            activity.logger.warning("A service does not answer: %s", type(error).__name__)
+            await asyncio.wait({asking}, timeout=self._answer_within.total_seconds())
+        finally:
+            asking.cancel()
+        if not asking.done() or asking.cancelled():
+            activity.logger.warning("%s does not answer within %s", service, self._answer_within)
             return None
+        # Each service fails in its own ways; whatever it is, it has not answered, and that is recorded.
+        if error := asking.exception():
+            activity.logger.warning("%s does not answer: %s", service, type(error).__name__)
+            return None
+        return asking.result()
+
+    def _finished(self, asking: asyncio.Task[Any]) -> None:
+        self._abandoned.discard(asking)
+        if not asking.cancelled():
+            # asyncio would report an error of a task nobody waits for any more.
+            asking.exception()

@@ -11,11 +11,10 @@ from activities.db.email_ledger import EmailLedger
 from activities.db.trail import AuditTrail, Written
 from activities.delivering import HEARTBEAT_SECONDS, Deliverer, heartbeats
 from domain.inquiry import Head
-from domain.publication import Delivery, Publication, Receipt, TakeUp
+from domain.publication import Delivery, Lineage, Publication, Receipt, TakeUp
 
 SEND_WITHIN: Final = timedelta(seconds=20)
-"""How long storing what comes next waits for the mail server; after that, e-mails are an activity of their
-own."""
+"""How long what comes next waits for the mail server; then e-mails become an activity of their own."""
 
 
 class PublishingActivities:
@@ -40,28 +39,33 @@ class PublishingActivities:
 
     @activity.defn(name="publish")
     async def publish(self, publication: Publication) -> Receipt:
-        """Store the entries and the state, then send what waits, unless told to hold it, if the mail server
-        takes it.
+        """Store the entries and the state; then send what waits, unless told to hold it, as far as it leaves.
 
         Raises:
-            sqlalchemy.exc.SQLAlchemyError: the database is down; to be tried again, as often as it takes.
+            sqlalchemy.exc.SQLAlchemyError, httpx.HTTPError: the database is down, or the platform that is to
+                close access; to be tried again, as often as it takes.
         """
         lineage = publication.lineage
         async with heartbeats(self._heartbeat_seconds):
             written = await self._trail.publish(publication)
             if written is not Written.STORED:
                 return Receipt(superseded=written is Written.SUPERSEDED, behind=written is Written.BEHIND)
+            if not publication.hold:
+                await self._send(lineage)
+            # Last, so that a platform that is down holds up no e-mail.
             for entry in publication.entries:
                 if entry.close_access_of:
                     await self._access.take_back(entry.close_access_of, lineage.application_id)
-            if not publication.hold:
-                try:
-                    async with asyncio.timeout(self._send_within.total_seconds()):
-                        await self._deliverer.send_waiting(lineage)
-                # Whatever it is, `deliver` meets it again, and shows it to ops until it is over.
-                except Exception as error:
-                    activity.logger.warning("E-mails wait: %s", error)
             return await self._ledger.standing(lineage, publication.failed_through)
+
+    async def _send(self, lineage: Lineage) -> None:
+        try:
+            async with asyncio.timeout(self._send_within.total_seconds()):
+                await self._deliverer.send_waiting(lineage)
+        # Whatever it is, `deliver` meets it again, and shows it to ops until it is over. What it says may be
+        # personal: mail servers quote addresses.
+        except Exception as error:
+            activity.logger.warning("E-mails wait: %s", type(error).__name__)
 
     @activity.defn(name="deliver")
     async def deliver(self, delivery: Delivery) -> Receipt:

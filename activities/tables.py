@@ -14,6 +14,10 @@ import pycountry
 from activities.working_days import check_region
 from domain.inquiry import Problem, Table, TableEntry
 
+_NO_ZONE: Final = "must be an IANA time zone, such as Asia/Shanghai"
+_OF_THE_MACHINE: Final = frozenset({"localtime", "posixrules", "Factory"})
+"""Files beside the zones: what is in them is another thing on each machine, or no zone at all."""
+
 
 def _country(value: str) -> None:
     if pycountry.countries.get(alpha_2=value) is None:
@@ -26,11 +30,13 @@ def _currency(value: str) -> None:
 
 
 def _time_zone(value: str) -> None:
+    if value in _OF_THE_MACHINE or value.startswith(("posix/", "right/")):
+        raise ValueError(_NO_ZONE)
     try:
         ZoneInfo(value)
     # A key that names a directory of the database ("America") is an OSError; an unknown one is a KeyError.
     except (KeyError, ValueError, OSError):
-        raise ValueError("must be an IANA time zone, such as Asia/Shanghai") from None
+        raise ValueError(_NO_ZONE) from None
 
 
 def _email(value: str) -> None:

@@ -18,15 +18,18 @@ class SqlAcpnAccess:
     async def give(self, grants: Sequence[Grant]) -> None:
         """Give these accounts access, all or none; given again, the first instant stays."""
         statement = self._database.insert(AccessGrantRow).values([grant.model_dump() for grant in grants])
-        async with self._database.session.begin() as session:
-            await session.execute(statement.on_conflict_do_nothing())
+        await self._database.write(lambda connection: connection.execute(statement.on_conflict_do_nothing()))
 
     async def take_back(self, company_master_uid: str, application_id: str) -> bool:
         """Close what this application has opened; whether there was anything."""
-        statement = delete(AccessGrantRow).where(AccessGrantRow.application_id == application_id)
-        async with self._database.session.begin() as session:
-            gone = await session.execute(statement.returning(AccessGrantRow.uid))
-            return bool(gone.all())
+        given = delete(AccessGrantRow).where(
+            AccessGrantRow.company_master_uid == company_master_uid,
+            AccessGrantRow.application_id == application_id,
+        )
+        gone = await self._database.write(
+            lambda connection: connection.execute(given.returning(AccessGrantRow.uid))
+        )
+        return bool(gone.all())
 
     async def is_partner(self, company_master_uid: str) -> bool:
         """Whether an application of this company ended in access."""

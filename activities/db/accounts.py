@@ -37,8 +37,8 @@ class SqlAccountDirectory:
             "credit_control": account.credit_control,
         }
         statement = self._database.insert(AccountRow).values(uid=account.uid, **values)
-        async with self._database.session.begin() as session:
-            await session.execute(statement.on_conflict_do_update(index_elements=["uid"], set_=values))
+        replacing = statement.on_conflict_do_update(index_elements=["uid"], set_=values)
+        await self._database.write(lambda connection: connection.execute(replacing))
 
 
 def _account(row: AccountRow) -> Account:

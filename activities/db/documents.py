@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from activities.db.tables import DecisionSheetRow, FormRow
@@ -44,23 +44,35 @@ async def issued_sheets(
 async def restored(connection: AsyncConnection | AsyncSession, state: Mapping[str, Any]) -> Application:
     """The application from its stored state (`domain.publication.stored_state`), with the documents it names.
 
-    The sheet comes without its differences to the one before.
+    One that is not stored yet, as a later publication brings it, is stood for by the one before it. The sheet
+    comes without its differences to the one it replaced.
     """
     whole = dict(state)
     application_id = whole["application_id"]
     if revision := whole.get("submitted_revision"):
-        form = select(FormRow.content).where(
-            FormRow.application_id == application_id, FormRow.revision == revision
-        )
+        form = _newest(FormRow, application_id, revision).with_only_columns(FormRow.content)
         whole["form"] = (await connection.execute(form)).scalar_one_or_none()
     if sheet := whole.get("sheet"):
-        content = select(DecisionSheetRow.content).where(
-            DecisionSheetRow.application_id == application_id,
-            DecisionSheetRow.revision == sheet["revision"],
+        issued = _newest(DecisionSheetRow, application_id, sheet["revision"]).with_only_columns(
+            DecisionSheetRow.revision, DecisionSheetRow.hash, DecisionSheetRow.content
         )
-        found = (await connection.execute(content)).scalar_one_or_none()
-        whole["sheet"] = sheet | {"content": found} if found else None
+        found = (await connection.execute(issued)).mappings().one_or_none()
+        whole["sheet"] = dict(found) if found else None
     return Application.model_validate_json(to_json(whole))
+
+
+def _newest(table: type[FormRow] | type[DecisionSheetRow], application_id: str, revision: int) -> Select[Any]:
+    """The document of this revision, or the last one before it that counts."""
+    return (
+        select(table)
+        .where(
+            table.application_id == application_id,
+            table.revision <= revision,
+            or_(table.revision == revision, table.void.is_(False)),
+        )
+        .order_by(table.revision.desc())
+        .limit(1)
+    )
 
 
 def with_changes(rows: Sequence[DecisionSheetRow]) -> list[tuple[DecisionSheetRow, IssuedSheet]]:

@@ -1,8 +1,8 @@
 """The e-mail ledger: what waits to be sent, was sent, or has failed for good.
 
 A letter gets into it with the event it tells of, in one transaction (`trail.py`), and leaves from here. A
-row is unique on application and key, so that a retry after a recorded send sends nothing. Every state but
-``pending`` is final.
+row is unique on application and key, so that a retry after a recorded send sends nothing. ``sent`` and
+``failed`` are final.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,8 +26,10 @@ from domain.values import Contract, Instant
 
 
 class LedgerState(StrEnum):
-    """What became of an e-mail. ``withdrawn``: what it told of was undone by Temporal's Reset before it
-    left."""
+    """What became of an e-mail.
+
+    ``withdrawn``: what it told of was undone by Temporal's Reset before it left.
+    """
 
     PENDING = "pending"
     SENT = "sent"
@@ -96,13 +98,12 @@ class EmailLedger:
         """Record, before sending, that the e-mail is about to be sent; false if it does not wait any more."""
         newest = select(AuditHeadRow.generation).where(AuditHeadRow.application_id == lineage.application_id)
         statement = (
-            _pending(mail.application_id, mail.key)
+            _in_state(mail.application_id, mail.key, LedgerState.PENDING)
             .where(newest.scalar_subquery() == lineage.generation)
             .values(attempts=EmailRow.attempts + 1, message_id=message_id, subject=subject)
+            .returning(EmailRow.key)
         )
-        async with self._database.session.begin() as session:
-            attempted = await session.execute(statement.returning(EmailRow.key))
-            return attempted.one_or_none() is not None
+        return await self._database.write(lambda connection: connection.scalar(statement)) is not None
 
     async def standing(self, lineage: Lineage, failed_through: int) -> Receipt:
         """How many e-mails wait, and which have failed after the one at the position ``failed_through``."""
@@ -134,20 +135,24 @@ class EmailLedger:
         Of an e-mail that has been closed meanwhile nothing changes, and 0 is returned.
         """
         statement = (
-            _pending(application_id, key)
+            _in_state(application_id, key, LedgerState.PENDING)
             .values(deferrals=EmailRow.deferrals + 1, reason=reason)
             .returning(EmailRow.deferrals)
         )
-        async with self._database.session.begin() as session:
-            return await session.scalar(statement) or 0
+        return await self._database.write(lambda connection: connection.scalar(statement)) or 0
 
     async def sent(self, application_id: str, key: str, at: datetime) -> None:
-        """Record that the mail server took the e-mail."""
-        await self._close(application_id, key, state=LedgerState.SENT, sent_at=at, reason=None)
+        """Record that the mail server took the e-mail, also one withdrawn while it was on its way."""
+        left = (LedgerState.PENDING, LedgerState.WITHDRAWN)
+        values = {"state": LedgerState.SENT, "sent_at": at, "reason": None}
+        statement = _in_state(application_id, key, *left).values(values)
+        await self._database.write(lambda connection: connection.execute(statement))
 
     async def failed(self, application_id: str, key: str, reason: str, at: datetime) -> None:
         """Record that the e-mail will never be delivered, and why."""
-        await self._close(application_id, key, state=LedgerState.FAILED, failed_at=at, reason=reason)
+        values = {"state": LedgerState.FAILED, "failed_at": at, "reason": reason}
+        statement = _in_state(application_id, key, LedgerState.PENDING).values(values)
+        await self._database.write(lambda connection: connection.execute(statement))
 
     async def of(self, application_id: str) -> list[LedgerRow]:
         """The e-mails of an application in the order they were queued."""
@@ -167,18 +172,13 @@ class EmailLedger:
             forms=await submitted_forms(session, application_id, forms) if forms else {},
         )
 
-    async def _close(self, application_id: str, key: str, **values: object) -> None:
-        statement = _pending(application_id, key).values(values)
-        async with self._database.session.begin() as session:
-            await session.execute(statement)
 
-
-def _pending(application_id: str, key: str) -> Update:
-    """A change of this e-mail's row, as long as it is not closed."""
+def _in_state(application_id: str, key: str, *states: LedgerState) -> Update:
+    """A change of this e-mail's row, as long as it is in one of these states."""
     return update(EmailRow).where(
         EmailRow.application_id == application_id,
         EmailRow.key == key,
-        EmailRow.state == LedgerState.PENDING,
+        EmailRow.state.in_(states),
     )
 
 

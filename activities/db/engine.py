@@ -3,8 +3,9 @@
 import asyncio
 import json
 import threading
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -13,7 +14,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import NullPool
 
@@ -33,6 +40,7 @@ _POSTGRESQL_OPTIONS: Final[dict[str, int]] = {
 }
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _BEGIN: Final = "sqlite_begin"
+T = TypeVar("T")
 
 
 class SchemaMismatchError(Exception):
@@ -68,7 +76,7 @@ class Database:
         self.session: Final[async_sessionmaker[AsyncSession]] = async_sessionmaker(
             self._engine, expire_on_commit=False
         )
-        """Makes sessions; ``async with database.session.begin() as session`` is one transaction."""
+        """Makes sessions to read by; who writes, does so in `write`."""
 
     @property
     def engine(self) -> AsyncEngine:
@@ -88,6 +96,19 @@ class Database:
         if self._engine.dialect.name == "postgresql":
             return postgresql.insert(table)
         return sqlite.insert(table)
+
+    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Do the work in one transaction, which is finished or rolled back though the caller is cancelled.
+
+        He learns of it afterwards. A driver that is cut off within a transaction may leave it open for a
+        while, and with SQLite nobody else could write.
+        """
+
+        async def transaction() -> T:
+            async with self._engine.begin() as connection:
+                return await work(connection)
+
+        return await _to_its_end(transaction())
 
     async def migrate(self) -> None:
         """Bring the schema to the revision of this code; any number of processes may do so at once.
@@ -146,6 +167,22 @@ class Database:
                         command.upgrade(config, "head")
             finally:
                 engine.dispose()
+
+
+async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not task.cancelled():
+            # Whoever was cancelled asks for no result; asyncio would report an error nobody has looked at.
+            task.exception()
+        raise cancelled
+    return task.result()
 
 
 def _revision(connection: Connection) -> str | None:
@@ -216,6 +253,8 @@ def _async_engine(url: URL, pool_size: int) -> AsyncEngine:
             pool_timeout=5,
             connect_args=_connect_args(url),
             json_serializer=to_json,
+            # Errors end up in Temporal's history, and parameters are what people wrote.
+            hide_parameters=True,
         )
     # Of the parameters SQLAlchemy reads itself, such as port; its messages quote them.
     except (ArgumentError, ValueError):

@@ -3,8 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, DateTime, Dialect, MetaData, Text, TypeDecorator
+from sqlalchemy import JSON, DateTime, Dialect, Index, MetaData, Text, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from activities.db.storable import plain
 
 
 class UtcInstant(TypeDecorator[datetime]):
@@ -29,19 +31,14 @@ class UtcInstant(TypeDecorator[datetime]):
 
 
 class ForeignText(TypeDecorator[str]):
-    """Text that came from outside unchecked (what was refused is on record, too).
-
-    PostgreSQL takes no NUL and no lone surrogate; U+FFFD stands for them, on SQLite as well.
-    """
+    """Text that came from outside unchecked, such as what a mail server answers."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Replace what a database can't store."""
-        if value is None:
-            return None
-        return "".join("\ufffd" if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in value)
+        return None if value is None else plain(value)
 
 
 class Base(DeclarativeBase):
@@ -161,6 +158,7 @@ class EmailRow(Base):
     """
 
     __tablename__ = "emails"
+    __table_args__ = (Index("ix_emails_state", "application_id", "state"),)
 
     application_id: Mapped[str] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)

@@ -8,13 +8,14 @@ import secrets
 from enum import Enum
 from typing import Any, Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.db.documents import restored
 from activities.db.email_ledger import LedgerState
 from activities.db.engine import Database
 from activities.db.queued import QueuedLetter
+from activities.db.storable import storable
 from activities.db.tables import (
     ApplicationRow,
     AuditEventRow,
@@ -58,21 +59,24 @@ class AuditTrail:
 
         Publishing again changes nothing.
         """
-        async with self._database.engine.begin() as connection:
-            head = await self._locked_head(connection, publication.lineage)
-            if head is None or not await self._follows(connection, publication, head):
-                return Written.SUPERSEDED
-            fresh = [entry for entry in publication.entries if entry.event.sequence > head.sequence]
-            if not fresh:
-                return Written.STORED
-            state = await self._changed(connection, publication, head)
-            if state is None:
-                return Written.BEHIND
-            await self._add_events(connection, publication.lineage.application_id, fresh, head)
-            await self._add_documents(connection, publication.lineage.application_id, fresh)
-            application = await restored(connection, state)
-            await self._queue_emails(connection, application, fresh)
-            await self._show(connection, application, state, fresh)
+        return await self._database.write(lambda connection: self._publish(connection, publication))
+
+    async def _publish(self, connection: AsyncConnection, publication: Publication) -> Written:
+        entries = [entry.model_copy(update={"event": storable(entry.event)}) for entry in publication.entries]
+        head = await self._locked_head(connection, publication.lineage)
+        if head is None or not await self._follows(connection, publication.lineage, entries, head):
+            return Written.SUPERSEDED
+        fresh = [entry for entry in entries if entry.event.sequence > head.sequence]
+        if not fresh:
+            return Written.STORED
+        state = await self._changed(connection, publication, head)
+        if state is None:
+            return Written.BEHIND
+        await self._add_events(connection, publication.lineage.application_id, fresh, head)
+        await self._add_documents(connection, publication.lineage.application_id, fresh)
+        application = await restored(connection, state)
+        await self._queue_emails(connection, application, fresh)
+        await self._show(connection, application, state, fresh)
         return Written.STORED
 
     async def head(self, application_id: str) -> Head:
@@ -88,47 +92,49 @@ class AuditTrail:
         """Begin a new generation after a reset: who wrote before writes no more.
 
         E-mails of events after the one the application stands at never leave; forms and sheets of such
-        events are void.
+        events are void. Asked again, as when the answer got lost, it tells the same of another generation.
         """
-        mine = AuditHeadRow.application_id == request.application_id
-        async with self._database.engine.begin() as connection:
-            await self._ensure_head(connection, request.application_id)
-            raised = (
-                update(AuditHeadRow)
-                .where(mine)
-                .values(generation=AuditHeadRow.generation + 1)
-                .returning(AuditHeadRow.generation, AuditHeadRow.sequence, AuditHeadRow.hash)
-            )
-            generation, sequence, newest = (await connection.execute(raised)).one()
-            withdrawn = await connection.execute(
-                update(EmailRow)
-                .where(
-                    EmailRow.application_id == request.application_id,
-                    EmailRow.sequence > request.sequence,
-                    EmailRow.state == LedgerState.PENDING,
-                )
-                .values(state=LedgerState.WITHDRAWN, reason="Undone by a reset in Temporal.")
-            )
-            used: dict[str, int] = {}
-            for name, table in (("forms", FormRow), ("sheets", DecisionSheetRow)):
-                of_application = table.application_id == request.application_id
-                highest = select(func.coalesce(func.max(table.revision), 0)).where(of_application)
-                used[name] = int((await connection.execute(highest)).scalar_one())
-                await connection.execute(
-                    update(table).where(of_application, table.sequence > request.sequence).values(void=True)
-                )
-            failed = select(func.coalesce(func.max(EmailRow.position), 0)).where(
-                EmailRow.application_id == request.application_id, EmailRow.state == LedgerState.FAILED
-            )
-            return Head(
-                generation=generation,
-                sequence=sequence,
-                hash=newest,
-                forms_used=used["forms"],
-                sheets_used=used["sheets"],
-                failed_through=int((await connection.execute(failed)).scalar_one()),
-                emails_withdrawn=withdrawn.rowcount,
-            )
+        return await self._database.write(lambda connection: self._take_up(connection, request))
+
+    async def _take_up(self, connection: AsyncConnection, request: TakeUp) -> Head:
+        application_id = request.application_id
+        await self._ensure_head(connection, application_id)
+        raised = (
+            update(AuditHeadRow)
+            .where(AuditHeadRow.application_id == application_id)
+            .values(generation=AuditHeadRow.generation + 1)
+            .returning(AuditHeadRow.generation, AuditHeadRow.sequence, AuditHeadRow.hash)
+        )
+        generation, sequence, newest = (await connection.execute(raised)).one()
+        emails = EmailRow.application_id == application_id
+        undone = EmailRow.sequence > request.sequence
+        await connection.execute(
+            update(EmailRow)
+            .where(emails, undone, EmailRow.state == LedgerState.PENDING)
+            .values(state=LedgerState.WITHDRAWN, reason="Undone by a reset in Temporal.")
+        )
+        for table in (FormRow, DecisionSheetRow):
+            void = table.application_id == application_id, table.sequence > request.sequence
+            await connection.execute(update(table).where(*void).values(void=True))
+        return Head(
+            generation=generation,
+            sequence=sequence,
+            hash=newest,
+            forms_used=await _number(
+                connection, func.max(FormRow.revision), FormRow.application_id == application_id
+            ),
+            sheets_used=await _number(
+                connection,
+                func.max(DecisionSheetRow.revision),
+                DecisionSheetRow.application_id == application_id,
+            ),
+            failed_through=await _number(
+                connection, func.max(EmailRow.position), emails, EmailRow.state == LedgerState.FAILED
+            ),
+            emails_withdrawn=await _number(
+                connection, func.count(), emails, undone, EmailRow.state == LedgerState.WITHDRAWN
+            ),
+        )
 
     async def _ensure_head(self, connection: AsyncConnection, application_id: str) -> None:
         row = self._database.insert(AuditHeadRow).values(
@@ -152,17 +158,19 @@ class AuditTrail:
         row = (await connection.execute(held)).one_or_none()
         return row and Head(generation=lineage.generation, sequence=row.sequence, hash=row.hash)
 
-    async def _follows(self, connection: AsyncConnection, publication: Publication, head: Head) -> bool:
+    async def _follows(
+        self, connection: AsyncConnection, lineage: Lineage, entries: list[Entry], head: Head
+    ) -> bool:
         """Whether what is stored of these entries' numbers are these entries.
 
         They are not where a reset went unnoticed: the run stands at numbers that another past of it has used.
         """
-        stored = [entry.event for entry in publication.entries if entry.event.sequence <= head.sequence]
+        stored = [entry.event for entry in entries if entry.event.sequence <= head.sequence]
         if not stored:
             return True
         event = stored[-1]
         query = select(AuditEventRow.command, AuditEventRow.at).where(
-            AuditEventRow.application_id == publication.lineage.application_id,
+            AuditEventRow.application_id == lineage.application_id,
             AuditEventRow.sequence == event.sequence,
         )
         row = (await connection.execute(query)).one_or_none()
@@ -222,10 +230,8 @@ class AuditTrail:
     ) -> None:
         if not any(entry.letters or entry.resend for entry in entries):
             return
-        highest = select(func.coalesce(func.max(EmailRow.position), 0)).where(
-            EmailRow.application_id == application.application_id
-        )
-        position = int((await connection.execute(highest)).scalar_one())
+        mine = EmailRow.application_id == application.application_id
+        position = await _number(connection, func.max(EmailRow.position), mine)
         rows = []
         for entry in entries:
             letters = list(entry.letters)
@@ -234,9 +240,11 @@ class AuditTrail:
             for letter in letters:
                 position += 1
                 rows.append(_email_values(application, entry.event, letter, position))
-        await connection.execute(self._database.insert(EmailRow).values(rows))
+        if rows:
+            await connection.execute(self._database.insert(EmailRow).values(rows))
 
     async def _letter(self, connection: AsyncConnection, application_id: str, key: str) -> list[AnyLetter]:
+        """What the e-mail with this key said; nothing where the ledger has no such letter."""
         query = select(EmailRow.letter).where(EmailRow.application_id == application_id, EmailRow.key == key)
         stored = (await connection.execute(query)).scalar_one_or_none()
         return [LETTER_ADAPTER.validate_python(stored["letter"])] if stored else []
@@ -254,6 +262,13 @@ class AuditTrail:
         await connection.execute(
             insert.on_conflict_do_update(index_elements=["application_id"], set_=changed)
         )
+
+
+async def _number(
+    connection: AsyncConnection, number: ColumnElement[int], *where: ColumnElement[bool]
+) -> int:
+    """A count, or a maximum, which is 0 of nothing."""
+    return int((await connection.execute(select(func.coalesce(number, 0)).where(*where))).scalar_one())
 
 
 def _event_values(application_id: str, event: AuditEvent, link: Link) -> dict[str, Any]:

@@ -50,6 +50,8 @@ def upgrade() -> None:
     }.items():
         for column in columns:
             op.add_column(table, column)
+    # Until now a revision replaced the one before it.
+    op.execute("UPDATE decision_sheets SET replaces = revision - 1 WHERE revision > 1")
     op.create_index(op.f("ix_emails_state"), "emails", ["application_id", "state"])
 
 
