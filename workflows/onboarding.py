@@ -68,6 +68,7 @@ class ResellerOnboarding:
         self._cancel_requested = False
         self._resets = 0
         self._resets_taken_up = 0
+        self._taking_up = False
         self._last_mails_until: datetime | None = None
         self._continued = _has_memory(workflow.info()) and len(arguments) > 1
         self._refused_start: RefusedError | None = None
@@ -140,14 +141,16 @@ class ResellerOnboarding:
         if not self._continued and not await self._open():
             return self._status()
         while True:
-            outbox = Outbox(self._memory, lambda: self._quiet, self._mails_came_back)
+            outbox = Outbox(
+                self._memory, lambda: self._quiet and not self._reset_to_take_up, self._mails_came_back
+            )
             await self._work()
             while self._ended and await self._last_mails():
                 await self._work()
             await outbox.stop()
             # The handler of an update that came meanwhile waits for the next round: don't wait for it here.
-            await workflow.wait_condition(lambda: bool(self._inbox) or workflow.all_handlers_finished())
-            if self._inbox:
+            await workflow.wait_condition(lambda: self._called or workflow.all_handlers_finished())
+            if self._called:
                 continue
             self._show()
             if self._ended:
@@ -175,7 +178,7 @@ class ResellerOnboarding:
 
     async def _next(self) -> Event | Clock | None:
         while True:
-            if self._resets > self._resets_taken_up:
+            if self._reset_to_take_up:
                 return OperatorReset()
             if self._inbox:
                 return self._inbox.popleft()
@@ -194,10 +197,18 @@ class ResellerOnboarding:
     def _ended(self) -> bool:
         return self._memory.application.ended
 
+    @property
+    def _called(self) -> bool:
+        """Whether anything came from outside, which an ended application answers, too."""
+        return bool(self._inbox) or self._reset_to_take_up
+
+    @property
+    def _reset_to_take_up(self) -> bool:
+        return self._resets > self._resets_taken_up
+
     def _something_to_do(self) -> bool:
         rung = self._timer is not None and self._timer.done()
-        reset = self._resets > self._resets_taken_up
-        return bool(self._inbox) or reset or rung or workflow.info().is_continue_as_new_suggested()
+        return self._called or rung or workflow.info().is_continue_as_new_suggested()
 
     def _wind_timer(self, clock: Clock | None) -> None:
         """One timer at a time; one that rings too early is left alone: the next clock is looked for then.
@@ -313,6 +324,7 @@ class ResellerOnboarding:
         """Go on after Temporal's Reset: what has been stored stays, and no number is used twice."""
         memory = self._memory
         self._resets_taken_up = self._resets
+        self._taking_up = True
         head = await calls.take_up(
             TakeUp(
                 application_id=memory.application.application_id,
@@ -321,6 +333,7 @@ class ResellerOnboarding:
             )
         )
         memory.taken_up(head, workflow.now())
+        self._taking_up = False
 
     async def _counted(self, decision: Decision, now: datetime) -> Decision:
         """The decision with the clocks it asks for."""
@@ -337,14 +350,14 @@ class ResellerOnboarding:
         self._memory.carry_out(decision, event)
 
     async def _last_mails(self) -> bool:
-        """Give the last mails, and a database that was down, a little time; whether a command came first."""
+        """Give the last mails, and a database that was down, a little time; whether something came first."""
         memory, now = self._memory, workflow.now()
         # Set once, or commands that come too late could keep an ended run open.
         self._last_mails_until = self._last_mails_until or now + LAST_MAILS_WITHIN
         self._quiet = True
         try:
             await workflow.wait_condition(
-                lambda: bool(self._inbox) or not memory.unpublished,
+                lambda: self._called or not memory.unpublished,
                 timeout=max(self._last_mails_until - now, timedelta()),
                 timeout_summary="Last e-mails",
             )
@@ -352,7 +365,7 @@ class ResellerOnboarding:
             pass
         finally:
             self._quiet = False
-        return bool(self._inbox)
+        return self._called
 
     async def _hand_over(self) -> None:
         """What could not leave is handed to a child that outlives this run."""
@@ -374,7 +387,9 @@ class ResellerOnboarding:
 
     def _mails_came_back(self, receipt: Receipt) -> None:
         if receipt.superseded:
-            self._resets += 1
+            # Told twice where the callback was called, too: it is one reset.
+            if not self._taking_up and not self._reset_to_take_up:
+                self._resets += 1
             return
         self._memory.received(receipt)
         if receipt.failed:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
-from domain.publication import Delivery, Receipt
+from domain.publication import Delivery, Lineage, Receipt
 from workflows import calls
 from workflows.memory import RunMemory
 
@@ -48,7 +48,7 @@ class Outbox:
             # Behind mails that wait for the mail server none may overtake.
             publication = memory.publication(hold=memory.undelivered)
             receipt = await self._until_stopped(calls.publish(publication))
-            if receipt is None or await self._superseded(receipt):
+            if receipt is None or await self._superseded(receipt, publication.lineage):
                 continue
             if receipt.behind:
                 memory.forget_published()
@@ -62,21 +62,20 @@ class Outbox:
         memory = self._memory
         while await self._something(lambda: memory.undelivered):
             before = self._publications
-            receipt = await self._until_stopped(
-                calls.deliver(Delivery(lineage=memory.lineage, failed_through=memory.failed_through))
-            )
-            if receipt is None or await self._superseded(receipt):
+            delivery = Delivery(lineage=memory.lineage, failed_through=memory.failed_through)
+            receipt = await self._until_stopped(calls.deliver(delivery))
+            if receipt is None or await self._superseded(receipt, delivery.lineage):
                 continue
             # What was stored meanwhile may have come too late for this delivery.
             memory.undelivered = receipt.pending > 0 or self._publications > before
             self._returned(receipt)
 
-    async def _superseded(self, receipt: Receipt) -> bool:
+    async def _superseded(self, receipt: Receipt, written_for: Lineage) -> bool:
         """Whether the application was reset and nothing was written; waits until the run has taken up."""
-        if receipt.superseded:
-            generation = self._memory.generation
+        # The run may have taken up while the activity was on its way: then it is told nothing new.
+        if receipt.superseded and self._memory.lineage == written_for:
             self._returned(receipt)
-            await workflow.wait_condition(lambda: self._stopping or self._memory.generation != generation)
+            await workflow.wait_condition(lambda: self._stopping or self._memory.lineage != written_for)
         return receipt.superseded
 
     async def _something(self, to_do: Callable[[], bool]) -> bool:
