@@ -13,7 +13,7 @@ from typing import Any, Final, assert_never
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from domain import access, decisions, intake, view
 from domain.audit import Verdict
@@ -25,22 +25,18 @@ from domain.contract import (
     WORKFLOW_TYPE,
     Command,
     ErrorType,
-    OnboardingInput,
-    workflow_id,
 )
 from domain.decisions import Decision
-from domain.inquiry import AccessOutcome, AccountQuery, Answers, Inquiry, Table, TableEntry
-from domain.policy import Policy
+from domain.inquiry import AccessOutcome, AccountQuery, Answers, Inquiry
 from domain.publication import Receipt, TakeUp
 from domain.refusal import RefusedError
-from domain.state import Application
 from domain.status import Status
 from workflows import calls, search_attributes
 from workflows.encryption import Reader
 from workflows.inbox import EmailsFailed, Event, Message, OperatorCancel, OperatorReset
-from workflows.memory import Memory, RunMemory
 from workflows.outbox import Outbox
 from workflows.signals import takes_every_command
+from workflows.start import entries_of_the_start, failure, has_memory, memory_of
 
 LAST_MAILS_WITHIN: Final = timedelta(seconds=30)
 """How long an ended application waits for its last mails before a child workflow takes them over."""
@@ -70,14 +66,14 @@ class ResellerOnboarding:
         self._resets_taken_up = 0
         self._taking_up = False
         self._last_mails_until: datetime | None = None
-        self._continued = _has_memory(workflow.info()) and len(arguments) > 1
+        self._continued = has_memory(workflow.info()) and len(arguments) > 1
         self._refused_start: RefusedError | None = None
         self._already_partner = False
         self._reader = Reader()
         try:
             arguments = self._reader.read(arguments, own=self._continued)
             self._input = intake.parse_start(arguments[:1] if self._continued else arguments)
-            self._memory = _memory_of(self._input, arguments)
+            self._memory = memory_of(self._input, arguments)
         except RefusedError as refusal:
             self._refused_start = refusal
             return
@@ -94,7 +90,7 @@ class ResellerOnboarding:
         applicant's.
         """
         if self._refused_start:
-            raise _failure(self._refused_start)
+            raise failure(self._refused_start)
         process = asyncio.create_task(self._process(), name="process")
         while not process.done():
             try:
@@ -113,17 +109,17 @@ class ResellerOnboarding:
     async def submit_command(self, *arguments: Any) -> dict[str, Any]:
         """Put a command in the inbox and answer (`Status.answer`) when it is finished."""
         if self._refused_start:
-            raise _failure(self._refused_start)
+            raise failure(self._refused_start)
         answer = await self.receive(None, arguments).answer
         if isinstance(answer, RefusedError):
-            raise _failure(answer)
+            raise failure(answer)
         return answer.answer()
 
     @workflow.query(name=QUERY_NAME, description="The whole status of the application.")
     def get_status(self, *arguments: Any) -> dict[str, Any]:
         """The status as it stands, unset fields as ``null``; whatever arguments come are ignored."""
         if self._refused_start:
-            raise _failure(self._refused_start)
+            raise failure(self._refused_start)
         return self._status().model_dump(mode="json")
 
     @workflow.signal(dynamic=True, description="Refuses, on record, a signal of an unknown name.")
@@ -238,13 +234,13 @@ class ResellerOnboarding:
                 at=now,
                 policy=joined.policy,
                 accounts=AccountQuery(company_master_uid=joined.company_master_uid),
-                entries=_entries_of_the_start(joined),
+                entries=entries_of_the_start(joined),
                 head_of=memory.application.application_id,
             )
         )
         if answers.problems:
             told = "; ".join(f"{problem.field}: {problem.message}" for problem in answers.problems)
-            raise _failure(RefusedError(ErrorType.INVALID, told))
+            raise failure(RefusedError(ErrorType.INVALID, told))
         if answers.head and answers.head.sequence > 0:
             await self._take_up()
         facts = answers.accounts
@@ -415,42 +411,3 @@ class ResellerOnboarding:
         workflow.set_current_details(
             view.details(memory.application, refusals=memory.refusals, pending_emails=memory.pending_emails)
         )
-
-
-def _has_memory(run: workflow.Info) -> bool:
-    """Whether the run before handed this one its memory; whoever starts a run can send a second argument.
-
-    By a cron schedule or a retry Temporal also starts one run after another, with what the starter sent.
-    """
-    return run.continued_run_id is not None and run.cron_schedule is None and run.attempt == 1
-
-
-def _memory_of(joined: OnboardingInput, arguments: tuple[Any, ...]) -> RunMemory:
-    run = workflow.info()
-    wanted = workflow_id(joined.company_master_uid)
-    if run.workflow_id != wanted:
-        # Two runs could be open for one company, and every look-up by UID would miss one of them.
-        raise RefusedError(ErrorType.INVALID, f"the workflow ID must be '{wanted}', the applicant's own")
-    if len(arguments) > 1:
-        return RunMemory(Memory.model_validate(arguments[1]))
-    policy = joined.policy or Policy()
-    return RunMemory.of(Application.joined(run.first_execution_run_id, joined, policy))
-
-
-def _entries_of_the_start(joined: OnboardingInput) -> tuple[TableEntry, ...]:
-    emails = {
-        "contact_email": joined.contact_email,
-        "bd.email": joined.bd.email,
-        "bd_lead.email": joined.bd_lead.email,
-    }
-    entries = [TableEntry(field=field, table=Table.EMAIL, value=value) for field, value in emails.items()]
-    if joined.policy:
-        entries += [
-            TableEntry(field="policy.calendar", table=Table.CALENDAR, value=joined.policy.calendar),
-            TableEntry(field="policy.time_zone", table=Table.TIME_ZONE, value=joined.policy.time_zone),
-        ]
-    return tuple(entries)
-
-
-def _failure(refusal: RefusedError) -> ApplicationError:
-    return ApplicationError(refusal.message, type=refusal.error, non_retryable=True)
