@@ -1,19 +1,46 @@
-"""Records of applications, on SQLite and PostgreSQL."""
+"""What is read of the applications, put together from the tables, on SQLite and PostgreSQL."""
 
 import asyncio
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
-from domain.records import Record
 
-from activities.db.applications import ApplicationRecords
+from activities.db.applications import SHOWN_REFUSALS, ApplicationRecords, StoredApplication
+from activities.db.email_ledger import EmailLedger
 from activities.db.engine import Database
-from domain.audit import AuditEvent, Verdict
+from activities.db.trail import AuditTrail
+from domain.audit import Verdict
 from domain.contract import Stage, WaitingOn
+from domain.publication import Entry, TakeUp
+from domain.state import Application
+from domain.status import FailedEmail, Refusal
 from domain.view import describe
-from tests.activities.examples import NOON, application, event, record, sheet, sheet_issued
+from tests.activities.examples import (
+    APPROVED,
+    LINEAGE,
+    NOON,
+    RECEIVED,
+    REQUESTED,
+    REVIEW,
+    application,
+    entry,
+    form,
+    issued,
+    publication,
+    sheet,
+    submitted,
+    with_form,
+    with_sheet,
+)
 
-LATER = NOON + timedelta(hours=3)
+UNDER_REVIEW = with_form(application(stage=Stage.UNDER_REVIEW), 1).but(clocks=(REVIEW,))
+CONFIRMING = with_sheet(UNDER_REVIEW.but(stage=Stage.CONFIRMING_TERMS), 1)
+
+
+@pytest.fixture
+def trail(database: Database) -> AuditTrail:
+    return AuditTrail(database)
 
 
 @pytest.fixture
@@ -21,175 +48,219 @@ def records(database: Database) -> ApplicationRecords:
     return ApplicationRecords(database)
 
 
-async def write(records: ApplicationRecords, written: Record, *, committed: bool = True) -> bool:
-    return await records.write(written, describe(written), committed=committed)
+@pytest.fixture
+def ledger(database: Database) -> EmailLedger:
+    return EmailLedger(database)
 
 
-async def test_writing_twice_is_writing_once(records: ApplicationRecords) -> None:
-    written = record(application().but(sheet=sheet(1)), event(1), sheet_issued(2, 1))
-    for _ in range(2):
-        await write(records, written)
-    [stored] = await records.applications_of("1001")
-    assert stored.status == describe(written)
-    assert stored.workflow_id == "reseller-onboarding-1001"
-    assert (stored.stage, stored.waiting_on) == (Stage.DRAFTING, WaitingOn.PARTNER)
-    assert (stored.company_name, stored.sequence) == ("Ada Byron", 2)
-    assert await records.audit("run-1") == written.events
-    assert [kept.sheet for kept in await records.sheets("run-1")] == [sheet(1)]
-
-
-async def test_the_first_write_dates_the_row_and_the_newest_fills_it(records: ApplicationRecords) -> None:
-    await write(records, record(application(), event(1)))
-    await write(records, record(application(stage=Stage.UNDER_REVIEW), event(2), at=LATER))
-    stored = await records.newest("1001")
+async def newest(records: ApplicationRecords, uid: str = "1001") -> StoredApplication:
+    stored = await records.newest(uid)
     assert stored is not None
-    assert (stored.created_at, stored.updated_at) == (NOON, LATER)
-    assert (stored.stage, stored.sequence) == (Stage.UNDER_REVIEW, 2)
+    return stored
 
 
-async def test_an_older_record_adds_its_events_but_never_overwrites(records: ApplicationRecords) -> None:
-    newer = record(application(stage=Stage.UNDER_REVIEW), event(2), at=LATER)
-    await write(records, newer)
-    await write(records, record(application(), event(1)))
-    stored = await records.newest("1001")
-    assert stored is not None
-    assert stored.status == describe(newer)
-    assert stored.updated_at == LATER
-    assert [audited.sequence for audited in await records.audit("run-1")] == [1, 2]
+def refusal(sequence: int) -> Entry:
+    return entry(
+        sequence,
+        command="approve_application",
+        verdict=Verdict.REFUSED,
+        error="wrong_stage",
+        message=f"no. {sequence}",
+    )
 
 
-async def test_a_record_of_the_same_sequence_replaces(records: ApplicationRecords) -> None:
-    written = record(application(), event(1))
-    await write(records, written)
-    mailed = written.model_copy(update={"pending_emails": 3})
-    await write(records, mailed)
-    stored = await records.newest("1001")
-    assert stored is not None
-    assert stored.status.pending_emails == 3
-
-
-async def test_a_task_that_was_lost_with_its_worker_gives_way_to_the_one_in_its_place(
-    records: ApplicationRecords,
+async def test_the_status_read_is_the_one_the_workflow_shows(
+    trail: AuditTrail, records: ApplicationRecords
 ) -> None:
-    lost = [event(1), sheet_issued(2, 1), event(3, command_id="first")]
-    await write(records, record(application(stage=Stage.QUALIFIED).but(sheet=sheet(1)), *lost))
-    done = [event(1, at=LATER, command_id="second"), sheet_issued(2, 2, LATER, revision=1)]
-    issued = sheet(2).model_copy(update={"revision": 1, "changes": ()})
-    again = record(application(stage=Stage.UNDER_REVIEW).but(sheet=issued), *done, at=LATER)
-    await write(records, again)
-    stored = await records.newest("1001")
-    assert stored is not None
-    assert stored.status == describe(again)
-    assert (await records.audit("run-1"))[:2] == again.events
-    assert [(kept.sheet, kept.issued_at) for kept in await records.sheets("run-1")] == [(issued, LATER)]
+    entries = [entry(1), submitted(2, 1), issued(3, 1)]
+    await trail.publish(publication(CONFIRMING, *entries))
+    stored = await newest(records)
+    assert stored.status == describe(CONFIRMING, sequence=3)
+    assert stored.status.application == form(1)
+    assert stored.status.sheet == sheet(1)
+    assert (stored.stage, stored.waiting_on) == (Stage.CONFIRMING_TERMS, WaitingOn.PARTNER)
+    assert (stored.due_at, stored.overdue, stored.sequence) == (REVIEW.due_at, False, 3)
 
 
-async def test_a_row_goes_back_behind_a_lost_task_only_once_its_successor_is_committed(
-    records: ApplicationRecords,
+async def test_an_application_that_has_just_begun_has_no_documents(
+    trail: AuditTrail, records: ApplicationRecords
 ) -> None:
-    lost = record(application(stage=Stage.QUALIFIED), event(1), event(2), event(3))
-    assert await write(records, lost, committed=False)
-    again = record(application(stage=Stage.UNDER_REVIEW), event(1, at=LATER), at=LATER)
-    for _ in range(2):
-        assert not await write(records, again, committed=False)
-        stored = await records.newest("1001")
-        assert stored is not None
-        assert stored.status == describe(lost)
-    for _ in range(2):
-        assert await write(records, again)
-        stored = await records.newest("1001")
-        assert stored is not None
-        assert stored.status == describe(again)
+    await trail.publish(publication(application(), entry(1)))
+    status = (await newest(records)).status
+    assert (status.application, status.sheet, status.form_revision) == (None, None, 0)
+    assert (status.pending_emails, status.last_refusals) == (0, ())
 
 
-async def test_a_lost_task_that_writes_late_changes_nothing(records: ApplicationRecords) -> None:
-    issued = sheet(2).model_copy(update={"revision": 1, "changes": ()})
-    done = [event(1, at=LATER), sheet_issued(2, 2, LATER, revision=1), event(3, at=LATER)]
-    again = record(application(stage=Stage.UNDER_REVIEW).but(sheet=issued), *done, at=LATER)
-    await write(records, again)
-    lost = [event(1, command_id="first"), sheet_issued(2, 1)]
-    await write(records, record(application().but(sheet=sheet(1)), *lost))
-    stored = await records.newest("1001")
-    assert stored is not None
-    assert stored.status == describe(again)
-    assert await records.audit("run-1") == again.events
-    assert [kept.sheet for kept in await records.sheets("run-1")] == [issued]
+async def test_a_form_that_is_edited_again_is_still_the_one_last_submitted(
+    trail: AuditTrail, records: ApplicationRecords
+) -> None:
+    """Withdrawing raises the revision before there is another form."""
+    withdrawn = with_form(application(stage=Stage.WITHDRAWN), 1).but(form_revision=2)
+    await trail.publish(publication(withdrawn, submitted(1, 1), entry(2)))
+    status = (await newest(records)).status
+    assert (status.form_revision, status.application) == (2, form(1))
 
 
-async def test_writers_at_once_leave_the_newest_state_and_every_event(records: ApplicationRecords) -> None:
-    stages = [Stage.UNDER_REVIEW, Stage.WITHDRAWN, Stage.JUSTIFYING, Stage.QUALIFIED]
-    writes = [
-        record(application(stage=stages[i % 4]), event(i), at=NOON + timedelta(minutes=i))
-        for i in range(1, 13)
+async def test_a_sheet_shows_how_it_differs_from_the_one_it_replaced(
+    trail: AuditTrail, records: ApplicationRecords
+) -> None:
+    """After a reset that is not the one before it."""
+    third = with_sheet(CONFIRMING, 3, replaces=1)
+    await trail.publish(
+        publication(third, submitted(1, 1), issued(2, 1), issued(3, 2, replaces=1), issued(4, 3, replaces=1))
+    )
+    shown = (await newest(records)).status.sheet
+    assert shown == sheet(3, replaces=1)
+    assert [(change.field, change.before, change.after) for change in shown.changes] == [
+        ("basic.term_months", 12, 36)
     ]
-    await asyncio.gather(*(write(records, written) for written in reversed(writes)))
-    stored = await records.newest("1001")
-    assert stored is not None
-    assert stored.status == describe(writes[-1])
-    assert await records.audit("run-1") == tuple(audited for written in writes for audited in written.events)
+    kept = await records.sheets("run-1")
+    assert [stored.sheet for stored in kept] == [sheet(1), sheet(2, replaces=1), sheet(3, replaces=1)]
 
 
-async def test_applications_of_one_applicant_are_told_apart(records: ApplicationRecords) -> None:
-    await write(records, record(application("run-1", stage=Stage.REJECTED), event(1), sequence=40))
-    await write(records, record(application("run-2"), event(1), at=LATER))
-    await write(records, record(application("run-3", uid="2002"), event(1), at=LATER))
+async def test_sheets_of_events_undone_by_a_reset_are_marked(
+    trail: AuditTrail, records: ApplicationRecords
+) -> None:
+    second = with_sheet(CONFIRMING, 2, replaces=1)
+    await trail.publish(publication(second, submitted(1, 1), issued(2, 1), issued(3, 2, replaces=1)))
+    head = await trail.take_up(TakeUp(application_id="run-1", company_master_uid="1001", sequence=2))
+    reset = publication(CONFIRMING, entry(4, command="reset"), generation=head.generation)
+    await trail.publish(reset)
+    assert [(kept.sheet.revision, kept.void) for kept in await records.sheets("run-1")] == [
+        (1, False),
+        (2, True),
+    ]
+    assert (await newest(records)).status.sheet == sheet(1)
+
+
+async def test_the_newest_refusals_are_shown_from_the_audit_trail(
+    trail: AuditTrail, records: ApplicationRecords
+) -> None:
+    refused = [refusal(n) for n in range(2, SHOWN_REFUSALS + 5)]
+    await trail.publish(publication(application(), entry(1), *refused, entry(SHOWN_REFUSALS + 5)))
+    shown = (await newest(records)).status.last_refusals
+    assert shown == tuple(
+        Refusal(
+            at=kept.event.at,
+            command="approve_application",
+            command_id=kept.event.command_id,
+            error="wrong_stage",
+            message=f"no. {kept.event.sequence}",
+        )
+        for kept in refused[-SHOWN_REFUSALS:]
+    )
+
+
+# How mails went
+
+
+async def test_rows_say_by_themselves_how_many_mails_wait(
+    trail: AuditTrail, records: ApplicationRecords, ledger: EmailLedger
+) -> None:
+    async def pending() -> int:
+        return (await newest(records)).status.pending_emails
+
+    await trail.publish(publication(UNDER_REVIEW, submitted(1, 1, RECEIVED, REQUESTED), entry(2, APPROVED)))
+    assert await pending() == 3
+    [first, *_] = await ledger.waiting(LINEAGE)
+    await ledger.attempt(LINEAGE, first, "<1@vendor.example>", "s")
+    assert await pending() == 3, "an attempt is no delivery"
+    await ledger.deferred("run-1", "1.application_received", "450 later")
+    assert await pending() == 3, "nor is a recipient that was put off"
+    await ledger.sent("run-1", "1.application_received", NOON)
+    assert await pending() == 2
+    await ledger.failed("run-1", "1.review_requested", "550 no such user", NOON)
+    assert await pending() == 1
+    await ledger.sent("run-1", "2.application_approved", NOON)
+    assert await pending() == 0
+    assert (await newest(records)).sequence == 2, "and nothing has been published meanwhile"
+
+
+async def test_mails_withdrawn_by_a_reset_wait_no_more(
+    trail: AuditTrail, records: ApplicationRecords
+) -> None:
+    await trail.publish(publication(UNDER_REVIEW, submitted(1, 1, RECEIVED), entry(2, APPROVED)))
+    await trail.take_up(TakeUp(application_id="run-1", company_master_uid="1001", sequence=1))
+    assert (await newest(records)).status.pending_emails == 1
+
+
+async def test_mails_of_other_applications_do_not_count(
+    trail: AuditTrail, records: ApplicationRecords
+) -> None:
+    await trail.publish(publication(application("run-1"), entry(1, APPROVED)))
+    await trail.publish(publication(application("run-2", uid="2002"), entry(1)))
+    assert (await newest(records, "2002")).status.pending_emails == 0
+    assert (await newest(records)).status.pending_emails == 1
+
+
+async def test_mails_that_failed_are_told_with_the_event_that_told_of_them(
+    trail: AuditTrail, records: ApplicationRecords, ledger: EmailLedger
+) -> None:
+    await trail.publish(publication(UNDER_REVIEW, submitted(1, 1, RECEIVED)))
+    await ledger.failed("run-1", "1.application_received", "550 no such user", NOON)
+    [failure] = (await ledger.standing(LINEAGE, 0)).failed
+    told = UNDER_REVIEW.but(failed_emails=(failure,))
+    await trail.publish(publication(told, entry(2, command="email_failed"), after=UNDER_REVIEW))
+    assert (await newest(records)).status.failed_emails == (
+        FailedEmail(
+            key="1.application_received",
+            template="application_received",
+            to="mei@partner.example",
+            reason="550 no such user",
+            at=NOON,
+        ),
+    )
+
+
+# Applications
+
+
+async def stored_at(trail: AuditTrail, subject: Application, hours: int) -> None:
+    await trail.publish(publication(subject, entry(1, at=NOON + timedelta(hours=hours))))
+
+
+async def test_the_first_event_dates_the_row_and_the_newest_fills_it(
+    trail: AuditTrail, records: ApplicationRecords
+) -> None:
+    later = NOON + timedelta(hours=3)
+    await trail.publish(publication(application(), entry(1)))
+    await trail.publish(publication(UNDER_REVIEW, submitted(2, 1, at=later), after=application()))
+    stored = await newest(records)
+    assert (stored.created_at, stored.updated_at) == (NOON, later)
+    assert (stored.company_name, stored.stage) == ("Acme 1 有限公司", Stage.UNDER_REVIEW)
+
+
+async def test_applications_of_one_applicant_are_told_apart(
+    trail: AuditTrail, records: ApplicationRecords
+) -> None:
+    await stored_at(trail, application("run-1", stage=Stage.REJECTED), 0)
+    await stored_at(trail, application("run-2"), 3)
+    await stored_at(trail, application("run-3", uid="2002"), 3)
+    # Whatever is written of the earlier one later.
+    await trail.publish(
+        publication(application("run-1", stage=Stage.REJECTED), entry(2, at=NOON + timedelta(days=9)))
+    )
     assert [stored.application_id for stored in await records.applications_of("1001")] == ["run-2", "run-1"]
-    newest = await records.newest("1001")
-    assert newest is not None
-    assert newest.application_id == "run-2"
-    assert newest.stage is Stage.DRAFTING
+    stored = await newest(records)
+    assert (stored.application_id, stored.stage) == ("run-2", Stage.DRAFTING)
+    assert [len(await records.audit(name)) for name in ("run-1", "run-2", "run-3")] == [2, 1, 1]
 
 
 async def test_an_unknown_applicant_has_nothing(records: ApplicationRecords) -> None:
     assert await records.newest("404") is None
     assert await records.audit("404") == ()
+    assert await records.trail("404") == ()
     assert await records.sheets("404") == ()
 
 
-async def test_a_refused_command_is_kept_whatever_it_carried(records: ApplicationRecords) -> None:
-    refused = AuditEvent(
-        sequence=1,
-        at=NOON,
-        command="sign\0contract",
-        verdict=Verdict.REFUSED,
-        from_stage=Stage.DRAFTING,
-        to_stage=Stage.DRAFTING,
-        error="invalid",
-        message="broken \0 text",
-        details={"payload": "\0 and 中文", "amount": float("inf"), "nested": [{"b": 1, "a": None}]},
-    )
-    await write(records, record(application(), refused))
-    [kept] = await records.audit("run-1")
-    assert kept.command == "sign\ufffdcontract"
-    assert kept.message == "broken \ufffd text"
-    assert kept.details == {"payload": "\0 and 中文", "amount": None, "nested": [{"b": 1, "a": None}]}
-    assert (kept.actor, kept.command_id, kept.occurred_at) == (None, None, None)
-
-
-async def test_a_revision_once_stored_stays_as_it_was_issued(records: ApplicationRecords) -> None:
-    await write(records, record(application().but(sheet=sheet(1)), sheet_issued(1, 1)))
-    await write(records, record(application().but(sheet=sheet(1)), event(2), at=LATER))
-    await write(records, record(application().but(sheet=sheet(2)), sheet_issued(3, 2, LATER), at=LATER))
-    kept = await records.sheets("run-1")
-    assert [(stored.sheet, stored.issued_at) for stored in kept] == [(sheet(1), NOON), (sheet(2), LATER)]
-
-
-async def test_revisions_issued_during_an_outage_are_caught_up_with(records: ApplicationRecords) -> None:
-    await write(records, record(application().but(sheet=sheet(1)), sheet_issued(1, 1)))
-    issued = [
-        sheet_issued(2, 2, NOON + timedelta(hours=1)),
-        event(3, command="modify_terms"),
-        event(4, command="issue_decision_sheet", verdict=Verdict.REFUSED),
-        sheet_issued(5, 3, NOON + timedelta(hours=2)),
-    ]
-    await write(records, record(application().but(sheet=sheet(3)), *issued, at=LATER))
-    kept = await records.sheets("run-1")
-    assert [stored.sheet for stored in kept] == [sheet(1), sheet(2), sheet(3)]
-    assert [stored.issued_at for stored in kept] == [NOON + timedelta(hours=hours) for hours in (0, 1, 2)]
-
-
-async def test_an_event_without_its_sheet_costs_no_other_revision(records: ApplicationRecords) -> None:
-    issued = [event(1, command="issue_decision_sheet"), sheet_issued(2, 2)]
-    await write(records, record(application().but(sheet=sheet(2)), *issued))
-    [kept] = await records.sheets("run-1")
-    assert (kept.sheet.revision, kept.sheet.hash) == (2, sheet(2).hash)
+async def test_writing_and_reading_at_once_never_shows_half_a_state(
+    trail: AuditTrail, records: ApplicationRecords
+) -> None:
+    """Each state has the form of the same number; a reader sees one state or the next."""
+    states = [with_form(application(), n) for n in range(1, 9)]
+    await trail.publish(publication(states[0], submitted(1, 1)))
+    for n, (before, after) in enumerate(pairwise(states), start=2):
+        writing = trail.publish(publication(after, submitted(n, n), after=before))
+        _, shown = await asyncio.gather(writing, newest(records))
+        assert shown.status.application == form(shown.status.form_revision)
+        assert shown.sequence == shown.status.sequence == shown.status.form_revision
