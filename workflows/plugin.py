@@ -15,7 +15,10 @@ from workflows.reset import ResettableRunner
 LIBRARY_MODULES: Final = ("pydantic", "pydantic_core", "rfc8785")
 """Libraries that workflow code reaches by import."""
 
-PASSTHROUGH_MODULES: Final = (*LIBRARY_MODULES, "domain")
+PURE_MODULES: Final = ("workflows.inbox", "workflows.memory")
+"""The modules of `workflows` that do not use Temporal."""
+
+PASSTHROUGH_MODULES: Final = (*LIBRARY_MODULES, *PURE_MODULES, "domain")
 """Imported once for the process, not once for each run in its sandbox; submodules are included.
 
 ``domain`` is without I/O, clock or randomness: the same input gives the same answer, in a sandbox or not.
