@@ -5,12 +5,37 @@ from datetime import timedelta
 
 import pytest
 
-from activities.db.email_ledger import EmailLedger, LedgerState
+from activities.db.email_ledger import REPORTED_FAILURES, SHOWN_REASON, EmailLedger, LedgerRow, LedgerState
 from activities.db.engine import Database
-from domain.letters import ApplicationApproved, Letter, SheetReminder, compose
-from tests.activities.examples import NOON, application
+from activities.db.trail import AuditTrail
+from activities.emails.mail import Mail
+from domain.contract import Stage
+from domain.letters import SheetReminder
+from domain.publication import Lineage, Receipt, TakeUp
+from domain.status import FailedEmail
+from tests.activities.examples import (
+    APPROVED,
+    LINEAGE,
+    NOON,
+    RECEIVED,
+    REQUESTED,
+    application,
+    entry,
+    form,
+    issued,
+    publication,
+    sheet,
+    submitted,
+    to_confirm,
+    with_form,
+    with_sheet,
+)
 
 LATER = NOON + timedelta(minutes=5)
+ID = "<3@vendor.example>"
+KEY = "3.application_approved"
+UNDER_REVIEW = with_form(application(stage=Stage.UNDER_REVIEW), 1)
+NEXT = LINEAGE.model_copy(update={"generation": 1})
 
 
 @pytest.fixture
@@ -18,69 +43,227 @@ def ledger(database: Database) -> EmailLedger:
     return EmailLedger(database)
 
 
-def letter(sequence: int, application_id: str = "run-1", kind: type[Letter] = ApplicationApproved) -> Letter:
-    return compose(kind, application(application_id), sequence=sequence, now=NOON, status_text="Qualified")
+@pytest.fixture
+def trail(database: Database) -> AuditTrail:
+    return AuditTrail(database)
 
 
-async def test_a_letter_is_pending_from_its_first_attempt(ledger: EmailLedger) -> None:
-    assert await ledger.state("run-1", "3.application_approved") is None
+async def queue(trail: AuditTrail) -> None:
+    """One letter waits."""
+    await trail.publish(publication(application(), entry(1), entry(2), entry(3, APPROVED)))
+
+
+async def take_up(trail: AuditTrail, back_to: int) -> None:
+    await trail.take_up(TakeUp(application_id="run-1", company_master_uid="1001", sequence=back_to))
+
+
+async def first(ledger: EmailLedger, lineage: Lineage = LINEAGE) -> Mail:
+    return (await ledger.waiting(lineage))[0]
+
+
+async def row(ledger: EmailLedger) -> LedgerRow:
+    [found] = await ledger.of("run-1")
+    return found
+
+
+async def keys(ledger: EmailLedger, lineage: Lineage = LINEAGE) -> list[str]:
+    return [mail.key for mail in await ledger.waiting(lineage)]
+
+
+async def test_letters_wait_in_the_order_of_their_events_and_by_application(
+    trail: AuditTrail, ledger: EmailLedger
+) -> None:
+    reminder = SheetReminder(modification=None)
+    await trail.publish(publication(application(), entry(2, APPROVED), entry(10, APPROVED, reminder)))
+    await trail.publish(publication(application("run-2", uid="2002"), entry(2, APPROVED)))
+    await trail.publish(publication(application(), entry(11, APPROVED)))
+    assert await keys(ledger) == [
+        "2.application_approved",
+        "10.application_approved",
+        "10.sheet_reminder",
+        "11.application_approved",
+    ]
+    assert await keys(ledger, Lineage(application_id="run-2")) == ["2.application_approved"]
+    assert [found.key for found in await ledger.of("run-1")] == await keys(ledger)
+    assert await keys(ledger, Lineage(application_id="404")) == []
+
+
+async def test_a_letter_brings_the_documents_it_names(trail: AuditTrail, ledger: EmailLedger) -> None:
+    newest = with_sheet(UNDER_REVIEW, 2, replaces=1)
+    await trail.publish(
+        publication(
+            newest,
+            submitted(1, 1, REQUESTED),
+            issued(2, 1, to_confirm(1)),
+            issued(3, 2, to_confirm(2), replaces=1),
+            entry(4, APPROVED),
+        )
+    )
+    documents = [(mail.form, mail.sheet) for mail in await ledger.waiting(LINEAGE)]
+    assert documents == [(form(1), None), (None, sheet(1)), (None, sheet(2, replaces=1)), (None, None)]
+
+
+async def test_an_attempt_is_on_record_before_it_is_made(trail: AuditTrail, ledger: EmailLedger) -> None:
+    await queue(trail)
+    before = await row(ledger)
+    assert (before.attempts, before.message_id, before.subject) == (0, "", "")
     for _ in range(3):
-        await ledger.attempt(letter(3), "<3@vendor.example>", "恭喜 – Congratulations")
-    assert await ledger.state("run-1", "3.application_approved") is LedgerState.PENDING
-    [row] = await ledger.of("run-1")
-    assert (row.attempts, row.queued_at, row.sent_at, row.failed_at) == (3, NOON, None, None)
-    assert (row.template, row.locale, row.recipient) == ("application_approved", "en", "ada@partner.example")
-    assert (row.message_id, row.subject) == ("<3@vendor.example>", "恭喜 – Congratulations")
+        assert await ledger.attempt(LINEAGE, await first(ledger), ID, "恭喜 – Congratulations")
+    tried = await row(ledger)
+    assert (tried.state, tried.attempts) == (LedgerState.PENDING, 3)
+    assert (tried.message_id, tried.subject) == (ID, "恭喜 – Congratulations")
+    assert (tried.queued_at, tried.sent_at, tried.failed_at) == (NOON + timedelta(minutes=2), None, None)
+    assert (tried.template, tried.locale, tried.recipient) == (
+        "application_approved",
+        "en",
+        "ada@partner.example",
+    )
 
 
-async def test_sent_is_final(ledger: EmailLedger) -> None:
-    await ledger.attempt(letter(3), "<3@vendor.example>", "s")
-    await ledger.sent("run-1", letter(3).key, LATER)
-    before = await ledger.of("run-1")
-    await ledger.sent("run-1", letter(3).key, LATER + timedelta(hours=1))
-    await ledger.failed("run-1", letter(3).key, "550 no such user", LATER)
-    await ledger.attempt(letter(3), "<3@vendor.example>", "s")
-    assert await ledger.deferred("run-1", letter(3).key, "450 later") == 0
-    assert await ledger.of("run-1") == before
-    assert (before[0].state, before[0].sent_at, before[0].reason) == (LedgerState.SENT, LATER, None)
+async def test_attempts_at_once_are_all_counted(trail: AuditTrail, ledger: EmailLedger) -> None:
+    await queue(trail)
+    mail = await first(ledger)
+    assert all(await asyncio.gather(*(ledger.attempt(LINEAGE, mail, ID, "s") for _ in range(8))))
+    assert (await row(ledger)).attempts == 8
 
 
-async def test_failed_is_final(ledger: EmailLedger) -> None:
-    await ledger.attempt(letter(3), "<3@vendor.example>", "s")
-    await ledger.failed("run-1", letter(3).key, "550 no such \0\udcff user", LATER)
-    before = await ledger.of("run-1")
-    await ledger.failed("run-1", letter(3).key, "another reason", LATER + timedelta(hours=1))
-    await ledger.sent("run-1", letter(3).key, LATER)
-    await ledger.attempt(letter(3), "<3@vendor.example>", "s")
-    assert await ledger.deferred("run-1", letter(3).key, "450 later") == 0
-    assert await ledger.of("run-1") == before
-    assert (before[0].state, before[0].failed_at) == (LedgerState.FAILED, LATER)
-    assert before[0].reason == "550 no such \ufffd\ufffd user"
+async def test_sent_is_final(trail: AuditTrail, ledger: EmailLedger) -> None:
+    await queue(trail)
+    mail = await first(ledger)
+    await ledger.attempt(LINEAGE, mail, ID, "s")
+    await ledger.sent("run-1", KEY, LATER)
+    before = await row(ledger)
+    await ledger.sent("run-1", KEY, LATER + timedelta(hours=1))
+    await ledger.failed("run-1", KEY, "550 no such user", LATER)
+    assert not await ledger.attempt(LINEAGE, mail, ID, "another")
+    assert await ledger.deferred("run-1", KEY, "450 later") == 0
+    await take_up(trail, 0)
+    assert await row(ledger) == before
+    assert (before.state, before.sent_at, before.reason) == (LedgerState.SENT, LATER, None)
+    assert await keys(ledger, NEXT) == []
+
+
+async def test_failed_is_final(trail: AuditTrail, ledger: EmailLedger) -> None:
+    await queue(trail)
+    mail = await first(ledger)
+    await ledger.attempt(LINEAGE, mail, ID, "s")
+    await ledger.failed("run-1", KEY, "550 no such \0\udcff user", LATER)
+    before = await row(ledger)
+    await ledger.failed("run-1", KEY, "another reason", LATER + timedelta(hours=1))
+    await ledger.sent("run-1", KEY, LATER)
+    assert not await ledger.attempt(LINEAGE, mail, ID, "another")
+    assert await ledger.deferred("run-1", KEY, "450 later") == 0
+    await take_up(trail, 0)
+    assert await row(ledger) == before
+    assert (before.state, before.failed_at) == (LedgerState.FAILED, LATER)
+    assert before.reason == "550 no such \ufffd\ufffd user"
 
 
 async def test_deferrals_are_counted_and_the_newest_reason_is_shown_until_it_is_sent(
-    ledger: EmailLedger,
+    trail: AuditTrail, ledger: EmailLedger
 ) -> None:
-    await ledger.attempt(letter(3), "<3@vendor.example>", "s")
+    await queue(trail)
     reasons = ("450 busy", "452 4.2.2 full")
-    assert [await ledger.deferred("run-1", letter(3).key, reason) for reason in reasons] == [1, 2]
-    [row] = await ledger.of("run-1")
-    assert (row.state, row.reason) == (LedgerState.PENDING, "452 4.2.2 full")
-    await ledger.sent("run-1", letter(3).key, LATER)
-    [row] = await ledger.of("run-1")
-    assert (row.state, row.reason) == (LedgerState.SENT, None)
+    assert [await ledger.deferred("run-1", KEY, reason) for reason in reasons] == [1, 2]
+    put_off = await row(ledger)
+    assert (put_off.state, put_off.reason) == (LedgerState.PENDING, "452 4.2.2 full")
+    await ledger.sent("run-1", KEY, LATER)
+    sent = await row(ledger)
+    assert (sent.state, sent.reason) == (LedgerState.SENT, None)
 
 
-async def test_letters_are_listed_as_queued_and_by_application(ledger: EmailLedger) -> None:
-    for queued in (letter(2), letter(10), letter(10, kind=SheetReminder), letter(2, "run-2")):
-        await ledger.attempt(queued, "<m@vendor.example>", "s")
-    await ledger.attempt(letter(2), "<m@vendor.example>", "s")
-    keys = [row.key for row in await ledger.of("run-1")]
-    assert keys == ["2.application_approved", "10.application_approved", "10.sheet_reminder"]
-    assert [row.key for row in await ledger.of("run-2")] == ["2.application_approved"]
+async def test_of_a_letter_that_is_not_there_nothing_is_recorded(ledger: EmailLedger) -> None:
+    await ledger.sent("run-1", KEY, LATER)
+    await ledger.failed("run-1", KEY, "550", LATER)
+    assert await ledger.deferred("run-1", KEY, "450") == 0
+    assert await ledger.of("run-1") == []
 
 
-async def test_attempts_at_once_are_all_counted(ledger: EmailLedger) -> None:
-    await asyncio.gather(*(ledger.attempt(letter(3), "<m@vendor.example>", "s") for _ in range(8)))
-    [row] = await ledger.of("run-1")
-    assert row.attempts == 8
+# Reset
+
+
+async def test_a_writer_of_an_older_generation_sends_nothing(trail: AuditTrail, ledger: EmailLedger) -> None:
+    await queue(trail)
+    mail = await first(ledger)
+    await take_up(trail, 3)
+    assert await ledger.waiting(LINEAGE) == ()
+    assert not await ledger.attempt(LINEAGE, mail, ID, "s")
+    assert (await row(ledger)).attempts == 0
+    assert await ledger.attempt(NEXT, await first(ledger, NEXT), ID, "s")
+
+
+async def test_a_withdrawn_letter_is_not_tried_by_anybody(trail: AuditTrail, ledger: EmailLedger) -> None:
+    await queue(trail)
+    mail = await first(ledger)
+    await take_up(trail, 2)
+    for lineage in (LINEAGE, NEXT):
+        assert await ledger.waiting(lineage) == ()
+        assert not await ledger.attempt(lineage, mail, ID, "s")
+    await ledger.failed("run-1", KEY, "550 no such user", LATER)
+    assert await ledger.deferred("run-1", KEY, "450 later") == 0
+    assert (await row(ledger)).state is LedgerState.WITHDRAWN
+
+
+async def test_a_letter_withdrawn_on_its_way_has_left_if_the_server_took_it(
+    trail: AuditTrail, ledger: EmailLedger
+) -> None:
+    await queue(trail)
+    await ledger.attempt(LINEAGE, await first(ledger), ID, "s")
+    await take_up(trail, 2)
+    await ledger.sent("run-1", KEY, LATER)
+    left = await row(ledger)
+    assert (left.state, left.sent_at, left.reason) == (LedgerState.SENT, LATER, None)
+
+
+# What a workflow is told
+
+
+async def test_the_standing_tells_what_waits_and_what_failed_since(
+    trail: AuditTrail, ledger: EmailLedger
+) -> None:
+    await trail.publish(
+        publication(
+            UNDER_REVIEW, submitted(1, 1, RECEIVED, REQUESTED), entry(2, APPROVED), entry(3, APPROVED)
+        )
+    )
+    assert await ledger.standing(LINEAGE, 0) == Receipt(pending=4)
+    await ledger.failed("run-1", "1.application_received", "550 " + "x" * SHOWN_REASON, LATER)
+    await ledger.sent("run-1", "1.review_requested", LATER)
+    await ledger.failed("run-1", "2.application_approved", "554 refused", LATER)
+    told = await ledger.standing(LINEAGE, 0)
+    assert (told.pending, told.failed_through, told.superseded) == (1, 3, False)
+    assert told.failed[1:] == (
+        FailedEmail(
+            key="2.application_approved",
+            template="application_approved",
+            to="mei@partner.example",
+            reason="554 refused",
+            at=LATER,
+        ),
+    )
+    assert (told.failed[0].key, len(told.failed[0].reason)) == ("1.application_received", SHOWN_REASON)
+    assert (await ledger.standing(LINEAGE, 1)).failed == told.failed[1:]
+    assert await ledger.standing(LINEAGE, 3) == Receipt(pending=1, failed_through=3)
+
+
+async def test_many_failures_are_told_a_few_at_a_time_and_none_is_skipped(
+    trail: AuditTrail, ledger: EmailLedger
+) -> None:
+    count = REPORTED_FAILURES + 3
+    await trail.publish(publication(application(), *(entry(n, APPROVED) for n in range(1, count + 1))))
+    for n in range(1, count + 1):
+        await ledger.failed("run-1", f"{n}.application_approved", f"55{n}", LATER)
+    one = await ledger.standing(LINEAGE, 0)
+    rest = await ledger.standing(LINEAGE, one.failed_through)
+    assert (len(one.failed), len(rest.failed)) == (REPORTED_FAILURES, 3)
+    assert [failure.key for failure in one.failed + rest.failed] == [
+        f"{n}.application_approved" for n in range(1, count + 1)
+    ]
+    assert await ledger.standing(LINEAGE, rest.failed_through) == Receipt(failed_through=count)
+
+
+async def test_a_workflow_of_an_older_generation_is_told_so(trail: AuditTrail, ledger: EmailLedger) -> None:
+    await queue(trail)
+    await take_up(trail, 3)
+    assert (await ledger.standing(LINEAGE, 0)).superseded
+    assert await ledger.standing(NEXT, 0) == Receipt(pending=1)
