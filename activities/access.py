@@ -21,7 +21,7 @@ class AccessActivities:
         """Give every account of the request access, or none and say what is missing.
 
         Enterprise verification has to be valid for the Company Master UID and every account; where the
-        policy requires it, credit control has to be on for the accounts that get access (design §2). Asking
+        policy requires it, credit control has to be on for the accounts that get access. Asking
         again is harmless: what is granted stays granted.
 
         An outage of either service raises; asked again, it gives what was not given.

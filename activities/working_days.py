@@ -1,7 +1,7 @@
 """Working-day arithmetic for the review deadlines of the onboarding process.
 
 Source of the rule: the process guide promises a review, and contact about signing, "within three working
-days"; the design (section 5) fixes what that means. The event's *local* date is day 0, the n-th working day
+days". The event's *local* date is day 0, the n-th working day
 after it is the last one that counts, and the deadline is the exclusive next local midnight, kept in UTC.
 
 Which days are worked comes from the ``holidays`` package alone: public holidays, the week-end that was in

@@ -37,7 +37,7 @@ def workflow_id(company_master_uid: str) -> str:
 
 
 class Stage(StrEnum):
-    """Where an application stands; the last four are its outcomes (design §2)."""
+    """Where an application stands; the last four are its outcomes."""
 
     DRAFTING = "drafting"
     UNDER_REVIEW = "under_review"
@@ -78,7 +78,7 @@ class Role(StrEnum):
 
 
 class ErrorType(StrEnum):
-    """The ``type`` of the ``ApplicationError`` a refused command fails with (design §3)."""
+    """The ``type`` of the ``ApplicationError`` a refused command fails with."""
 
     WRONG_STAGE = "wrong_stage"
     STALE_REVISION = "stale_revision"

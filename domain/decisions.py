@@ -134,9 +134,8 @@ def _step_for(application: Application, command: Command) -> Step:
     if found is None:
         raise RefusedError(
             ErrorType.WRONG_STAGE,
-            f"'{command.kind}' came with a later edition of the process than this application's. "
-            "Possible now: "
-            f"{', '.join(allowed_commands(application))}.",
+            f"'{command.kind}' is not part of the process this application goes by (edition "
+            f"{application.edition}). Possible now: {', '.join(allowed_commands(application))}.",
         )
     return found
 

@@ -125,7 +125,7 @@ class Application(Contract):
 
     @property
     def recipient(self) -> Person:
-        """Who gets the partner's mails: the join's contact, once a form is accepted its contact (design §4),
+        """Who gets the partner's mails: the join's contact, once a form is accepted its contact,
         after ``correct_contact`` that one, until a form is submitted again."""
         if self.corrected_contact:
             return self.corrected_contact

@@ -27,7 +27,7 @@ from pydantic import (
 class Contract(BaseModel):
     """Base of every model that crosses a boundary: frozen, and tolerant of fields it does not know.
 
-    The edges (CLI, API) validate with ``extra="forbid"`` instead (design §3, "Envelope").
+    The edges (CLI, API) validate with ``extra="forbid"`` instead.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

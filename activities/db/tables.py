@@ -1,4 +1,4 @@
-"""The tables (design §6). The schema itself is made by the migrations beside this file, never from here."""
+"""The tables. The schema itself is made by the migrations beside this file, never from here."""
 
 from datetime import UTC, datetime
 from typing import Any, ClassVar

@@ -1,4 +1,4 @@
-"""The message as bytes: headers that can't be broken out of, parts, threading (design §4)."""
+"""The message as bytes: headers that can't be broken out of, parts, threading."""
 
 import hashlib
 from email import message_from_string
