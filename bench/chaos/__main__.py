@@ -19,13 +19,14 @@ from temporalio.runtime import Runtime, TelemetryConfig
 
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
-from bench.chaos import collect
+from bench.chaos import collect, histories
 from bench.chaos.driver import drive
-from bench.chaos.evidence import Evidence, Sending
+from bench.chaos.evidence import Evidence, FaultSeen, Sending
 from bench.chaos.faults import Saboteur
 from bench.chaos.oracle import judge
 from bench.chaos.oracle_mails import judge_mails
-from bench.chaos.plan import MEANING, FaultKind, Plan, Script, plan
+from bench.chaos.oracle_records import judge_records
+from bench.chaos.plan import MEANING, ORDINARY, FaultKind, Plan, Script, plan
 from bench.chaos.report import Report, report, show
 from bench.chaos.services import running
 from domain.inquiry import Account
@@ -42,8 +43,8 @@ app = typer.Typer(add_completion=False)
 
 
 def _chosen(faults: str) -> frozenset[FaultKind]:
-    """``all,-outage``: all but one; ``worker,lost``: those two."""
-    groups = {"all": set(FaultKind), "none": set[FaultKind]()}
+    """``all,-outage``: all but one; ``all,reset``: operators' resets, too; ``worker,lost``: those two."""
+    groups = {"all": set(ORDINARY), "none": set[FaultKind]()}
     chosen: set[FaultKind] = set()
     for name in filter(None, map(str.strip, faults.split(","))):
         try:
@@ -65,7 +66,8 @@ def main(
     concurrency: Annotated[int, typer.Option(help="How many at a time.")] = 30,
     seed: Annotated[int, typer.Option(help="The same seed gives the same plan.")] = 1,
     faults: Annotated[
-        str, typer.Option(help="Names separated by commas, 'all' or 'none'; -NAME leaves one out.")
+        str,
+        typer.Option(help="Names separated by commas, 'all' (but reset) or 'none'; -NAME leaves one out."),
     ] = "all",
     workers: Annotated[int, typer.Option(help="Worker processes.")] = 2,
     output: Annotated[Path, typer.Option(help="The report as JSON.")] = Path("build/chaos.json"),
@@ -109,6 +111,7 @@ async def _interruptible(run: Coroutine[Any, Any, Report]) -> Report:
 
 async def _run(folder: Path, planned: Plan, limit: float, concurrency: int, console: Console) -> Report:
     sendings: list[Sending] = []
+    resets: list[FaultSeen] = []
     # That the server is away is what we are here for: the SDK need not say so.
     Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=None)))
     at = datetime.now(UTC)
@@ -147,6 +150,7 @@ async def _run(folder: Path, planned: Plan, limit: float, concurrency: int, cons
                             planned.scripts,
                             concurrency=concurrency,
                             tell=sendings.append,
+                            reset=resets.append,
                             ended=ended,
                         )
                         progress.update(bar, note="waiting for what is left")
@@ -157,13 +161,15 @@ async def _run(folder: Path, planned: Plan, limit: float, concurrency: int, cons
             progress.update(bar, note="comparing the records")
             sampling.cancel()
             exits = [code for worker in services.workers for code in worker.exits]
+            uids = tuple(script.uid for script in planned.scripts)
             evidence = Evidence(
                 sendings=tuple(sendings),
-                runs=await collect.runs(client, tuple(script.uid for script in planned.scripts)),
+                runs=await histories.runs(client, uids),
                 samples=tuple(sampler.samples),
+                readings=tuple(sampler.readings),
                 mails=collect.mails(services.mail_log),
-                faults=saboteur.seen(),
-                **await collect.stored(database),
+                faults=(*saboteur.seen(), *resets),
+                **await collect.stored(database, uids),
             )
         await database.dispose()
     _keep(folder, evidence)
@@ -171,7 +177,7 @@ async def _run(folder: Path, planned: Plan, limit: float, concurrency: int, cons
     return report(
         planned,
         evidence,
-        (*judge(planned.scripts, evidence), *mail_violations),
+        (*judge(planned.scripts, evidence), *judge_records(planned.scripts, evidence), *mail_violations),
         doubles,
         at=at,
         concurrency=concurrency,

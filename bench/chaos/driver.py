@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
@@ -10,17 +10,19 @@ from typing import Any, Final
 from temporalio.client import (
     Client,
     RPCTimeoutOrCancelledError,
+    WorkflowFailureError,
     WorkflowHandle,
     WorkflowUpdateFailedError,
 )
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, TerminatedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from bench.chaos.evidence import Sending
-from bench.chaos.plan import Channel, Dispatch, Script, Sort, Turn
-from bench.chaos.story import Terms, argument, joining, kind_of, needs_terms, wanted_revision
+from bench.chaos.evidence import FaultSeen, Sending
+from bench.chaos.plan import Channel, Dispatch, Reset, Script, Sort, Turn
+from bench.chaos.resets import turn_back
+from bench.chaos.story import Terms, argument, joining, kind_of, needs_terms, next_step, wanted_revision
 from domain.commands import COMMAND_ADAPTER
-from domain.contract import UPDATE_NAME, ErrorType, OnboardingInput, Stage, workflow_id
+from domain.contract import UPDATE_NAME, ErrorType, OnboardingInput, workflow_id
 from domain.status import Status
 from starter.client import OnboardingClient
 from starter.errors import OnboardingError
@@ -28,36 +30,83 @@ from starter.errors import OnboardingError
 ANSWER_WITHIN: Final = timedelta(seconds=40)
 SIGNAL_WITHIN: Final = timedelta(seconds=15)
 PAUSE: Final = 0.5
+AFTER_RESET: Final = 3.0
+"""Seconds in which what was sent together with a reset is to be answered; it may wait for what was undone."""
 _FINAL: Final = frozenset({"done", "acknowledged", ErrorType.CLOSED, ErrorType.NOT_FOUND})
 # The server's own failure of an update whose run ended before answering it: not taken, not refused.
 _RUN_ENDED: Final = "AcceptedUpdateCompletedWorkflow"
 
 
 class StuckError(Exception):
-    """An applicant can't go on: its right command was refused."""
+    """An applicant can't go on: its right command was refused, or its workflow failed."""
 
 
 class Applicant:
     """One applicant, its BD and the vendor's signatory, all following the script."""
 
-    def __init__(self, client: Client, script: Script, tell: Callable[[Sending], None]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        script: Script,
+        tell: Callable[[Sending], None],
+        reset: Callable[[FaultSeen], None],
+    ) -> None:
         self._client = client
         self._service = OnboardingClient(client, answer_within=ANSWER_WITHIN)
         self._script = script
         self._tell = tell
+        self._tell_reset = reset
         self._terms = Terms()
         self._handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id(script.uid))
 
-    async def play(self) -> Stage | None:
+    async def play(self) -> str | None:
         """The outcome, as the workflow returns it.
 
         Raises:
-            StuckError: a right command was refused.
+            StuckError: a right command was refused, or the workflow failed.
         """
         await self._join()
-        for turn in self._script.turns:
+        resets = list(self._script.resets)
+        until = resets[0].at if resets else len(self._script.turns)
+        for turn in self._script.turns[:until]:
             await self._take(turn)
+        if resets:
+            together = self._script.turns[until : until + 1]
+            await self._reset_while(resets.pop(0), *(self._take(turn) for turn in together))
+            await self._go_on(resets, until + 1)
         return (await self._outcome()).outcome
+
+    async def _reset_while(self, reset: Reset, *sending: Coroutine[Any, Any, object]) -> None:
+        """Reset the application while something is sent, which may be refused now, or wait in vain."""
+        tasks = [asyncio.create_task(each) for each in sending]
+        try:
+            self._tell_reset(await turn_back(self._client, self._script.uid, reset.back))
+            if tasks:
+                await asyncio.wait(tasks, timeout=AFTER_RESET)
+        finally:
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        for error in ended:
+            if isinstance(error, Exception) and not isinstance(error, StuckError):
+                raise error
+
+    async def _go_on(self, resets: list[Reset], number: int) -> None:
+        """After a reset: send what the application waits for, step by step, until its end."""
+        while (status := await self._status()).outcome is None:
+            self._terms = Terms.of(status)
+            step = next_step(status)
+            sending = self._step(step, number) if step else asyncio.sleep(PAUSE)
+            if resets and resets[0].at <= number:
+                await self._reset_while(resets.pop(0), sending)
+            else:
+                await sending
+            number += 1
+
+    async def _step(self, step: str, number: int) -> None:
+        command_id = f"{self._script.uid}.{number}.again.{step}"
+        copies = (Channel.UPDATE,) if number % 2 else (Channel.SIGNAL, Channel.UPDATE)
+        await self._send_all(Dispatch(step=step, command_id=command_id, sort=Sort.RIGHT, copies=copies))
 
     async def _join(self) -> None:
         model = OnboardingInput.model_validate(joining(self._script))
@@ -154,14 +203,19 @@ class Applicant:
 
     async def _read_terms(self, revision: int) -> None:
         while self._terms.revision < revision:
-            with suppress(OnboardingError, RPCError):
-                self._learn(await self._service.status(self._script.uid))
+            self._learn(await self._status())
             if self._terms.revision < revision:
                 await asyncio.sleep(PAUSE)
 
+    async def _status(self) -> Status:
+        while True:
+            with suppress(OnboardingError, RPCError):
+                return await self._service.status(self._script.uid)
+            await asyncio.sleep(PAUSE)
+
     def _learn(self, status: Status) -> None:
         if status.sheet is not None and status.sheet.revision > self._terms.revision:
-            self._terms = Terms(status.sheet.revision, status.sheet.hash)
+            self._terms = Terms.of(status)
 
     async def _outcome(self) -> Status:
         while True:
@@ -169,6 +223,10 @@ class Applicant:
                 result = await self._client.get_workflow_handle(self._handle.id, result_type=Status).result(
                     rpc_timeout=ANSWER_WITHIN
                 )
+            except WorkflowFailureError as error:
+                # A run that is reset while it is waited for is terminated.
+                if not isinstance(error.cause, TerminatedError):
+                    raise StuckError(f"the workflow failed: {error.cause}") from None
             except RPCError:
                 await asyncio.sleep(PAUSE)
             else:
@@ -181,15 +239,16 @@ async def drive(
     *,
     concurrency: int,
     tell: Callable[[Sending], None],
+    reset: Callable[[FaultSeen], None],
     ended: Callable[[Script, str], None],
 ) -> None:
-    """Play all scripts, so many at a time; ``ended`` hears how each one ended."""
+    """Play all scripts, so many at a time; ``ended`` hears how each ended, ``reset`` of every reset done."""
     gate = asyncio.Semaphore(concurrency)
 
     async def one(script: Script) -> None:
         async with gate:
             try:
-                outcome = await Applicant(client, script, tell).play()
+                outcome = await Applicant(client, script, tell, reset).play()
             except StuckError as error:
                 ended(script, str(error))
             else:

@@ -38,18 +38,20 @@ class Sending(Frozen):
 class Run(Frozen):
     """What Temporal says of one applicant's workflow, all its runs taken together.
 
-    ``received``: the command IDs in the history's signals and updates; ``failures``: workflow tasks that
-    failed by the code's fault; ``timeouts``: those that were lost with their worker.
+    ``outcome``: what its result says; ``received``: the command IDs in the history's signals and updates;
+    ``failures``: workflow tasks that failed by the code's fault; ``timeouts``: those that were lost with
+    their worker; ``resets``: how many of its runs were left by a reset.
     """
 
     uid: str
     application_id: str
     status: str
-    stage: str | None = None
+    outcome: str | None = None
     received: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
     timeouts: int = 0
     events: int = 0
+    resets: int = 0
 
     @property
     def ended(self) -> bool:
@@ -58,16 +60,21 @@ class Run(Frozen):
 
 
 class Row(Frozen):
-    """A row of the read model."""
+    """An application as its readers are shown it.
+
+    ``refusals``: the command IDs of the refusals shown, the newest last; one that did not parse may lack it.
+    """
 
     application_id: str
     uid: str
     stage: str
     sequence: int
+    pending_emails: int = 0
+    refusals: tuple[str | None, ...] = ()
 
 
 class Audited(Frozen):
-    """An event of the audit trail; ``details`` is its payload as text."""
+    """An event of the audit trail; ``details`` is its payload as text, ``hash`` its link of the chain."""
 
     application_id: str
     sequence: int
@@ -79,14 +86,37 @@ class Audited(Frozen):
     from_stage: str = ""
     to_stage: str = ""
     details: str = ""
+    hash: str = ""
 
 
-class SheetRow(Frozen):
-    """A stored revision of a decision sheet."""
+class Trail(Frozen):
+    """What holds an application's trail together.
+
+    ``broken_at``: the first event that does not follow, if any. ``head_sequence`` and ``head_hash`` are those
+    of the newest event, as they are stored apart from it.
+    """
+
+    application_id: str
+    broken_at: int | None
+    head_sequence: int
+    head_hash: str | None
+
+
+class Reading(Frozen):
+    """An event as the sampler read it for the first time."""
+
+    application_id: str
+    sequence: int
+    hash: str | None
+
+
+class DocumentRow(Frozen):
+    """A stored form or decision sheet, brought by the event ``sequence``; ``void``: undone by a reset."""
 
     application_id: str
     revision: int
-    hash: str
+    sequence: int
+    void: bool = False
 
 
 class LedgerRow(Frozen):
@@ -144,12 +174,13 @@ class Mail(Frozen):
 
 
 class FaultSeen(Frozen):
-    """A fault as it was carried out; ``slot`` is the worker killed."""
+    """A fault as it was carried out; ``slot`` is the worker killed, ``uid`` the applicant it was done to."""
 
     kind: FaultKind
     began: float
     ended: float
     slot: int | None = None
+    uid: str | None = None
 
 
 class Evidence(Frozen):
@@ -159,7 +190,10 @@ class Evidence(Frozen):
     runs: tuple[Run, ...] = ()
     rows: tuple[Row, ...] = ()
     audit: tuple[Audited, ...] = ()
-    sheets: tuple[SheetRow, ...] = ()
+    trails: tuple[Trail, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    forms: tuple[DocumentRow, ...] = ()
+    sheets: tuple[DocumentRow, ...] = ()
     ledger: tuple[LedgerRow, ...] = ()
     grants: tuple[GrantRow, ...] = ()
     samples: tuple[Sample, ...] = ()

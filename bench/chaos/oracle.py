@@ -1,19 +1,20 @@
 """The judge: compares the four records and names every promise that was broken, with its evidence. Pure.
 
 What must have happened is derived here from the scripts and from the process guide, by tables of its own,
-not from the code that is on trial.
+not from the code that is on trial. This module judges commands and their effects; `oracle_records.py` judges
+what is stored, `oracle_mails.py` the e-mails.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
 from bench.chaos.evidence import Audited, Evidence, Run, Sending
-from bench.chaos.plan import Script, Sort
+from bench.chaos.plan import FaultKind, Script, Sort
 from bench.chaos.story import kind_of
+from bench.chaos.trails import standing
 
 ACTIVE: Final = "active"
 ACCEPTED, NO_OP, REFUSED = "accepted", "no_op", "refused"
@@ -24,6 +25,8 @@ MUST_BE: Final = {
     Sort.BROKEN: "invalid",
 }
 """The one error each sort of wrong command is refused with (design §3)."""
+WRONG_ANYWHERE: Final = frozenset({Sort.FORBIDDEN, Sort.BROKEN})
+"""Those that are wrong wherever the application stands, so that a reset makes nothing else of them."""
 NO_ANSWER: Final = frozenset({"unknown", "closed", "not_found", "unavailable"})
 """Answers after which nothing needs to be on record."""
 
@@ -39,7 +42,10 @@ class Violation(BaseModel):
 
 
 class Case:
-    """All records about one applicant."""
+    """All records about one applicant.
+
+    ``standing``: the events no reset has undone. ``reset_at``: when an operator last turned it back, if ever.
+    """
 
     def __init__(self, script: Script, run: Run, evidence: "Sorted") -> None:
         self.script = script
@@ -47,10 +53,9 @@ class Case:
         self.run = run
         self.sendings = evidence.sendings[script.uid]
         self.audit = sorted(evidence.audit[run.application_id], key=lambda audited: audited.sequence)
-        self.by_id: dict[str, list[Audited]] = defaultdict(list)
-        for audited in self.audit:
-            if audited.command_id is not None:
-                self.by_id[audited.command_id].append(audited)
+        self.standing = standing(self.audit)
+        self.by_id = _by_id(self.audit)
+        self.reset_at = max((fault.ended for fault in evidence.resets[script.uid]), default=None)
 
     def on_record(self, sending: Sending) -> list[Audited]:
         """The events of a command; one without a readable ID is found by its text."""
@@ -60,17 +65,35 @@ class Case:
         return [audited for audited in self.audit if sending.command_id in audited.details]
 
 
+def _by_id(audit: Iterable[Audited]) -> dict[str, list[Audited]]:
+    found: dict[str, list[Audited]] = defaultdict(list)
+    for audited in audit:
+        if audited.command_id is not None:
+            found[audited.command_id].append(audited)
+    return found
+
+
 class Sorted:
     """The evidence by applicant and by application."""
 
     def __init__(self, evidence: Evidence) -> None:
         self.sendings = _by(evidence.sendings, "uid")
         self.audit = _by(evidence.audit, "application_id")
+        self.trails = _by(evidence.trails, "application_id")
+        self.readings = _by(evidence.readings, "application_id")
+        self.forms = _by(evidence.forms, "application_id")
         self.sheets = _by(evidence.sheets, "application_id")
+        self.ledger = _by(evidence.ledger, "application_id")
         self.grants = _by(evidence.grants, "application_id")
-        self.rows = _by(evidence.rows, "application_id")
+        self.rows = _by(evidence.rows, "uid")
         self.samples = _by(evidence.samples, "application_id")
+        self.resets = _by((fault for fault in evidence.faults if fault.kind is FaultKind.RESET), "uid")
         self.runs = {run.uid: run for run in evidence.runs}
+
+    def case(self, script: Script) -> Case:
+        """All there is about this applicant."""
+        run = self.runs.get(script.uid) or Run(uid=script.uid, application_id="", status="unknown")
+        return Case(script, run, self)
 
 
 def _by(records: Iterable[BaseModel], name: str) -> "defaultdict[str, list]":  # type: ignore[type-arg] # each list is of the records given
@@ -81,26 +104,23 @@ def _by(records: Iterable[BaseModel], name: str) -> "defaultdict[str, list]":  #
 
 
 def judge(scripts: tuple[Script, ...], evidence: Evidence) -> tuple[Violation, ...]:
-    """Every broken promise about commands, effects and records (`oracle_mails.py` judges the e-mails)."""
+    """Every broken promise about commands and their effects."""
     by = Sorted(evidence)
     found: list[Violation] = []
-    for script in scripts:
-        run = by.runs.get(script.uid) or Run(uid=script.uid, application_id="", status="unknown")
-        case = Case(script, run, by)
-        for check in (_finished, _nothing_lost, _answers_true, _wrong_refused, _no_gap, _tasks):
+    for case in map(by.case, scripts):
+        for check in (_finished, _nothing_lost, _answers_true, _wrong_refused, _once_each, _tasks):
             found += check(case)
-        found += _nothing_twice(case, by)
-        found += _read_model(case, by)
+        found += _effects(case, by)
     return tuple(found)
 
 
 def _finished(case: Case) -> Iterator[Violation]:
-    if (case.run.status, case.run.stage) != ("completed", ACTIVE):
+    if (case.run.status, case.run.outcome) != ("completed", ACTIVE):
         last = case.sendings[-1] if case.sendings else None
         yield Violation(
             promise="applicant did not finish",
             uid=case.uid,
-            evidence=f"workflow {case.run.status}, result {case.run.stage}; last command:"
+            evidence=f"workflow {case.run.status}, result {case.run.outcome}; last command:"
             f" {last and f'{last.command_id} -> {last.answer}'}",
         )
 
@@ -127,9 +147,14 @@ def _first_answered(sendings: list[Sending]) -> dict[str, Sending]:
 
 
 def _answers_true(case: Case) -> Iterator[Violation]:
-    """An update's answer is what the record says, and all copies of a command have the same."""
+    """An update's answer is what the record says, and all copies of a command have the same.
+
+    What was answered before a reset, the reset may have undone before it was stored.
+    """
     for sending in case.sendings:
         if sending.channel != "update" or sending.answer in NO_ANSWER:
+            continue
+        if case.reset_at is not None and sending.sent_at <= case.reset_at:
             continue
         verdicts = {_word(audited) for audited in case.on_record(sending)}
         told = {ACCEPTED, NO_OP} if sending.answer == "done" else {sending.answer}
@@ -149,6 +174,8 @@ def _wrong_refused(case: Case) -> Iterator[Violation]:
     """A wrong command is refused, with its own reason."""
     for sending in _first_answered(case.sendings).values():
         must = MUST_BE.get(sending.sort)
+        if case.reset_at is not None and sending.sort not in WRONG_ANYWHERE:
+            continue
         words = {_word(audited) for audited in case.on_record(sending)} - {"unavailable", "closed"}
         if must and words - {must}:
             yield Violation(
@@ -158,78 +185,59 @@ def _wrong_refused(case: Case) -> Iterator[Violation]:
             )
 
 
-def _nothing_twice(case: Case, by: Sorted) -> Iterator[Violation]:
-    """Each command, and each step of the story, has its effect once."""
-
-    def doubled(evidence: str) -> Violation:
-        return Violation(promise="effect doubled", uid=case.uid, evidence=evidence)
-
-    for command_id, events in case.by_id.items():
+def _once_each(case: Case) -> Iterator[Violation]:
+    """Each command is decided on once, and every one that was carried out has one accepted event."""
+    for command_id, events in _by_id(case.standing).items():
         lasting = [audited for audited in events if audited.error not in ("unavailable", "invalid")]
         if len(lasting) > 1:
-            yield doubled(f"{command_id} is on record {len(lasting)} times: {[_word(e) for e in lasting]}")
+            words = [_word(event) for event in lasting]
+            yield _doubled(case, f"{command_id} is on record {len(lasting)} times: {words}")
+    carried_out = {
+        sending.command_id
+        for sending in case.sendings
+        if sending.answer == "done" and (case.reset_at is None or sending.sent_at > case.reset_at)
+    }
+    for command_id in sorted(carried_out):
+        verdicts = [event.verdict for event in case.by_id[command_id] if event.verdict != REFUSED]
+        if case.run.ended and len(verdicts) != 1:
+            yield Violation(
+                promise="records disagree",
+                uid=case.uid,
+                evidence=f"{command_id} was carried out, on record are {verdicts}",
+            )
+
+
+def _doubled(case: Case, evidence: str) -> Violation:
+    return Violation(promise="effect doubled", uid=case.uid, evidence=evidence)
+
+
+def _effects(case: Case, by: Sorted) -> Iterator[Violation]:
+    """Each step of the story has its effect once: on record, as a sheet, as access."""
+    accepted = [audited for audited in case.audit if audited.verdict == ACCEPTED and audited.command_id]
+    happened = Counter(audited.command for audited in accepted)
+    application_id = case.run.application_id
+    for kind, documents in (("submit_application", by.forms), ("issue_decision_sheet", by.sheets)):
+        revisions = sorted(document.revision for document in documents[application_id])
+        if revisions != list(range(1, happened[kind] + 1)):
+            yield _doubled(
+                case, f"{kind} took effect {happened[kind]} times, stored are the revisions {revisions}"
+            )
+    granted = sorted(grant.uid for grant in by.grants[application_id])
+    if case.run.outcome == ACTIVE and granted != [case.uid]:
+        yield _doubled(case, f"access was granted to {granted}")
+    # Who was turned back goes on by steps the script does not have.
+    if case.reset_at is not None:
+        return
     wanted = Counter(kind_of(turn.right.step) for turn in case.script.turns)
-    happened = Counter(a.command for a in case.audit if a.verdict == ACCEPTED and a.command_id)
     for kind, times in happened.items():
         if times > wanted[kind]:
-            yield doubled(f"{kind} took effect {times} times instead of {wanted[kind]}")
-    finished = case.run.stage == ACTIVE
-    application_id = case.run.application_id
-    revisions = sorted(sheet.revision for sheet in by.sheets[application_id])
-    issued = happened["issue_decision_sheet"]
-    if revisions != list(range(1, issued + 1)):
-        yield doubled(f"{issued} sheets were issued, stored are the revisions {revisions}")
-    granted = sorted(grant.uid for grant in by.grants[application_id])
-    if finished and granted != [case.uid]:
-        yield doubled(f"access was granted to {granted}")
+            yield _doubled(case, f"{kind} took effect {times} times instead of {wanted[kind]}")
     missing = wanted - happened
-    if finished and missing:
+    if case.run.outcome == ACTIVE and missing:
         yield Violation(
             promise="records disagree",
             uid=case.uid,
             evidence=f"active, but the audit trail lacks {dict(missing)}",
-        )
-
-
-def _no_gap(case: Case) -> Iterator[Violation]:
-    sequences = [audited.sequence for audited in case.audit]
-    if sequences != list(range(1, len(sequences) + 1)):
-        missing = sorted(set(range(1, max(sequences) + 1)) - set(sequences))
-        yield Violation(
-            promise="audit trail has a gap", uid=case.uid, evidence=f"events {missing} are not stored"
-        )
-    for before, after in pairwise(case.audit):
-        if after.sequence == before.sequence + 1 and after.from_stage != before.to_stage:
-            yield Violation(
-                promise="audit trail has a gap",
-                uid=case.uid,
-                evidence=f"event {before.sequence} ends in {before.to_stage},"
-                f" event {after.sequence} begins in {after.from_stage}",
-            )
-
-
-def _read_model(case: Case, by: Sorted) -> Iterator[Violation]:
-    """A row never goes backwards, and in the end it says what the workflow says."""
-    application_id = case.run.application_id
-    highest, most = 0, 0
-    for sample in sorted(by.samples[application_id], key=lambda sample: sample.at):
-        if sample.sequence is None or sample.sequence < highest or sample.audited < most:
-            yield Violation(
-                promise="read model went backwards",
-                uid=case.uid,
-                evidence=f"from sequence {highest} ({most} events) to {sample.sequence} ({sample.audited})",
-            )
-        highest, most = max(highest, sample.sequence or 0), max(most, sample.audited)
-    if not case.run.ended:
-        return
-    rows = by.rows[application_id]
-    newest = case.audit[-1].sequence if case.audit else 0
-    if [(row.stage, row.sequence) for row in rows] != [(case.run.stage, newest)]:
-        shown = [(row.stage, row.sequence) for row in rows]
-        yield Violation(
-            promise="records disagree",
-            uid=case.uid,
-            evidence=f"workflow ended {case.run.stage}, newest event {newest}; read model {shown}",
         )
 
 

@@ -1,7 +1,8 @@
 """Judges the e-mails: each expected one delivered, in order; doubled only where that is allowed. Pure.
 
 An e-mail may come twice when its first copy was under way while something broke (design §4: at least once),
-and then both copies have the same Message-ID.
+and then both copies have the same Message-ID. What tells of something a reset has undone left before, or
+never does.
 """
 
 from collections import Counter, defaultdict
@@ -14,8 +15,10 @@ from bench.chaos.evidence import Audited, Evidence, FaultSeen, LedgerRow, Mail, 
 from bench.chaos.oracle import ACCEPTED, ACTIVE, Violation
 from bench.chaos.plan import FaultKind, Script
 from bench.chaos.story import bd_of, contact_of, lead_of
+from bench.chaos.trails import standing
 
 PARTNER, BD = "partner", "bd"
+WITHDRAWN: Final = "withdrawn"
 LETTERS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "submit_application": (("application_received", PARTNER), ("review_requested", BD)),
     "withdraw_application": (("application_withdrawn", PARTNER), ("withdrawn_to_bd", BD)),
@@ -34,25 +37,27 @@ IN_FLIGHT: Final = 5.0
 """Seconds after the server took a message within which its worker, or the database, may break before the
 ledger has it."""
 TWO_ATTEMPTS: Final = 15.0
-"""Seconds after a break of the Temporal server within which two attempts may be under way: the heartbeat
-timeout (10 s), and some for the machine."""
+"""Seconds after a break of the Temporal server, or a reset, within which two attempts may be under way: the
+heartbeat timeout (10 s), and some for the machine."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """An e-mail that must be there."""
+    """An e-mail that must be there; ``undone``: unless a reset came before it could leave."""
 
     key: str
     template: str
     recipient: str
     sequence: int
+    undone: bool = False
 
 
 def expected_mails(script: Script, audit: list[Audited]) -> list[Expected]:
     """The e-mails of an applicant's audited transitions, in order."""
     addresses = {PARTNER: contact_of(script), BD: bd_of(script.uid)["email"]}
-    found, refused_access = list[Expected](), 0
-    for audited in audit:
+    found = list[Expected]()
+    kept = {audited.sequence for audited in standing(audit)}
+    for number, audited in enumerate(audit):
         if audited.verdict != ACCEPTED:
             continue
         letters = LETTERS.get(audited.command, ())
@@ -62,11 +67,17 @@ def expected_mails(script: Script, audit: list[Audited]) -> list[Expected]:
             letters = (("access_granted", PARTNER),)
         elif audited.command == "access_check":
             # Nothing but an outage keeps access closed here, and a short one is told to nobody.
-            refused_access += 1
-            if refused_access == TOLD_AT_ATTEMPT:
+            attempts = [each for each in standing(audit[: number + 1]) if each.command == "access_check"]
+            if len(attempts) == TOLD_AT_ATTEMPT:
                 letters = (("access_delayed", PARTNER), ("access_alert", BD))
         found += [
-            Expected(f"{audited.sequence}.{template}", template, addresses[who], audited.sequence)
+            Expected(
+                key=f"{audited.sequence}.{template}",
+                template=template,
+                recipient=addresses[who],
+                sequence=audited.sequence,
+                undone=audited.sequence not in kept,
+            )
             for template, who in letters
         ]
     return found
@@ -144,23 +155,25 @@ def _each_delivered(
     def missing(evidence: str) -> Violation:
         return Violation(promise="mail missing", uid=script.uid, evidence=evidence)
 
-    failed = 0
+    failed: list[str] = []
     for letter in expected:
         row = ledger.get(letter.key)
         impossible = script.bounces and letter.recipient == contact_of(script)
         if row is None:
             yield missing(f"{letter.key} to {letter.recipient} is not in the ledger")
+        elif row.state == WITHDRAWN and letter.undone:
+            continue
         elif row.state != ("failed" if impossible else "sent"):
             yield missing(f"{letter.key} to {letter.recipient} is {row.state} in the ledger")
         elif impossible:
-            failed += 1
+            failed.append(letter.key)
         elif not any(
             (m.message_id, m.template, m.recipient) == (row.message_id, letter.template, letter.recipient)
             for m in taken
         ):
             yield missing(f"{letter.key} is {row.state} in the ledger, but the mail server never took it")
     if failed and not any(letter.template == "email_failed" for letter in expected):
-        yield missing(f"{failed} e-mails could not be delivered and nobody was told")
+        yield missing(f"{len(failed)} e-mails could not be delivered and nobody was told")
 
 
 def _nothing_else(
@@ -225,9 +238,9 @@ def broken_while(mail: Mail, faults: tuple[FaultSeen, ...]) -> str | None:
         elif fault.kind in (FaultKind.DATABASE, FaultKind.OUTAGE):
             if fault.began - 1 <= mail.at + IN_FLIGHT and mail.at <= fault.ended:
                 return "database down"
-        elif (
-            fault.kind is FaultKind.SERVER
-            and fault.began - IN_FLIGHT <= mail.at <= fault.ended + TWO_ATTEMPTS
-        ):
-            return "server killed"
+        elif fault.began - IN_FLIGHT <= mail.at <= fault.ended + TWO_ATTEMPTS:
+            if fault.kind is FaultKind.SERVER:
+                return "server killed"
+            if fault.kind is FaultKind.RESET and f"-{fault.uid}@" in mail.recipient:
+                return "reset"
     return None

@@ -29,6 +29,7 @@ class FaultKind(StrEnum):
     FORBIDDEN = "forbidden"
     BROKEN = "broken"
     TWICE = "twice"
+    RESET = "reset"
 
 
 MEANING: Final = {
@@ -50,7 +51,10 @@ MEANING: Final = {
     FaultKind.FORBIDDEN: "commands: by the wrong actor",
     FaultKind.BROKEN: "commands: payloads that do not parse",
     FaultKind.TWICE: "commands: the same again under another ID",
+    FaultKind.RESET: "Temporal's Reset of some applicants to anywhere in their history, up to three times",
 }
+ORDINARY: Final = frozenset(FaultKind) - {FaultKind.RESET}
+"""What ``all`` stands for: what happens by itself."""
 MAIL_WINDOWS: Final = (
     FaultKind.REFUSED,
     FaultKind.BUSY,
@@ -65,6 +69,9 @@ BOUNCING: Final = 0.05
 """Share of applicants whose mailbox does not exist."""
 NOISY: Final = 0.25
 """How likely a step is to come with each sort of wrong command."""
+TURNED_BACK: Final = 0.4
+"""Share of applicants that an operator resets."""
+MOST_RESETS: Final = 3
 
 
 class Sort(StrEnum):
@@ -120,12 +127,26 @@ class Turn(_Frozen):
     confirmed: bool = True
 
 
+class Reset(_Frozen):
+    """An operator turns the application back, while its step number ``at`` is sent.
+
+    ``back``: how much of its history stays, of 1.
+    """
+
+    at: int
+    back: float
+
+
 class Script(_Frozen):
-    """What one applicant sends, in order. ``bounces``: its mailbox does not exist."""
+    """What one applicant sends, in order. ``bounces``: its mailbox does not exist.
+
+    After the first of its ``resets`` it goes on from where the application stands, whatever the script says.
+    """
 
     uid: str
     turns: tuple[Turn, ...]
     bounces: bool = False
+    resets: tuple[Reset, ...] = ()
 
 
 class Plan(_Frozen):
@@ -181,7 +202,7 @@ def plan(
     *,
     seconds: float,
     workers: int = 2,
-    faults: frozenset[FaultKind] = frozenset(FaultKind),
+    faults: frozenset[FaultKind] = ORDINARY,
 ) -> Plan:
     """The plan of this seed: the same arguments give the same plan.
 
@@ -190,6 +211,10 @@ def plan(
     dice = random.Random(seed)  # noqa: S311 - a plan has to be repeatable, not unpredictable
     planned = sorted(_faults(dice, seconds, workers, faults), key=lambda fault: (fault.at, fault.kind))
     scripts = tuple(_script(dice, number, faults) for number in range(applicants))
+    if FaultKind.RESET in faults:
+        # By dice of their own, so that resets move no other fault.
+        resets = random.Random(f"{seed} resets")  # noqa: S311 - likewise
+        scripts = tuple(script.model_copy(update={"resets": _resets(resets, script)}) for script in scripts)
     return Plan(seed=seed, seconds=seconds, workers=workers, faults=tuple(planned), scripts=scripts)
 
 
@@ -253,6 +278,13 @@ def _script(dice: random.Random, number: int, chosen: frozenset[FaultKind]) -> S
     turns = tuple(_turn(dice, uid, index, step, chosen) for index, step in enumerate(steps))
     bounces = dice.random() < BOUNCING and FaultKind.BOUNCE in chosen
     return Script(uid=uid, turns=turns, bounces=bounces)
+
+
+def _resets(dice: random.Random, script: Script) -> tuple[Reset, ...]:
+    thrown, count = dice.random(), dice.randint(1, MOST_RESETS)
+    found = sorted(dice.sample(range(len(script.turns) + 1), count))
+    resets = tuple(Reset(at=at, back=dice.random()) for at in found)
+    return resets if thrown < TURNED_BACK else ()
 
 
 def _turn(dice: random.Random, uid: str, index: int, step: str, chosen: frozenset[FaultKind]) -> Turn:

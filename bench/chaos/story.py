@@ -1,10 +1,12 @@
 """The commands of the reference story as plain JSON, as an outside service would send them."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 from zlib import crc32
 
 from bench.chaos.plan import Dispatch, Script, Sort
+from domain.contract import Stage
+from domain.status import Status
 from tests import payloads
 
 SENDER: Final = "Reseller Onboarding <onboarding@vendor.example.com>"
@@ -14,10 +16,20 @@ NO_HASH: Final = "0" * 64
 
 @dataclass(frozen=True)
 class Terms:
-    """The sheet in force, as the driver was told; none yet: revision 0."""
+    """The sheet in force, as the driver was told; none yet: revision 0.
+
+    ``form_revision``: that of the form under review, where the script does not say.
+    """
 
     revision: int = 0
     hash: str = NO_HASH
+    form_revision: int | None = None
+
+    @classmethod
+    def of(cls, status: Status) -> Self:
+        """What a status tells."""
+        sheet = status.sheet
+        return cls(sheet.revision if sheet else 0, sheet.hash if sheet else NO_HASH, status.form_revision)
 
 
 def contact_of(script: Script) -> str:
@@ -47,6 +59,24 @@ def kind_of(step: str) -> str:
     return step.partition(".")[0]
 
 
+def next_step(status: Status) -> str | None:
+    """What brings an application on from where it stands; ``None`` while it goes on by itself."""
+    match status.stage:
+        case Stage.DRAFTING | Stage.WITHDRAWN:
+            return "submit_application" if status.company_confirmed else "confirm_company"
+        case Stage.UNDER_REVIEW:
+            return "approve_application"
+        case Stage.JUSTIFYING:
+            return "provide_justification"
+        case Stage.QUALIFIED | Stage.CORRECTING_TERMS:
+            return "issue_decision_sheet"
+        case Stage.CONFIRMING_TERMS:
+            return "confirm_terms"
+        case Stage.AWAITING_SIGNATURES:
+            return "sign_contract.vendor" if status.signing.partner else "sign_contract.partner"
+    return None
+
+
 def wanted_revision(step: str) -> int:
     """The revision of the sheet a step is about."""
     return 1 if step == "modify_terms" else 2
@@ -67,7 +97,7 @@ def argument(dispatch: Dispatch, script: Script, terms: Terms) -> Any:
     if dispatch.sort is Sort.FORBIDDEN:
         role = WRONG_ROLE[role]
     if dispatch.sort is Sort.STALE:
-        terms = Terms(terms.revision + 5, NO_HASH)
+        terms = Terms(terms.revision + 5, NO_HASH, 99)
     fields = _fields(dispatch, script, terms)
     made = payloads.command(kind, role=role, command_id=dispatch.command_id, **fields)
     if dispatch.sort is Sort.BROKEN:
@@ -88,7 +118,7 @@ def _fields(dispatch: Dispatch, script: Script, terms: Terms) -> dict[str, Any]:
             return {"answer": "Twelve of them; the list is attached to the contract."}
         case ("approve_application", _, _):
             twice = any(turn.right.step == "submit_application.2" for turn in script.turns)
-            return {"form_revision": 99 if dispatch.sort is Sort.STALE else 2 if twice else 1}
+            return {"form_revision": terms.form_revision or (2 if twice else 1)}
         case ("issue_decision_sheet", _, again):
             return {"sheet": payloads.sheet(ecs="12" if again else "10")}
         case ("modify_terms", _, _):

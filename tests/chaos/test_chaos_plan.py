@@ -83,5 +83,23 @@ def test_without_faults_every_command_is_right_and_sent_once() -> None:
         assert all(len(turn.right.copies) == 1 for turn in script.turns)
 
 
+def test_resets_move_nothing_else() -> None:
+    turned = made(faults=frozenset(FaultKind))
+    assert turned.faults == made().faults
+    still = [script.model_copy(update={"resets": ()}) for script in turned.scripts]
+    assert tuple(still) == made().scripts
+    assert not any(script.resets for script in made().scripts)
+
+
+def test_some_applicants_are_reset_once_or_more_anywhere() -> None:
+    scripts = made(faults=frozenset(FaultKind)).scripts
+    assert {len(script.resets) for script in scripts} == {0, 1, 2, 3}
+    assert {reset.at for script in scripts for reset in script.resets} == set(range(14))
+    for script in scripts:
+        steps = [reset.at for reset in script.resets]
+        assert steps == sorted(set(steps))
+        assert all(0 <= reset.back < 1 for reset in script.resets)
+
+
 def test_every_fault_is_explained() -> None:
     assert set(MEANING) == set(FaultKind)

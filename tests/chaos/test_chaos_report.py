@@ -9,7 +9,7 @@ from rich.console import Console
 from bench.chaos.__main__ import _chosen
 from bench.chaos.evidence import Evidence, FaultSeen, Mail, MailEvent, Sending
 from bench.chaos.oracle import Violation
-from bench.chaos.plan import FaultKind, Sort, plan
+from bench.chaos.plan import ORDINARY, FaultKind, Sort, plan
 from bench.chaos.report import PROMISES, Report, drains, report, show
 from tests.chaos.records import kept
 
@@ -83,9 +83,10 @@ def test_a_mail_that_waited_counts_until_it_was_first_taken() -> None:
 
 
 def test_faults_are_chosen_by_name() -> None:
-    assert _chosen("all") == frozenset(FaultKind)
+    assert _chosen("all") == frozenset(FaultKind) - {FaultKind.RESET}
+    assert _chosen("all,reset") == frozenset(FaultKind)
     assert _chosen("none") == frozenset()
     assert _chosen("worker, lost") == {FaultKind.WORKER, FaultKind.LOST}
-    assert _chosen("all,-outage") == frozenset(FaultKind) - {FaultKind.OUTAGE}
+    assert _chosen("all,-outage") == ORDINARY - {FaultKind.OUTAGE}
     with pytest.raises(typer.BadParameter, match="there is no fault 'fire'"):
         _chosen("fire")
