@@ -136,7 +136,7 @@ async def test_outside_services_are_asked_what_a_look_up_asks(monkeypatch: pytes
         assert answering.state is State.OK
         assert "ONBOARDING_ACCOUNTS_URL) answers; " in answering.detail
         with monkeypatch.context() as patience:
-            patience.setattr("starter.doctor_services.LOOK_UP", timedelta())
+            patience.setattr("starter.doctor_services.ANSWER_WITHIN", timedelta())
             slow = await found()
         assert (slow.state, "a look-up gives up" in slow.detail) == (State.WARNING, True)
         services.answers[f"/accounts/{UID}"] = "<html>"

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from temporalio import activity
@@ -12,7 +13,7 @@ from temporalio.common import PinnedVersioningOverride, WorkerDeploymentVersion
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from domain.contract import TASK_QUEUE, WORKFLOW_TYPE
+from domain.contract import TASK_QUEUE, WORKFLOW_TYPE, workflow_id
 from runtime import deployments
 from settings import TemporalSettings
 from starter.client import connect
@@ -166,14 +167,15 @@ async def test_runs_stranded_on_a_version_nobody_polls_for(
     env: WorkflowEnvironment, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     temporal, queue, name = at(address_of(env)), unique("doctor"), unique("deployment")
+    uid = str(uuid4().int % 10**20)
     given = settings(database_url=sqlite_url, deployment=name, build_id="v1")
     async with running_worker(env.client, given, task_queue=queue):
         await deployments.promote(env.client, name, "v1", wait=timedelta(seconds=30), task_queue=queue)
         with env.with_time_skipping_disabled():
             handle = await env.client.start_workflow(
                 WORKFLOW_TYPE,
-                payloads.join("1"),
-                id=unique("uid"),
+                payloads.join(uid),
+                id=workflow_id(uid),
                 task_queue=queue,
                 versioning_override=PinnedVersioningOverride(WorkerDeploymentVersion(name, "v1")),
             )
