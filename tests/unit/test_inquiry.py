@@ -51,28 +51,28 @@ BEFORE: Final = {
 EDITED: Final = payloads.form(UID, qualification="Now certified.")
 AMENDED: Final = {"start_date": "2027-01-01", "time_zone": "UTC", "reason": "x"}
 
-# command | accounts | clocks | tables
+# command | asks the account directory | clocks | tables
 ASKED: Final = """
-confirm_company       | accounts |                 |
-submit_application    | accounts | review          | application.country:country application.contact.email:email
-withdraw_application  |          | expiry          |
-request_justification |          | expiry          |
-provide_justification |          | review          |
-approve_application   |          | reminder        |
-reject_application    |          |                 |
-issue_decision_sheet  |          | reminder expiry | sheet.basic.currency:currency sheet.basic.time_zone:time_zone
-confirm_terms         |          | contact         |
-modify_terms          |          | reminder        |
-record_contact        |          | reminder        |
-choose_signing_path   |          |                 |
-sign_contract         |          | start_date      |
-reopen_terms          |          | reminder        |
-amend_start_date      |          | start_date      | time_zone:time_zone
-reassign_bd           |          |                 | bd.email:email
-correct_contact       |          |                 | email:email
-resend_email          |          |                 |
-decline               |          |                 |
-cancel_application    |          |                 |
+confirm_company       | yes |                 |
+submit_application    | yes | review          | application.country:country application.contact.email:email
+withdraw_application  |     | expiry          |
+request_justification |     | expiry          |
+provide_justification |     | review          |
+approve_application   |     | reminder        |
+reject_application    |     |                 |
+issue_decision_sheet  |     | reminder expiry | sheet.basic.currency:currency sheet.basic.time_zone:time_zone
+confirm_terms         |     | contact         |
+modify_terms          |     | reminder        |
+record_contact        |     | reminder        |
+choose_signing_path   |     |                 |
+sign_contract         |     | start_date      |
+reopen_terms          |     | reminder        |
+amend_start_date      |     | start_date      | time_zone:time_zone
+reassign_bd           |     |                 | bd.email:email
+correct_contact       |     |                 | email:email
+resend_email          |     |                 |
+decline               |     |                 |
+cancel_application    |     |                 |
 """
 
 
