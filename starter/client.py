@@ -199,7 +199,7 @@ class OnboardingClient(Commands):
             yield _listed(execution)
 
     async def send(self, uid: str, command: Command) -> Status:
-        """Send a command and return the status it led to.
+        """Send a command and return the status it led to, without documents; `status` has the whole.
 
         With a lost connection, a run that continued as new, or a look-up that was down a moment ago, it is
         sent again under its ``command_id``: the workflow answers as it did the first time.

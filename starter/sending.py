@@ -15,7 +15,7 @@ class Sender(ABC):
 
     @abstractmethod
     async def send(self, uid: str, command: Command) -> Status:
-        """Send a command and return the status it led to.
+        """Send a command and return the status it led to, without documents (`Status.without_documents`).
 
         Raises:
             OnboardingError: it was refused, or not answered.

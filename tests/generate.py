@@ -37,7 +37,8 @@ class Envelope(TypedDict, total=False):
 
 
 class Commands(Sender):
-    """Every method sends its command to one applicant's running application and returns the status it led to.
+    """Every method sends its command to one applicant's running application and returns the status it led to,
+    without documents (`Status.without_documents`).
 
     ``command_id`` is the caller's unique ID of this command, a new one by default: to send a command again
     after a lost answer, send it with the same ID. All raise `OnboardingError`; ``invalid`` for wrong fields.
