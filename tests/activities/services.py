@@ -9,9 +9,10 @@ from typing import Any
 
 
 class VendorServices(ThreadingHTTPServer):
-    """Account directory and ACPN access; a test fills `answers` and reads what was put there.
+    """Account directory and ACPN access; a test fills `answers` and reads what was put or deleted there.
 
-    ``answers`` maps a path to the JSON of its answer, or its bytes; a path that is not there is 404.
+    ``answers`` maps a path to the JSON of its answer, or its bytes; a path that is not there is 404. What is
+    deleted is there no more.
     ``status`` other than 200 is the answer to everything. ``authorizations``: the headers of that name it
     was asked with.
     """
@@ -22,6 +23,7 @@ class VendorServices(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers: dict[str, Any] = {}
         self.puts: list[tuple[str, Any]] = []
+        self.deleted: list[str] = []
         self.status = 200
         self.authorizations: set[str | None] = set()
 
@@ -41,6 +43,11 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.puts.append((self.path, body))
         self._answer({})
+
+    def do_DELETE(self) -> None:
+        self.server.deleted.append(self.path)
+        down = self.server.status != 200
+        self._answer(None if down else self.server.answers.pop(self.path, None))
 
     def _answer(self, answer: Any) -> None:
         self.server.authorizations.add(self.headers["Authorization"])

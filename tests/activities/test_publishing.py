@@ -1,0 +1,455 @@
+"""What was decided leaves: stored first, then mailed, whatever is down."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import jinja2
+import pytest
+import pytest_asyncio
+from sqlalchemy import text
+from sqlalchemy.event import listen
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.testing import ActivityEnvironment
+
+from activities.access_http import HttpAcpnAccess
+from activities.acpn_access import AcpnAccess, Grant
+from activities.db.access import SqlAcpnAccess
+from activities.db.applications import ApplicationRecords
+from activities.db.email_ledger import EmailLedger, LedgerState
+from activities.db.engine import Database
+from activities.db.trail import AuditTrail
+from activities.delivering import Deliverer
+from activities.emails.mail import Mail
+from activities.emails.message import MessageFactory
+from activities.emails.render import Links, RenderedLetter, Renderer
+from activities.publishing import PublishingActivities
+from activities.smtp import SmtpTransport, TemporaryDeliveryError
+from domain.chain import broken_at
+from domain.contract import Stage
+from domain.inquiry import Head
+from domain.publication import Delivery, Publication, Receipt, TakeUp
+from tests.activities.examples import (
+    APPROVED,
+    LINEAGE,
+    NOON,
+    RECEIVED,
+    REQUESTED,
+    application,
+    entry,
+    issued,
+    publication,
+    submitted,
+    to_confirm,
+    with_form,
+    with_sheet,
+)
+from tests.activities.services import VendorServices, vendor_services
+from tests.databases import Postgresql
+from tests.smtp_server import Plan, SmtpServer
+
+LINKS = Links(
+    portal_url="https://portal.example.com",
+    acpn_url="https://acpn.example.com",
+    verify_url="https://verify.example.com",
+)
+MEI = "mei@partner.example"
+LI = "li@vendor.example"
+UNDER_REVIEW = with_form(application(stage=Stage.UNDER_REVIEW), 1)
+CONFIRMING = with_sheet(UNDER_REVIEW.but(stage=Stage.CONFIRMING_TERMS), 1)
+FIRST = publication(UNDER_REVIEW, submitted(1, 1, RECEIVED, REQUESTED))
+SECOND = publication(CONFIRMING, issued(2, 1, to_confirm(1)), after=UNDER_REVIEW)
+WAITING = Delivery(lineage=LINEAGE)
+BACK_TO_1 = TakeUp(application_id="run-1", company_master_uid="1001", sequence=1)
+NOWHERE = "smtp://127.0.0.1:1"
+ON_A_BUSY_MACHINE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def ledger(database: Database) -> EmailLedger:
+    return EmailLedger(database)
+
+
+@pytest.fixture
+def services() -> Iterator[VendorServices]:
+    with vendor_services() as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def platform(services: VendorServices) -> AsyncIterator[HttpAcpnAccess]:
+    async with httpx.AsyncClient(base_url=services.url) as client:
+        yield HttpAcpnAccess(client)
+
+
+def activities(
+    database: Database,
+    url: str,
+    *,
+    access: AcpnAccess | None = None,
+    renderer: Renderer | None = None,
+    send_within: timedelta = ON_A_BUSY_MACHINE,
+) -> PublishingActivities:
+    ledger = EmailLedger(database)
+    messages = MessageFactory("Onboarding <onboarding@example.com>")
+    return PublishingActivities(
+        AuditTrail(database),
+        ledger,
+        Deliverer(ledger, SmtpTransport(url), renderer or Renderer(LINKS), messages),
+        access or SqlAcpnAccess(database),
+        send_within=send_within,
+        heartbeat_seconds=0.01,
+    )
+
+
+async def publish(
+    publishing: PublishingActivities, what: Publication, environment: ActivityEnvironment | None = None
+) -> Receipt:
+    receipt: Receipt = await (environment or ActivityEnvironment()).run(publishing.publish, what)
+    return receipt
+
+
+async def deliver(publishing: PublishingActivities, what: Delivery = WAITING) -> Receipt:
+    receipt: Receipt = await ActivityEnvironment().run(publishing.deliver, what)
+    return receipt
+
+
+async def take_up(publishing: PublishingActivities, request: TakeUp = BACK_TO_1) -> Head:
+    head: Head = await ActivityEnvironment().run(publishing.take_up, request)
+    return head
+
+
+async def stored(database: Database) -> tuple[int, int]:
+    """The newest event, and the mails that wait, as a reader sees them."""
+    newest = await ApplicationRecords(database).newest("1001")
+    return (newest.sequence, newest.status.pending_emails) if newest else (0, 0)
+
+
+async def states(ledger: EmailLedger) -> list[LedgerState]:
+    return [row.state for row in await ledger.of("run-1")]
+
+
+# Publishing
+
+
+async def test_what_is_published_is_stored_and_its_mails_leave_in_order(
+    database: Database, ledger: EmailLedger
+) -> None:
+    async with SmtpServer(Plan()).running() as server:
+        publishing = activities(database, server.url)
+        for what in (FIRST, SECOND):
+            assert await publish(publishing, what) == Receipt()
+
+    assert [mail.recipient for mail in server.accepted] == [MEI, LI, MEI]
+    assert [mail.message["X-Onboarding-Template"] for mail in server.accepted] == [
+        "application_received",
+        "review_requested",
+        "sheet_to_confirm",
+    ]
+    assert await states(ledger) == [LedgerState.SENT] * 3
+    assert await stored(database) == (2, 0)
+
+
+async def test_publishing_again_sends_nothing_twice(database: Database) -> None:
+    async with SmtpServer(Plan()).running() as server:
+        publishing = activities(database, server.url)
+        for _ in range(3):
+            assert await publish(publishing, FIRST) == Receipt()
+    assert [mail.recipient for mail in server.accepted] == [MEI, LI]
+
+
+async def test_with_the_mail_server_down_everything_is_stored_and_the_mails_wait(
+    database: Database, ledger: EmailLedger
+) -> None:
+    down = activities(database, NOWHERE)
+    assert await publish(down, FIRST) == Receipt(pending=2)
+    assert await publish(down, SECOND.model_copy(update={"hold": True})) == Receipt(pending=3)
+    assert await stored(database) == (2, 3)
+    for _ in range(2):
+        with pytest.raises(TemporaryDeliveryError):
+            await deliver(down)
+    assert await states(ledger) == [LedgerState.PENDING] * 3
+
+    async with SmtpServer(Plan()).running() as server:
+        assert await deliver(activities(database, server.url)) == Receipt()
+    assert [mail.recipient for mail in server.accepted] == [MEI, LI, MEI]
+    assert await stored(database) == (2, 0)
+
+
+async def test_mails_told_to_be_held_do_not_overtake(database: Database, ledger: EmailLedger) -> None:
+    async with SmtpServer(Plan()).running() as server:
+        publishing = activities(database, server.url)
+        held = FIRST.model_copy(update={"hold": True})
+        assert await publish(publishing, held) == Receipt(pending=2)
+        assert not server.accepted
+        assert await publish(publishing, SECOND) == Receipt()
+    assert [mail.recipient for mail in server.accepted] == [MEI, LI, MEI]
+
+
+async def test_a_mail_server_that_hangs_is_not_waited_for(database: Database, ledger: EmailLedger) -> None:
+    """It hangs until the activity has returned, so that returning at all is the proof."""
+    async with SmtpServer(Plan(hang=True)).running() as server:
+        publishing = activities(database, server.url, send_within=timedelta(seconds=0.2))
+        assert await publish(publishing, FIRST) == Receipt(pending=2)
+    assert await stored(database) == (1, 2)
+    async with SmtpServer(Plan()).running() as server:
+        assert await deliver(activities(database, server.url)) == Receipt()
+    assert [mail.recipient for mail in server.accepted] == [MEI, LI]
+
+
+async def test_a_mail_that_bounces_is_in_the_receipt_and_the_others_leave(
+    database: Database, ledger: EmailLedger
+) -> None:
+    async with SmtpServer(Plan(recipients={MEI: "550 no such mailbox"})).running() as server:
+        publishing = activities(database, server.url)
+        receipt = await publish(publishing, FIRST)
+        assert [failed.key for failed in receipt.failed] == ["1.application_received"]
+        assert (receipt.pending, receipt.failed_through) == (0, 1)
+        known = SECOND.model_copy(update={"failed_through": receipt.failed_through})
+        later = await publish(publishing, known)
+    assert [failed.key for failed in later.failed] == ["2.sheet_to_confirm"]
+    assert [mail.recipient for mail in server.accepted] == [LI]
+
+
+class Misprint(Renderer):
+    """A release with a template that is wrong."""
+
+    def render(self, mail: Mail) -> RenderedLetter:
+        raise jinja2.UndefinedError("'letter' has no attribute 'sheat'")
+
+
+async def test_a_template_that_is_wrong_holds_mails_up_and_nothing_else(
+    database: Database, ledger: EmailLedger
+) -> None:
+    async with SmtpServer(Plan()).running() as server:
+        misprinted = activities(database, server.url, renderer=Misprint(LINKS))
+        assert await publish(misprinted, FIRST) == Receipt(pending=2)
+        with pytest.raises(jinja2.TemplateError):
+            await deliver(misprinted)
+        assert await stored(database) == (1, 2)
+        assert await deliver(activities(database, server.url)) == Receipt()
+    assert [mail.recipient for mail in server.accepted] == [MEI, LI]
+
+
+async def test_what_comes_from_before_a_reset_writes_sends_and_closes_nothing(
+    database: Database, ledger: EmailLedger
+) -> None:
+    access = SqlAcpnAccess(database)
+    async with SmtpServer(Plan()).running() as server:
+        publishing = activities(database, server.url)
+        await publish(publishing, FIRST)
+        await take_up(publishing)
+        await access.give([grant("1002")])
+        late = publication(CONFIRMING, entry(2, APPROVED, close_access_of="1001"), after=UNDER_REVIEW)
+        assert await publish(publishing, late) == Receipt(superseded=True)
+        assert [mail.recipient for mail in server.accepted] == [MEI, LI]
+    assert await stored(database) == (1, 0)
+    assert await access.grants("1001") == (grant("1002"),)
+
+
+async def test_changes_since_what_the_database_has_lost_are_asked_for_as_a_whole(
+    database: Database, ledger: EmailLedger
+) -> None:
+    async with SmtpServer(Plan()).running() as server:
+        publishing = activities(database, server.url)
+        assert await publish(publishing, SECOND) == Receipt(behind=True)
+        assert not server.accepted
+        whole = publication(UNDER_REVIEW, entry(2, APPROVED))
+        assert await publish(publishing, whole) == Receipt()
+    assert await stored(database) == (2, 0)
+
+
+async def test_a_cancelled_publication_is_stored_or_not_and_its_mails_leave_once(
+    database: Database, ledger: EmailLedger
+) -> None:
+    """Cancelled at one statement after the other, as when a worker stops; then published again."""
+    statements, step = 0, 0
+    environment = ActivityEnvironment()
+
+    def cancel(*_: object) -> None:
+        nonlocal statements
+        statements += 1
+        if statements == step:
+            environment.cancel()
+
+    listen(database.engine.sync_engine, "before_cursor_execute", cancel)
+    async with SmtpServer(Plan()).running() as server:
+        publishing = activities(database, server.url)
+        while statements >= step:
+            step += 1
+            name, number = f"run-{step}", step
+            subject = with_form(application(name, uid=str(number)), 1)
+            what = publication(subject, submitted(1, 1, RECEIVED, REQUESTED))
+            environment, statements = ActivityEnvironment(), 0
+            cancelled = False
+            try:
+                await publish(publishing, what, environment)
+            except asyncio.CancelledError:
+                cancelled = True
+            assert cancelled == (statements >= step)
+            reached, again = statements, step
+            step = 0
+            assert await publish(publishing, what) == Receipt()
+            assert [row.state for row in await ledger.of(name)] == [LedgerState.SENT] * 2
+            statements, step = reached, again
+    assert step > 15, "it was cancelled while it stored and while it sent"
+    assert [mail.recipient for mail in server.accepted] == [MEI, LI] * step
+
+
+# The database
+
+
+async def test_with_the_database_down_nothing_leaves(unmigrated_url: str) -> None:
+    database = Database(unmigrated_url)
+    async with SmtpServer(Plan()).running() as server:
+        publishing = activities(database, server.url)
+        with pytest.raises(SQLAlchemyError):
+            await publish(publishing, FIRST)
+        with pytest.raises(SQLAlchemyError):
+            await deliver(publishing)
+        with pytest.raises(SQLAlchemyError):
+            await take_up(publishing)
+        assert not server.accepted
+    await database.dispose()
+
+
+async def test_what_a_lost_database_server_did_not_take_is_stored_when_it_is_back(
+    own_postgresql: Postgresql,
+) -> None:
+    database = Database(own_postgresql.url(own_postgresql.create()))
+    await database.migrate()
+    async with SmtpServer(Plan()).running() as server:
+        publishing = activities(database, server.url)
+        assert await publish(publishing, FIRST) == Receipt()
+        own_postgresql.stop()
+        for _ in range(2):
+            with pytest.raises(SQLAlchemyError):
+                await publish(publishing, SECOND)
+        assert len(server.accepted) == 2
+        own_postgresql.start()
+        for _ in range(2):
+            assert await publish(publishing, SECOND) == Receipt()
+    assert await stored(database) == (2, 0)
+    assert broken_at("run-1", await ApplicationRecords(database).trail("run-1")) is None
+    assert [mail.recipient for mail in server.accepted] == [MEI, LI, MEI]
+    await database.dispose()
+
+
+async def test_a_database_that_is_busy_is_waited_for(database_url: str) -> None:
+    """Somebody else holds what has to be written, and lets go while it is waited for."""
+    database, other = Database(database_url), Database(database_url)
+    waits = asyncio.Event()
+    listen(database.engine.sync_engine, "before_cursor_execute", lambda *_: waits.set())
+    async with SmtpServer(Plan()).running() as server:
+        async with other.engine.connect() as connection:
+            if other.engine.dialect.name == "sqlite":
+                connection = await connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+                await connection.execute(text("SELECT 1"))
+            else:
+                await connection.execute(text("LOCK TABLE audit_heads IN ACCESS EXCLUSIVE MODE"))
+            publishing = asyncio.create_task(publish(activities(database, server.url), FIRST))
+            await waits.wait()
+            assert not publishing.done()
+        assert await publishing == Receipt()
+    assert await stored(database) == (1, 0)
+    await database.dispose()
+    await other.dispose()
+
+
+# Access
+
+
+def grant(uid: str, application_id: str = "run-1") -> Grant:
+    return Grant(uid=uid, application_id=application_id, company_master_uid="1001", granted_at=NOON)
+
+
+CANCELLED = publication(
+    UNDER_REVIEW.but(stage=Stage.CANCELLED), entry(2, APPROVED, close_access_of="1001"), after=UNDER_REVIEW
+)
+
+
+async def test_access_that_may_have_been_given_is_closed(database: Database) -> None:
+    access = SqlAcpnAccess(database)
+    await access.give([grant("1002"), grant("1003")])
+    await access.give([grant("1004", "run-0")])
+    publishing = activities(database, NOWHERE)
+    await publish(publishing, FIRST)
+    assert len(await access.grants("1001")) == 3
+    for _ in range(2):
+        await publish(publishing, CANCELLED)
+    assert await access.grants("1001") == (grant("1004", "run-0"),)
+
+
+async def test_a_platform_that_is_down_holds_no_mail_up_and_is_asked_again(
+    database: Database, services: VendorServices, platform: HttpAcpnAccess
+) -> None:
+    async with SmtpServer(Plan()).running() as server:
+        publishing = activities(database, server.url, access=platform)
+        await publish(publishing, FIRST)
+        services.status = 503
+        for _ in range(2):
+            with pytest.raises(httpx.HTTPStatusError):
+                await publish(publishing, CANCELLED)
+        assert await stored(database) == (2, 0)
+        services.status = 200
+        assert await publish(publishing, CANCELLED) == Receipt()
+        assert [mail.recipient for mail in server.accepted] == [MEI, LI, MEI]
+    assert services.deleted == ["/partners/1001/grants?application_id=run-1"] * 3
+
+
+async def test_taking_up_after_a_reset_closes_what_the_application_had_opened(
+    database: Database,
+) -> None:
+    access = SqlAcpnAccess(database)
+    publishing = activities(database, NOWHERE)
+    await publish(publishing, FIRST)
+    await publish(publishing, SECOND)
+    await access.give([grant("1002"), grant("1004", "run-0")])
+    head = await take_up(publishing)
+    assert (head.generation, head.sequence, head.sheets_used, head.emails_withdrawn) == (1, 2, 1, 1)
+    assert head.access_taken_back
+    assert await access.grants("1001") == (grant("1004", "run-0"),)
+    again = await take_up(publishing)
+    assert again == head.model_copy(update={"generation": 2, "access_taken_back": False})
+
+
+async def test_with_the_platform_down_taking_up_is_tried_again_and_tells_the_same(
+    database: Database, services: VendorServices, platform: HttpAcpnAccess
+) -> None:
+    publishing = activities(database, NOWHERE, access=platform)
+    await publish(publishing, FIRST)
+    await publish(publishing, SECOND)
+    services.answers["/partners/1001/grants?application_id=run-1"] = {}
+    services.status = 503
+    for _ in range(2):
+        with pytest.raises(httpx.HTTPStatusError):
+            await take_up(publishing)
+    services.status = 200
+    head = await take_up(publishing)
+    assert (head.generation, head.emails_withdrawn, head.access_taken_back) == (3, 1, True)
+
+
+# Heartbeats
+
+
+async def test_it_beats_as_long_as_it_works(database: Database) -> None:
+    environment = ActivityEnvironment()
+    beaten: list[Any] = []
+    enough = asyncio.Event()
+
+    def heard(*details: Any) -> None:
+        beaten.append(details)
+        if len(beaten) > 3:
+            enough.set()
+
+    environment.on_heartbeat = heard
+    async with SmtpServer(Plan(hang=True)).running() as server:
+        publishing = asyncio.create_task(publish(activities(database, server.url), FIRST, environment))
+        await server.reached_data.wait()
+        await enough.wait()
+        environment.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await publishing
+    assert await stored(database) == (1, 2)
