@@ -1,4 +1,4 @@
-"""The chain of an audit trail: what is changed, removed, added or swapped is found, by the number of its event."""
+"""The chain of an audit trail: an event changed, removed, added or swapped is found, by its number."""
 
 import hashlib
 import json
