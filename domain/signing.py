@@ -47,7 +47,11 @@ class ChooseSigningPath(Command):
 
     kind: Literal["choose_signing_path"] = "choose_signing_path"
     path: SigningPath = Field(description="How the contract is signed.", examples=[SigningPath.OFFLINE_PAPER])
-    order: SignatureOrder = Field(description="Who signs first.", examples=[SignatureOrder.PARTNER_FIRST])
+    order: SignatureOrder = Field(
+        default=SignatureOrder.ANY,
+        description="Who signs first.",
+        examples=[SignatureOrder.PARTNER_FIRST],
+    )
 
 
 def _path_chosen(application: Application, command: ChooseSigningPath) -> bool:

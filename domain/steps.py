@@ -26,7 +26,8 @@ PARTNER: Final = (Role.PARTNER,)
 BD: Final = (Role.BD, Role.BD_LEAD)
 BD_LEAD: Final = (Role.BD_LEAD,)
 BD_OR_OPS: Final = (*BD, Role.OPS)
-ANYBODY: Final = (*PARTNER, *BD_OR_OPS)
+ANYBODY: Final = (*BD, *PARTNER, Role.OPS)
+"""BD first: who is at the console acts as BD unless he says otherwise."""
 SIGNATORIES: Final = (Role.PARTNER, Role.VENDOR, Role.ESIGN)
 
 Letters = tuple[type[Letter] | In[type[Letter]], ...]

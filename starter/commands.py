@@ -126,7 +126,12 @@ class Commands(Sender):
         return await self._command(uid, RecordContact, actor, envelope, note=note)
 
     async def choose_signing_path(
-        self, uid: str, actor: Actor, path: SigningPath, order: SignatureOrder, **envelope: Unpack[Envelope]
+        self,
+        uid: str,
+        actor: Actor,
+        path: SigningPath,
+        order: SignatureOrder = SignatureOrder.ANY,
+        **envelope: Unpack[Envelope],
     ) -> Status:
         """BD: how, and in which order, the contract is signed (guide §2.4)."""
         return await self._command(uid, ChooseSigningPath, actor, envelope, path=path, order=order)

@@ -6,7 +6,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parent.parent
 PAGE: Final = ROOT / "docs/layout.md"
-FOLDERS: Final = ("workflows", "activities", "starter", "bench")
+FOLDERS: Final = ("domain", "workflows", "activities", "runtime", "starter", "bench")
 TITLE: Final = """# Layout: one line for each module
 
 Written by `make layout` from the modules' own first lines. `__init__.py` files are empty.

@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 import pytest
 
 from domain import diagram
-from domain.contract import UPDATE_NAME, ErrorType
+from domain.contract import UPDATE_NAME, Command, ErrorType
 from domain.documents import DecisionSheet, sheet_hash
 from domain.intake import parse_command, parse_start
 from domain.letters import Audience, audience_of
@@ -54,7 +54,7 @@ def test_every_command_stands_there_with_who_may_send_it_and_where() -> None:
     for step in STEPS:
         assert step.name in contract, f"README.md, “Contract for services”, has no row for `{step.name}`"
         assert contract[step.name][:2] == [diagram.who(step.by), diagram.places(step.where)], step.name
-        carried = set(step.command.model_fields) - {"kind", "command_id", "actor", "occurred_at"}
+        carried = set(step.command.model_fields) - set(Command.model_fields)
         named = set(re.findall(r"`(\w+)`", contract[step.name][2]))
         assert carried <= named, step.name
 
