@@ -1,26 +1,20 @@
-"""The account directory, in SQL and over HTTP, and the look-up activity."""
+"""The account directory, in SQL and over HTTP."""
 
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
 import pytest_asyncio
-from activities.accounts import AccountActivities
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
-from temporalio.testing import ActivityEnvironment
 
-from activities.access_http import HttpAcpnAccess
 from activities.account_directory import AccountDirectory
 from activities.account_directory_http import HttpAccountDirectory
-from activities.acpn_access import AcpnAccess, Grant
-from activities.db.access import SqlAcpnAccess
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
 from domain.documents import BusinessType
-from domain.inquiry import Account, AccountFacts, AccountQuery
+from domain.inquiry import Account
 from domain.status import Company
-from tests.activities.examples import NOON
 from tests.activities.services import VendorServices, vendor_services
 
 ACME = Company.model_validate(
@@ -134,37 +128,8 @@ async def test_fields_the_service_adds_are_ignored(
     assert await http_directory.find(("1001",)) == (MASTER,)
 
 
-async def look_up(directory: AccountDirectory, access: AcpnAccess, query: AccountQuery) -> AccountFacts:
-    facts: AccountFacts = await ActivityEnvironment().run(
-        AccountActivities(directory, access).look_up_accounts, query
-    )
-    return facts
-
-
-async def test_a_look_up_answers_for_the_company_and_the_accounts_named(
-    sql_directory: AccountDirectory, database: Database
-) -> None:
-    access = SqlAcpnAccess(database)
-    query = AccountQuery(company_master_uid="1001", uids=("1002", "1001", "404"))
-    assert await look_up(sql_directory, access, query) == AccountFacts(accounts=(MASTER, MAIN))
-    await access.give([Grant(uid="1002", application_id="run-1", company_master_uid="1001", granted_at=NOON)])
-    facts = await look_up(sql_directory, access, AccountQuery(company_master_uid="1001"))
-    assert facts == AccountFacts(accounts=(MASTER,), already_partner=True)
-
-
-async def test_a_look_up_over_http_answers_the_same(
-    services: VendorServices, client: httpx.AsyncClient, http_directory: AccountDirectory
-) -> None:
-    services.answers["/partners/1001"] = {"partner": True}
-    query = AccountQuery(company_master_uid="1001", uids=("1002",))
-    facts = await look_up(http_directory, HttpAcpnAccess(client), query)
-    assert facts == AccountFacts(accounts=(MASTER, MAIN), already_partner=True)
-
-
-async def test_a_look_up_fails_with_the_database_gone(unmigrated_sqlite_url: str) -> None:
+async def test_the_sql_directory_fails_with_the_database_gone(unmigrated_sqlite_url: str) -> None:
     database = Database(unmigrated_sqlite_url)
     with pytest.raises(SQLAlchemyError):
-        await look_up(
-            SqlAccountDirectory(database), SqlAcpnAccess(database), AccountQuery(company_master_uid="1001")
-        )
+        await SqlAccountDirectory(database).find(("1001",))
     await database.dispose()

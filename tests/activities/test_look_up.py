@@ -1,0 +1,347 @@
+"""The look-up: what is known of the outside, from whoever answers in time."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import timedelta
+
+import httpx
+import pytest
+import pytest_asyncio
+from sqlalchemy import text
+from temporalio.testing import ActivityEnvironment
+
+from activities.access_http import HttpAcpnAccess
+from activities.account_directory import AccountDirectory
+from activities.account_directory_http import HttpAccountDirectory
+from activities.acpn_access import AcpnAccess, Grant
+from activities.db.access import SqlAcpnAccess
+from activities.db.accounts import SqlAccountDirectory
+from activities.db.engine import Database
+from activities.db.trail import AuditTrail
+from activities.look_up import LookUpActivities
+from domain.clocks import ClockKind, ClockRequest
+from domain.documents import BusinessType
+from domain.inquiry import (
+    Account,
+    AccountFacts,
+    AccountQuery,
+    Answers,
+    Head,
+    Inquiry,
+    Problem,
+    Table,
+    TableEntry,
+)
+from domain.lifecycle import NEWEST
+from domain.policy import Policy
+from domain.publication import TakeUp
+from domain.status import Company
+from tests.activities.examples import NOON, application, entry, publication
+from tests.activities.services import VendorServices, vendor_services
+from tests.databases import Postgresql
+
+ON_A_BUSY_MACHINE = timedelta(minutes=1)
+"""For tests in which every service is there: whether it is in time is not what they are about."""
+SHORTLY = timedelta(milliseconds=50)
+ACME = Company.model_validate(
+    {"legal_name": "Acme 有限公司", "registration_number": "91-1", "country": "CN", "verified": True}
+)
+MASTER = Account(uid="1001", enterprise=ACME)
+MAIN = Account(uid="1002", enterprise=ACME, business_type=BusinessType.RESELLER, credit_control=True)
+ACCOUNTS = (MASTER, MAIN, Account(uid="1003"))
+GRANT = Grant(uid="1002", application_id="run-0", company_master_uid="1001", granted_at=NOON)
+ASKED = AccountQuery(company_master_uid="1001", uids=("1002", "1001", "404"))
+CLOCKS = (
+    ClockRequest(kind=ClockKind.REVIEW, working_days=3),
+    ClockRequest(kind=ClockKind.EXPIRY, calendar_days=90),
+)
+ENTRIES = (
+    TableEntry(field="application.country", table=Table.COUNTRY, value="XX"),
+    TableEntry(field="sheet.basic.currency", table=Table.CURRENCY, value="USD"),
+)
+EVERYTHING = Inquiry(at=NOON, accounts=ASKED, entries=ENTRIES, clocks=CLOCKS, head_of="run-1")
+
+
+class Down(AccountDirectory):
+    """A directory that fails in a way of its own."""
+
+    async def find(self, uids: Sequence[str]) -> tuple[Account, ...]:
+        raise RuntimeError("mei@partner.example")
+
+
+class Silent(AccountDirectory):
+    """A directory that never answers, and does not let itself be called off either, as some drivers do."""
+
+    def __init__(self) -> None:
+        self.answer = asyncio.Event()
+        self.ended = asyncio.Event()
+
+    async def find(self, uids: Sequence[str]) -> tuple[Account, ...]:
+        while not self.answer.is_set():
+            try:
+                await self.answer.wait()
+            except asyncio.CancelledError:
+                continue
+        self.ended.set()
+        raise RuntimeError("too late")
+
+
+@pytest_asyncio.fixture
+async def directory(database: Database) -> SqlAccountDirectory:
+    directory = SqlAccountDirectory(database)
+    for account in ACCOUNTS:
+        await directory.put(account)
+    return directory
+
+
+@pytest.fixture
+def access(database: Database) -> SqlAcpnAccess:
+    return SqlAcpnAccess(database)
+
+
+@pytest.fixture
+def trail(database: Database) -> AuditTrail:
+    return AuditTrail(database)
+
+
+@pytest.fixture
+def services() -> Iterator[VendorServices]:
+    with vendor_services() as server:
+        server.answers |= {f"/accounts/{known.uid}": known.model_dump(mode="json") for known in ACCOUNTS}
+        yield server
+
+
+@pytest_asyncio.fixture
+async def client(services: VendorServices) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=services.url) as client:
+        yield client
+
+
+async def look_up(
+    inquiry: Inquiry,
+    directory: AccountDirectory,
+    access: AcpnAccess,
+    trail: AuditTrail,
+    within: timedelta = ON_A_BUSY_MACHINE,
+) -> Answers:
+    activities = LookUpActivities(directory, access, trail, answer_within=within)
+    answers: Answers = await ActivityEnvironment().run(activities.look_up, inquiry)
+    return answers
+
+
+def asked(**query: object) -> Inquiry:
+    return Inquiry(at=NOON, accounts=AccountQuery.model_validate({"company_master_uid": "1001", **query}))
+
+
+# Accounts
+
+
+async def test_it_answers_for_the_company_and_the_accounts_named(
+    directory: SqlAccountDirectory, access: SqlAcpnAccess, trail: AuditTrail
+) -> None:
+    answers = await look_up(asked(uids=("1002", "1001", "404")), directory, access, trail)
+    assert answers == Answers(accounts=AccountFacts(accounts=(MASTER, MAIN)))
+    await access.give([GRANT])
+    answers = await look_up(asked(), directory, access, trail)
+    assert answers.accounts == AccountFacts(accounts=(MASTER,), already_partner=True)
+
+
+async def test_over_http_it_answers_the_same(
+    services: VendorServices, client: httpx.AsyncClient, trail: AuditTrail
+) -> None:
+    services.answers["/partners/1001"] = {"partner": True}
+    answers = await look_up(
+        asked(uids=("1002",)), HttpAccountDirectory(client), HttpAcpnAccess(client), trail
+    )
+    assert answers == Answers(accounts=AccountFacts(accounts=(MASTER, MAIN), already_partner=True))
+
+
+@pytest.mark.parametrize(
+    ("uid", "name", "matches"),
+    [
+        ("1001", "ACME  有限公司", True),
+        ("1001", "Acme Ltd.", False),
+        ("1001", None, None),
+        ("1003", "Acme 有限公司", None),
+        ("404", "Acme 有限公司", None),
+    ],
+)
+async def test_it_compares_the_name_with_the_verified_enterprise_s(
+    directory: SqlAccountDirectory,
+    access: SqlAcpnAccess,
+    trail: AuditTrail,
+    uid: str,
+    name: str | None,
+    matches: bool | None,
+) -> None:
+    inquiry = asked(company_master_uid=uid, legal_name=name)
+    accounts = (await look_up(inquiry, directory, access, trail)).accounts
+    assert accounts is not None
+    assert accounts.name_matches is matches
+
+
+# What is asked for, and what not
+
+
+async def test_what_is_not_asked_for_is_not_answered(
+    directory: SqlAccountDirectory, access: SqlAcpnAccess, trail: AuditTrail
+) -> None:
+    await trail.publish(publication(application(), entry(1)))
+    assert await look_up(Inquiry(at=NOON), directory, access, trail) == Answers()
+
+
+async def test_edition_policy_and_head_come_with_the_opening_only(
+    directory: SqlAccountDirectory, access: SqlAcpnAccess, trail: AuditTrail
+) -> None:
+    await trail.publish(publication(application(), entry(1), entry(2)))
+    head = await trail.head("run-1")
+    assert head.sequence == 2
+    opening = Inquiry(at=NOON, head_of="run-1")
+    assert await look_up(opening, directory, access, trail) == Answers(
+        edition=NEWEST, policy=Policy(), head=head
+    )
+    desk = Policy(calendar="SG", time_zone="Asia/Singapore", review_working_days=5)
+    own = await look_up(opening.model_copy(update={"policy": desk}), directory, access, trail)
+    assert (own.policy, own.edition, own.head) == (desk, NEWEST, head)
+    later = await look_up(EVERYTHING.model_copy(update={"head_of": None}), directory, access, trail)
+    assert (later.policy, later.edition, later.head) == (None, None, None)
+
+
+async def test_the_opening_of_a_run_that_was_reset_is_told_where_the_trail_ends(
+    directory: SqlAccountDirectory, access: SqlAcpnAccess, trail: AuditTrail
+) -> None:
+    await trail.publish(publication(application(), entry(1), entry(2)))
+    await trail.take_up(TakeUp(application_id="run-1", company_master_uid="1001", sequence=0))
+    answers = await look_up(Inquiry(at=NOON, head_of="run-1"), directory, access, trail)
+    assert answers.head is not None
+    assert (answers.head.generation, answers.head.sequence) == (1, 2)
+    fresh = await look_up(Inquiry(at=NOON, head_of="run-2"), directory, access, trail)
+    assert fresh.head == Head()
+
+
+async def test_tables_and_calendar_are_asked_by_the_policy(
+    directory: SqlAccountDirectory, access: SqlAcpnAccess, trail: AuditTrail
+) -> None:
+    policy = Policy(calendar="US", time_zone="America/New_York")
+    inquiry = EVERYTHING.model_copy(update={"policy": policy})
+    answers = await look_up(inquiry, directory, access, trail)
+    assert [problem.field for problem in answers.problems] == ["application.country"]
+    assert [clock.kind for clock in answers.clocks] == [ClockKind.REVIEW, ClockKind.EXPIRY]
+    assert {clock.time_zone for clock in answers.clocks} == {"America/New_York"}
+
+
+# Services that are slow or down
+
+
+def everything_else(answers: Answers) -> None:
+    """What needs neither of the services is answered."""
+    assert [type(problem) for problem in answers.problems] == [Problem]
+    assert [clock.kind for clock in answers.clocks] == [ClockKind.REVIEW, ClockKind.EXPIRY]
+    assert (answers.edition, answers.policy) == (NEWEST, Policy())
+
+
+async def test_with_the_directory_down_everything_else_is_answered(
+    access: SqlAcpnAccess, trail: AuditTrail, caplog: pytest.LogCaptureFixture
+) -> None:
+    await trail.publish(publication(application(), entry(1)))
+    with caplog.at_level(logging.WARNING):
+        answers = await look_up(EVERYTHING, Down(), access, trail)
+    assert answers.accounts is None
+    assert answers.head is not None
+    assert answers.head.sequence == 1
+    everything_else(answers)
+    assert "The account directory does not answer: RuntimeError" in caplog.text
+    assert "mei@" not in caplog.text
+
+
+async def test_with_the_platform_down_everything_else_is_answered(
+    services: VendorServices, client: httpx.AsyncClient, directory: SqlAccountDirectory, trail: AuditTrail
+) -> None:
+    services.status = 503
+    answers = await look_up(EVERYTHING, directory, HttpAcpnAccess(client), trail)
+    assert (answers.accounts, answers.head) == (None, Head())
+    everything_else(answers)
+
+
+async def test_an_answer_that_is_none_is_no_answer(
+    services: VendorServices, client: httpx.AsyncClient, access: SqlAcpnAccess, trail: AuditTrail
+) -> None:
+    services.answers["/accounts/1001"] = b"<html>Sorry</html>"
+    answers = await look_up(EVERYTHING, HttpAccountDirectory(client), access, trail)
+    assert answers.accounts is None
+    everything_else(answers)
+
+
+async def test_a_service_that_does_not_answer_is_not_waited_for(
+    access: SqlAcpnAccess, trail: AuditTrail, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It does not answer before the look-up has, so that answering at all is the proof."""
+    silent = Silent()
+    errors: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context))
+    with caplog.at_level(logging.WARNING):
+        answers = await look_up(EVERYTHING, silent, access, trail, SHORTLY)
+    assert answers.accounts is None
+    assert "The account directory does not answer within" in caplog.text
+    everything_else(answers)
+    silent.answer.set()
+    await silent.ended.wait()
+    asyncio.get_running_loop().set_exception_handler(None)
+    assert errors == []
+
+
+async def test_cancelling_does_not_wait_for_a_service_either(
+    access: SqlAcpnAccess, trail: AuditTrail
+) -> None:
+    silent = Silent()
+    environment = ActivityEnvironment()
+    activities = LookUpActivities(silent, access, trail, answer_within=ON_A_BUSY_MACHINE)
+    looking = asyncio.create_task(environment.run(activities.look_up, EVERYTHING))
+    await asyncio.sleep(0)
+    environment.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await looking
+    silent.answer.set()
+
+
+async def test_a_database_that_does_not_answer_is_not_waited_for(postgresql_url: str) -> None:
+    """The lock is held until the look-up has returned."""
+    database, other = Database(postgresql_url), Database(postgresql_url)
+    async with other.engine.connect() as connection:
+        for table in ("accounts", "access_grants", "audit_heads"):
+            await connection.execute(text(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
+        answers = await look_up(
+            EVERYTHING, SqlAccountDirectory(database), SqlAcpnAccess(database), AuditTrail(database), SHORTLY
+        )
+    assert (answers.accounts, answers.head) == (None, None)
+    everything_else(answers)
+    patient = await look_up(
+        EVERYTHING, SqlAccountDirectory(database), SqlAcpnAccess(database), AuditTrail(database)
+    )
+    assert (patient.accounts, patient.head) == (AccountFacts(), Head())
+    await database.dispose()
+    await other.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def broken(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a database that is not there, or was and is gone."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("unmigrated_sqlite_url")
+        return
+    server: Postgresql = request.getfixturevalue("own_postgresql")
+    url = server.url(server.create())
+    server.stop()
+    yield url
+
+
+async def test_with_the_database_gone_everything_else_is_answered(broken: str) -> None:
+    database = Database(broken)
+    for _ in range(2):
+        answers = await look_up(
+            EVERYTHING, SqlAccountDirectory(database), SqlAcpnAccess(database), AuditTrail(database)
+        )
+        assert (answers.accounts, answers.head) == (None, None)
+        everything_else(answers)
+    await database.dispose()
