@@ -146,6 +146,8 @@ class ResellerOnboarding:
             await outbox.stop()
             # The handler of an update that came meanwhile waits for the next round: don't wait for it here.
             await workflow.wait_condition(lambda: self._called or workflow.all_handlers_finished())
+            if not self._ended:
+                await self._told_of_a_cancel()
             if self._called:
                 continue
             self._show()
@@ -153,6 +155,15 @@ class ResellerOnboarding:
                 await self._hand_over()
                 return self._status()
             workflow.continue_as_new(args=[self._input, self._memory.memory()])
+
+    async def _told_of_a_cancel(self) -> None:
+        """Let a Cancel that came with the last signals reach this run before it continues as new.
+
+        The SDK tells of signals first and lets the run go as far as it can before it tells of the Cancel, and
+        the server does not hand the Cancel on to the next run. With an activity's answer everything has been
+        told.
+        """
+        await calls.look_up(Inquiry(at=workflow.now()))
 
     async def _work(self) -> None:
         """Take the next command or due clock, until the application has ended or its history is long."""

@@ -15,7 +15,7 @@ from workflows.reset import ResettableRunner
 LIBRARY_MODULES: Final = ("pydantic", "pydantic_core", "rfc8785")
 """Libraries that workflow code reaches by import."""
 
-PURE_MODULES: Final = ("workflows.inbox", "workflows.memory")
+PURE_MODULES: Final = ("workflows.inbox", "workflows.memory", "workflows.patches")
 """The modules of `workflows` that do not use Temporal."""
 
 PASSTHROUGH_MODULES: Final = (*LIBRARY_MODULES, *PURE_MODULES, "domain")
