@@ -182,7 +182,7 @@ class JustificationAnswered(ToBd):
 
 class SheetReminder(ToBd):
     template: Literal["sheet_reminder"] = "sheet_reminder"
-    modification: Modification | None
+    modification: Modification | None = None
 
 
 class ModificationRequested(ToBd):
@@ -214,7 +214,7 @@ class ClosedToBd(ToBd):
 
 class AssignedToBd(ToBd):
     template: Literal["assigned_to_bd"] = "assigned_to_bd"
-    deadline: Clock | None
+    deadline: Clock | None = None
 
 
 class AccessAlert(ToBd):
