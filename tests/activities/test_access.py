@@ -82,6 +82,55 @@ async def test_a_grant_given_again_stays_as_first_given(access: SqlAcpnAccess) -
     assert await access.grants("1002") == ()
 
 
+async def test_what_an_application_has_opened_is_closed_and_nothing_else(access: SqlAcpnAccess) -> None:
+    others = (
+        grant("1004", "run-0"),
+        Grant(uid="2002", application_id="run-1", company_master_uid="2001", granted_at=NOON),
+    )
+    await access.give([grant("1002"), grant("1003")])
+    for other in others:
+        await access.give([other])
+    assert await access.take_back("1001", "run-1")
+    assert not await access.take_back("1001", "run-1"), "there is nothing any more"
+    assert await access.grants("1001") == others[:1]
+    assert await access.grants("2001") == others[1:]
+    assert await access.is_partner("1001"), "by another application"
+    assert await access.take_back("1001", "run-0")
+    assert not await access.is_partner("1001")
+
+
+async def test_what_was_closed_can_be_opened_again(access: SqlAcpnAccess) -> None:
+    await access.give([grant("1002")])
+    await access.take_back("1001", "run-1")
+    again = grant("1002").model_copy(update={"granted_at": LATER})
+    await access.give([again])
+    assert await access.grants("1001") == (again,)
+
+
+async def test_closing_and_opening_at_once_leaves_all_or_nothing(access: SqlAcpnAccess) -> None:
+    for _ in range(5):
+        given = access.give([grant("1002"), grant("1003")])
+        await asyncio.gather(given, access.take_back("1001", "run-1"))
+        assert len(await access.grants("1001")) in {0, 2}
+
+
+async def test_over_http_what_an_application_has_opened_is_deleted(
+    services: VendorServices, http_access: HttpAcpnAccess
+) -> None:
+    path = "/partners/1001/grants?application_id=run-1"
+    services.answers[path] = {}
+    assert await http_access.take_back("1001", "run-1")
+    assert not await http_access.take_back("1001", "run-1"), "404: there is nothing any more"
+    assert services.deleted == [path] * 2
+
+
+async def test_over_http_an_application_s_id_is_a_parameter_whatever_is_in_it(
+    services: VendorServices, http_access: HttpAcpnAccess
+) -> None:
+    await http_access.take_back("1001", "a&b=c/d #1")
+    assert services.deleted == ["/partners/1001/grants?application_id=a%26b%3Dc%2Fd+%231"]
+
+
 async def test_over_http_a_grant_is_put_where_it_belongs(
     services: VendorServices, http_access: HttpAcpnAccess
 ) -> None:
@@ -128,6 +177,8 @@ async def test_over_http_an_error_is_an_outage(services: VendorServices, http_ac
         await http_access.is_partner("1001")
     with pytest.raises(httpx.HTTPStatusError):
         await http_access.grants("1001")
+    with pytest.raises(httpx.HTTPStatusError):
+        await http_access.take_back("1001", "run-1")
 
 
 async def test_access_is_opened_for_the_accounts_named_and_no_other(

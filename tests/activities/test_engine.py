@@ -8,8 +8,9 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, insert, select, text
 from sqlalchemy.exc import OperationalError, StatementError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.db.engine import Database, SchemaMismatchError, to_json
 from activities.db.tables import AccessGrantRow, Base
@@ -113,6 +114,63 @@ async def test_a_database_that_is_not_there_can_not_be_checked(unmigrated_sqlite
     with pytest.raises(OperationalError):
         await database.check()
     await database.dispose()
+
+
+GRANT = {
+    "application_id": "a",
+    "uid": "1",
+    "company_master_uid": "1",
+    "granted_at": datetime(2026, 1, 1, tzinfo=UTC),
+}
+
+
+async def test_a_write_is_one_transaction_and_gives_its_result(database: Database) -> None:
+    async def given_and_counted(connection: AsyncConnection) -> int:
+        await connection.execute(insert(AccessGrantRow).values(GRANT))
+        return int((await connection.execute(select(func.count()).select_from(AccessGrantRow))).scalar_one())
+
+    async def given_and_failed(connection: AsyncConnection) -> None:
+        await connection.execute(insert(AccessGrantRow).values(GRANT | {"uid": "2"}))
+        raise KeyError("a bug")
+
+    assert await database.write(given_and_counted) == 1
+    with pytest.raises(KeyError, match="a bug"):
+        await database.write(given_and_failed)
+    async with database.session() as session:
+        assert (await session.scalars(select(AccessGrantRow.uid))).all() == ["1"]
+
+
+async def test_a_write_is_not_cut_off_however_often_its_caller_is_cancelled(database: Database) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(connection: AsyncConnection) -> None:
+        await connection.execute(insert(AccessGrantRow).values(GRANT))
+        begun.set()
+        await go_on.wait()
+
+    writing = asyncio.create_task(database.write(slow))
+    await begun.wait()
+    for _ in range(3):
+        writing.cancel()
+        await asyncio.sleep(0)
+    assert not writing.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    async with database.session() as session:
+        assert (await session.scalars(select(AccessGrantRow.uid))).all() == ["1"]
+
+
+async def test_a_write_that_takes_too_long_is_told_so_once_it_is_finished(database: Database) -> None:
+    async def slow(connection: AsyncConnection) -> None:
+        await connection.execute(insert(AccessGrantRow).values(GRANT))
+        await asyncio.sleep(0.05)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await database.write(slow)
+    async with database.session() as session:
+        assert (await session.scalars(select(AccessGrantRow.uid))).all() == ["1"]
 
 
 async def test_instants_come_back_in_utc_from_whatever_zone(database: Database) -> None:
