@@ -2,9 +2,9 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import timedelta
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -12,12 +12,15 @@ from sqlalchemy import text
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from domain.contract import Stage
+from activities import clocks
+from activities.working_days import WorkingCalendar, start_of_day
+from domain.contract import DELIVERY_TYPE, ErrorType, Stage
 from tests import payloads
 from tests.replay.journeys import FAR, Journey, Story, confirm, issue, modify, to_justifying, until_due
 from tests.rig import Applicant, undecodable
 from tests.smtp_server import Plan, SmtpServer
 from tests.temporal_env import fast_forward
+from workflows import calls
 
 BROKEN: Final[dict[str, tuple[Any, ...]]] = {
     "no_argument": (),
@@ -36,6 +39,11 @@ BROKEN: Final[dict[str, tuple[Any, ...]]] = {
     "large": ({"command_id": "large", "actor": {"role": "partner", "id": "1"}, "more": "x" * 20_000},),
 }
 """Arguments that are no command, and no start input either."""
+_GONE_CALENDAR: Final = "NZ"
+_GONE_ZONE: Final = "Pacific/Auckland"
+_GONE_POLICY: Final = {"calendar": _GONE_CALENDAR, "time_zone": _GONE_ZONE}
+_LATER: Final = "421 4.3.2 try again later"
+_RECHECKED: Final = timedelta(hours=1, seconds=2)
 _BROKEN_STARTS: Final = ("no_argument", "two_arguments", "broken_json", "unknown_encoding", "text")
 
 
@@ -150,10 +158,19 @@ async def _start_with(applicant: Applicant, **changes: Any) -> None:
     await _fails(applicant)
 
 
+async def _start_of_another(applicant: Applicant) -> None:
+    """Under a workflow ID that is not the applicant's own."""
+    await applicant.start(payloads.join("1234567890123456"))
+    await _fails(applicant)
+
+
 async def _already_partner(applicant: Applicant) -> None:
     await applicant.join()
     await applicant.to_signed()
-    await _start_with(applicant)
+    await applicant.start(payloads.join(applicant.uid))
+    told = await applicant.result()
+    if told.outcome != ErrorType.ALREADY_PARTNER:
+        raise AssertionError(f"a partner's start has led to {told.outcome}")
 
 
 async def _fails(applicant: Applicant) -> None:
@@ -204,6 +221,65 @@ async def _database_down_then_back(applicant: Applicant) -> None:
         await _pass_unsettled(applicant, timedelta(seconds=5))
     await applicant.pass_time(timedelta(minutes=10))
     await applicant.signal("provide_justification", answer="Forty companies.")
+
+
+@contextmanager
+def _calendar_unknown() -> Iterator[None]:
+    """The worker can't count by the calendar of New Zealand, nor tell when a day begins there.
+
+    Of all journeys recorded beside this one none does either.
+    """
+
+    def without(region: str, zone: str) -> WorkingCalendar:
+        if region == _GONE_CALENDAR:
+            raise ValueError(f"'{region}' is not a region of the package holidays")
+        return WorkingCalendar(region, zone)
+
+    def without_the_zone(day: date, zone: str) -> datetime:
+        if zone == _GONE_ZONE:
+            raise ValueError(f"'{zone}' is not an IANA time zone")
+        return start_of_day(day, zone)
+
+    vars(clocks).update(WorkingCalendar=without, start_of_day=without_the_zone)
+    try:
+        yield
+    finally:
+        vars(clocks).update(WorkingCalendar=WorkingCalendar, start_of_day=start_of_day)
+
+
+async def _calendar_gone_then_back(applicant: Applicant) -> None:
+    """A deadline is estimated, then counted as ever by the next release, and missed."""
+    await applicant.join(policy=_GONE_POLICY)
+    with _calendar_unknown():
+        await applicant.to_review()
+        await applicant.pass_time(_RECHECKED)
+    await applicant.pass_time(_RECHECKED)
+    await until_due(applicant)
+
+
+async def _calendar_gone_in_every_stage(applicant: Applicant) -> None:
+    """In each stage a deadline is estimated, and counted again an hour later, in vain."""
+    with _calendar_unknown():
+        await applicant.join(policy=_GONE_POLICY)
+        await applicant.pass_time(_RECHECKED)
+        await to_justifying(applicant)
+        await applicant.pass_time(_RECHECKED)
+        await applicant.signal("withdraw_application")
+        await applicant.pass_time(_RECHECKED)
+        await applicant.signal("submit_application", application=payloads.form(applicant.uid))
+        await applicant.pass_time(_RECHECKED)
+        await applicant.signal("approve_application", form_revision=2)
+        await applicant.pass_time(_RECHECKED)
+        await issue(applicant, start=FAR, zone=_GONE_ZONE)
+        await applicant.pass_time(_RECHECKED)
+        await modify(applicant, "11 % on ecs, please")
+        await applicant.pass_time(_RECHECKED)
+        await issue(applicant, start=FAR, zone=_GONE_ZONE, ecs="11")
+        await confirm(applicant)
+        await applicant.pass_time(_RECHECKED)
+        await applicant.sign("partner")
+        await applicant.sign("vendor")
+        await applicant.pass_time(_RECHECKED)
 
 
 async def _access_down(applicant: Applicant) -> None:
@@ -264,12 +340,20 @@ async def _at_any_time_in_every_stage(applicant: Applicant, *, server: SmtpServe
     await whatever_the_stage()
 
 
+def _goes_down(server: SmtpServer) -> None:
+    """Also for whoever is connected."""
+    server.plan = Plan(greeting=_LATER, sender=_LATER)
+    server.hang_up()
+
+
 async def _delayed_mail(applicant: Applicant, *, server: SmtpServer) -> None:
-    """The mail server is down for a while; the process goes on."""
-    server.plan = Plan(greeting="421 4.3.2 try again later")
+    """The mail server is down for a while; the process goes on, and no later mail overtakes."""
+    _goes_down(server)
     await applicant.update("confirm_company")
     await applicant.update("submit_application", application=payloads.form(applicant.uid))
+    await _pass_unsettled(applicant, timedelta(minutes=1))
     await applicant.update("approve_application", form_revision=1)
+    await _pass_unsettled(applicant, timedelta(minutes=1))
     server.plan = Plan()
     await applicant.pass_time(timedelta(minutes=10))
 
@@ -277,7 +361,7 @@ async def _delayed_mail(applicant: Applicant, *, server: SmtpServer) -> None:
 async def _mails_handed_on(applicant: Applicant, *, server: SmtpServer) -> None:
     """The mail server is down when the application ends."""
     await applicant.to_qualified()
-    server.plan = Plan(greeting="421 4.3.2 try again later")
+    _goes_down(server)
     await applicant.update("decline", reason="Too dear.")
     await _pass_unsettled(applicant, timedelta(minutes=1))
     await applicant.result()
@@ -291,7 +375,7 @@ async def _all_handed_on(applicant: Applicant, *, server: SmtpServer) -> None:
 
 
 async def _mails_handed_on_unsettled(applicant: Applicant, server: SmtpServer) -> None:
-    server.plan = Plan(greeting="421 4.3.2 try again later")
+    _goes_down(server)
     await applicant.update("cancel_application", reason="Applied twice.")
     await _pass_unsettled(applicant, timedelta(minutes=1))
     await applicant.result()
@@ -304,6 +388,7 @@ def accidents(server: SmtpServer) -> tuple[Journey, ...]:
         **{f"start_{name}": partial(_start_refused, arguments=BROKEN[name]) for name in _BROKEN_STARTS},
         "start_invalid": partial(_start_with, contact_email="nobody", policy={"review_working_days": 0}),
         "start_unknown_calendar": partial(_start_with, policy={"calendar": "XX"}),
+        "start_another_workflow_id": _start_of_another,
         "start_already_partner": _already_partner,
     }
     return (
@@ -318,13 +403,27 @@ def accidents(server: SmtpServer) -> tuple[Journey, ...]:
         Journey("directory_down_at_submission", _directory_down_at_submission, Stage.UNDER_REVIEW),
         Journey("database_down_then_back", _database_down_then_back, Stage.UNDER_REVIEW),
         Journey("access_down", _access_down, Stage.ACTIVE),
+        Journey("calendar_gone_then_back", _calendar_gone_then_back, Stage.UNDER_REVIEW, joins=False),
+        Journey("calendar_gone_in_every_stage", _calendar_gone_in_every_stage, Stage.SIGNED, joins=False),
         Journey("failed_mail", partial(_failed_mail, server=server), Stage.QUALIFIED),
         Journey(
             "at_any_time_in_every_stage",
             partial(_at_any_time_in_every_stage, server=server),
             Stage.ACTIVATING,
         ),
-        Journey("delayed_mail", partial(_delayed_mail, server=server), Stage.QUALIFIED),
-        Journey("mails_handed_on", partial(_mails_handed_on, server=server), Stage.CANCELLED),
-        Journey("mails_and_record_handed_on", partial(_all_handed_on, server=server), Stage.CANCELLED),
+        Journey(
+            "delayed_mail", partial(_delayed_mail, server=server), Stage.QUALIFIED, asks=(calls.DELIVER,)
+        ),
+        Journey(
+            "mails_handed_on",
+            partial(_mails_handed_on, server=server),
+            Stage.CANCELLED,
+            asks=(DELIVERY_TYPE, calls.DELIVER),
+        ),
+        Journey(
+            "mails_and_record_handed_on",
+            partial(_all_handed_on, server=server),
+            Stage.CANCELLED,
+            asks=(DELIVERY_TYPE, calls.PUBLISH),
+        ),
     )

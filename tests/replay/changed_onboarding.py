@@ -1,4 +1,4 @@
-"""The onboarding with a change, in the four shapes the change has in its life.
+"""The onboarding with a change of its machinery, in the four shapes the change has in its life.
 
 The change: when BD approves, the account directory is asked once more. The activity is one command more,
 so no history of an approval replays with it. Each class here is the real workflow with one release's code.
@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from temporalio import workflow
 
-from domain.contract import WORKFLOW_TYPE
-from domain.inquiry import AccountQuery
+from domain.contract import WORKFLOW_TYPE, Stage
+from domain.inquiry import AccountQuery, Inquiry
+from domain.refusal import RefusedError
 from domain.status import Status
 from workflows import calls
+from workflows.inbox import Message
 from workflows.onboarding import ResellerOnboarding
 from workflows.patches import Patch
 from workflows.signals import takes_every_command
@@ -19,8 +21,8 @@ from workflows.signals import takes_every_command
 ACCOUNTS_AT_APPROVAL: Final = Patch(
     id="accounts-at-approval",
     why="The account directory is asked once more when BD approves.",
-    since="0.2.0",
-    removable_when="No application approved by a release before 0.2.0 is still running, or kept by Temporal.",
+    since="0.3.0",
+    removable_when="No application approved by a release before 0.3.0 is still running, or kept by Temporal.",
 )
 
 
@@ -29,20 +31,25 @@ ACCOUNTS_AT_APPROVAL: Final = Patch(
 class Unpatched(ResellerOnboarding):
     """The change without a patch; also what is left when the patch has been removed."""
 
+    _asked_again = False
+
     @workflow.init
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
 
     @workflow.run
-    async def run(self, *arguments: Any) -> Status:
+    async def run(self, *arguments: Any) -> dict[str, Any]:
         """As the real one."""
         return await super().run(*arguments)
 
-    async def _carry_out(self, *arguments: Any, **named: Any) -> None:
-        _, name, *_ = arguments
-        if name == "approve_application" and self.asks_again():
-            await calls.look_up(AccountQuery(company_master_uid=self._desk.application.company_master_uid))
-        await super()._carry_out(*arguments, **named)
+    async def _obey(self, message: Message) -> Status | RefusedError:
+        answer = await super()._obey(message)
+        approved = isinstance(answer, Status) and answer.stage is Stage.QUALIFIED
+        if approved and not self._asked_again and self.asks_again():
+            self._asked_again = True
+            uid = self._memory.application.company_master_uid
+            await calls.look_up(Inquiry(at=workflow.now(), accounts=AccountQuery(company_master_uid=uid)))
+        return answer
 
     def asks_again(self) -> bool:
         """Whether this run goes the new way."""
@@ -59,7 +66,7 @@ class Patched(Unpatched):
         super().__init__(*arguments)
 
     @workflow.run
-    async def run(self, *arguments: Any) -> Status:
+    async def run(self, *arguments: Any) -> dict[str, Any]:
         """As the real one."""
         return await super().run(*arguments)
 
@@ -78,7 +85,7 @@ class Deprecated(Unpatched):
         super().__init__(*arguments)
 
     @workflow.run
-    async def run(self, *arguments: Any) -> Status:
+    async def run(self, *arguments: Any) -> dict[str, Any]:
         """As the real one."""
         return await super().run(*arguments)
 

@@ -1,7 +1,8 @@
 """What each release writes into histories, as JSON schemas, and whether today's models still read it.
 
-``contracts/RELEASE.json`` holds the schema of every model that crosses a boundary, as that release had it;
-`make histories` writes the one of the release that is being made, older ones are never written again.
+``contracts/RELEASE.json`` holds, as that release had it, the schema of every model that crosses a boundary,
+the names of its activities with the models they take and give, and the tables of the process, by edition.
+`make histories` writes the one of the release that is being made; older ones are never written again.
 """
 
 import json
@@ -9,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, Self, get_type_hints
 
 from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 from pydantic.json_schema import models_json_schema
@@ -17,13 +18,15 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.history.v1 import HistoryEvent
 
 from activities.access import AccessActivities
-from activities.accounts import AccountActivities
-from activities.email import EmailActivities
-from activities.records import RecordActivities
+from activities.look_up import LookUpActivities
+from activities.publishing import PublishingActivities
 from domain.contract import UPDATE_NAME, WORKFLOW_TYPE, OnboardingInput
-from domain.lifecycle import STEPS
+from domain.editions import FIRST
+from domain.lifecycle import NEWEST, STEPS
 from domain.status import Status
 from tests.replay.corpus import Recorded
+from tests.replay.tables import Tables, tables
+from workflows import calls
 from workflows.memory import Memory
 
 CONTRACTS: Final = Path(__file__).parent / "contracts"
@@ -34,24 +37,29 @@ Readers = Mapping[str, Any]
 _START: Final = "start input"
 _MEMORY: Final = "memory"
 _STATUS: Final = "status"
-_ACTIVITIES: Final = (
-    RecordActivities.settle,
-    RecordActivities.store,
-    AccountActivities.look_up_accounts,
-    AccessActivities.open_access,
-    EmailActivities.send_emails,
-)
+ACTIVITIES: Final[Mapping[str, Any]] = {
+    calls.LOOK_UP: LookUpActivities.look_up,
+    calls.OPEN_ACCESS: AccessActivities.open_access,
+    calls.PUBLISH: PublishingActivities.publish,
+    calls.DELIVER: PublishingActivities.deliver,
+    calls.TAKE_UP: PublishingActivities.take_up,
+}
+"""What carries out each activity, by the name that stands in histories."""
 
 
 def readers() -> dict[str, Any]:
     """Today's models: of the start input, of what runs hand on, of commands, answers and activities."""
     found: dict[str, Any] = {_START: OnboardingInput, _MEMORY: Memory, _STATUS: Status}
     found |= {step.name: step.command for step in STEPS}
-    for activity in _ACTIVITIES:
-        *arguments, result = get_type_hints(activity).values()
-        found[f"input of {activity.__name__}"] = arguments[0]
-        found[f"result of {activity.__name__}"] = result
+    for name in ACTIVITIES:
+        found[f"input of {name}"], found[f"result of {name}"] = _signature(name)
     return found
+
+
+def _signature(activity: str) -> tuple[type[BaseModel], type[BaseModel]]:
+    """What it takes and what it gives."""
+    argument, result = get_type_hints(ACTIVITIES[activity]).values()
+    return argument, result
 
 
 def contract(models: Readers) -> Schema:
@@ -74,21 +82,43 @@ def _bare(part: Any) -> Any:
 _SAID: Final = ("title", "description")
 
 
-def written(schemas: Schema) -> str:
-    """A contract as its file holds it."""
-    return json.dumps(schemas, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+@dataclass(frozen=True)
+class Release:
+    """What a release may have left behind in histories."""
+
+    models: Schema
+    activities: dict[str, list[str]]
+    editions: dict[str, Tables]
+
+    @classmethod
+    def now(cls) -> Self:
+        """Of the code here."""
+        return cls(
+            models=contract(readers()),
+            activities={name: [model.__name__ for model in _signature(name)] for name in ACTIVITIES},
+            editions={str(edition): tables(edition) for edition in range(FIRST, NEWEST + 1)},
+        )
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """As its file holds it."""
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
+
+    def written(self) -> str:
+        """As its file holds it."""
+        return json.dumps(vars(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def write(release: str) -> None:
     """Write down the contract of the release that is being made (see `record.folder_to_record`)."""
     CONTRACTS.mkdir(exist_ok=True)
-    (CONTRACTS / f"{release}.json").write_text(written(contract(readers())), encoding="utf-8")
+    (CONTRACTS / f"{release}.json").write_text(Release.now().written(), encoding="utf-8")
 
 
-def released() -> Iterator[tuple[str, Schema]]:
+def released() -> Iterator[tuple[str, Release]]:
     """The contract of every release that has one."""
     for path in sorted(CONTRACTS.glob("*.json")):
-        yield path.stem, json.loads(path.read_text(encoding="utf-8"))
+        yield path.stem, Release.of(path)
 
 
 def narrowed(release: str, then: Schema, now: Schema) -> list[str]:
@@ -173,7 +203,7 @@ class Found:
 def payloads(one: Recorded) -> Iterator[Found]:
     """Every payload of ours in a history, except headers, summaries and search attributes.
 
-    A local activity leaves its result only: what `settle` and the look-ups were asked is in no history.
+    A local activity leaves its result only: what `look_up` was asked is in no history.
     """
     activities: dict[int, str] = {}
     workflow_type = ""

@@ -43,9 +43,12 @@ _CLOSED: Final = frozenset(
 class Ask(BaseModel):
     """One command of a run: ``ask`` is the name of the activity or child workflow, or the command's kind.
 
-    The fields after it are those of the audit event a ``settle`` stores (only then), the clocks it sets,
-    the templates of the letters that are sent or handed on, what a timer is for and how long it runs, the
-    search attributes as set, the ID of a patch, and the type a run or an update fails with.
+    Of each audit event that is published there is an ask of its own (``command`` to ``to_stage``, only then)
+    with the templates of its letters, the key of the e-mail it ``resends`` and whether it ``closes_access``.
+    ``clocks`` are those a look-up asks the calendar for or, with a publication's last event, those that run
+    from then on where they have changed; ``about``, what else a look-up asks for. The others: what a timer
+    is for and how long it runs, the search attributes as set, the ID of a patch, and the type a run or an
+    update fails with.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +61,9 @@ class Ask(BaseModel):
     to_stage: Stage | None = None
     clocks: tuple[ClockKind, ...] = ()
     letters: tuple[str, ...] = ()
+    resends: str | None = None
+    closes_access: bool = False
+    about: tuple[str, ...] = ()
     summary: str | None = None
     after: timedelta | None = None
     attributes: dict[str, JsonValue] = Field(default_factory=dict)
@@ -100,6 +106,14 @@ class Recorded:
     def stages(self) -> tuple[str, ...]:
         """The stages the run showed, one after the other, as the history itself has them."""
         return stages_shown(self.history().events)
+
+    def editions(self) -> frozenset[int]:
+        """The edition its first task has recorded; none where the run goes on with its application."""
+        markers = (
+            event.marker_recorded_event_attributes.details.get("result") for event in self.history().events
+        )
+        answers = (json.loads(marker.payloads[0].data) for marker in markers if marker)
+        return frozenset(answer["edition"] for answer in answers if "edition" in answer)
 
     @property
     def closed(self) -> bool:
@@ -211,25 +225,45 @@ class _Observer:
                 self.asked.append(Ask(ask=str(kind)))
 
     def _called(self, name: str, arguments: Sequence[Payload]) -> None:
-        argument = _value(arguments[0]) if arguments else None
+        argument: Any = _value(arguments[0]) if arguments else {}
         match argument:
-            case {"record": {"events": events}, "requests": requests}:
-                self._told(name, events, tuple(request["kind"] for request in requests))
-            case {"events": events}:
-                # What a settle that does not store leaves to be stored later.
-                self._told(name, events, ())
-            case {"letters": letters} | {"outbox": letters}:
-                self.asked.append(Ask(ask=name, letters=tuple(letter["template"] for letter in letters)))
+            case {"entries": entries, "changes": changes}:
+                self._published(name, entries, _kinds(changes.get("clocks") or ()))
+            case {"backlog": backlog}:
+                told = [letter["template"] for entry in backlog for letter in entry.get("letters", ())]
+                self.asked.append(Ask(ask=name, letters=tuple(told)))
+            case {"at": _, "entries": entries, "clocks": clocks}:
+                also = [question for question in ("accounts", "head_of") if question in argument]
+                fields = [entry["field"] for entry in entries]
+                self.asked.append(Ask(ask=name, clocks=_kinds(clocks), about=(*also, *fields)))
             case _:
                 self.asked.append(Ask(ask=name))
 
-    def _told(self, name: str, events: Sequence[dict[str, Any]], clocks: tuple[ClockKind, ...]) -> None:
-        new = [event for event in events if event["sequence"] > self._newest]
-        self.asked.extend(_settled(name, event, clocks) for event in new)
-        if new:
-            self._newest = new[-1]["sequence"]
-        else:
-            self.asked.append(Ask(ask=name, clocks=clocks))
+    def _published(self, name: str, entries: Sequence[dict[str, Any]], clocks: tuple[ClockKind, ...]) -> None:
+        """What is published again (the run was reset, say) is no news."""
+        new = [entry for entry in entries if entry["event"]["sequence"] > self._newest]
+        for entry in new:
+            self._newest = entry["event"]["sequence"]
+            event = {key: entry["event"][key] for key in _OF_THE_EVENT if key in entry["event"]}
+            self.asked.append(
+                Ask(
+                    ask=name,
+                    letters=tuple(letter["template"] for letter in entry.get("letters", ())),
+                    resends=entry.get("resend"),
+                    closes_access="close_access_of" in entry,
+                    clocks=clocks if entry is new[-1] else (),
+                    **event,
+                )
+            )
+        if not new:
+            self.asked.append(Ask(ask=name))
+
+
+_OF_THE_EVENT: Final = ("command", "verdict", "error", "from_stage", "to_stage")
+
+
+def _kinds(clocks: Sequence[dict[str, Any]]) -> tuple[ClockKind, ...]:
+    return tuple(ClockKind(clock["kind"]) for clock in clocks)
 
 
 def _value(payload: Payload) -> Any:
@@ -239,8 +273,3 @@ def _value(payload: Payload) -> Any:
 
 def _type_of(failure: Failure) -> str | None:
     return failure.application_failure_info.type or None
-
-
-def _settled(name: str, event: dict[str, Any], clocks: tuple[ClockKind, ...]) -> Ask:
-    told = {key: event[key] for key in ("command", "verdict", "error", "from_stage", "to_stage")}
-    return Ask.model_validate({"ask": name, "clocks": clocks, **told})

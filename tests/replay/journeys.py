@@ -14,7 +14,9 @@ from domain.contract import Stage
 from domain.status import Status
 from tests import payloads
 from tests.payloads import Json
+from tests.replay.resets import after, first_task, reset
 from tests.rig import Applicant
+from workflows import calls
 
 Story = Callable[[Applicant], Awaitable[object]]
 FAR: Final = "2099-01-01"
@@ -25,6 +27,7 @@ FAR: Final = "2099-01-01"
 class Journey:
     """A story to record; ``ends`` is ``None`` when the start itself is refused.
 
+    ``asks``: what its runs have to ask for, or the story went another way.
     ``joins``: the applicant has joined when the story begins. ``short_runs``: on a server that suggests
     continue-as-new after a few events.
     """
@@ -34,6 +37,7 @@ class Journey:
     ends: Stage | None
     joins: bool = True
     short_runs: bool = False
+    asks: tuple[str, ...] = ()
 
 
 async def _nothing(applicant: Applicant) -> None:
@@ -210,6 +214,50 @@ async def _reassign(applicant: Applicant) -> None:
     await applicant.signal("reassign_bd", bd={"name": "Mia", "email": "mia@vendor.example.com"})
 
 
+async def _if_sequence(applicant: Applicant) -> None:
+    """Sent on condition that nothing has happened since: once something has, then nothing has."""
+    seen = (await applicant.to_review()).sequence
+    await applicant.signal("reassign_bd", bd={"name": "Mia", "email": "mia@vendor.example.com"})
+    approval = {"form_revision": 1, "via": {"channel": "api", "client": "bd-desk"}}
+    await applicant.signal("approve_application", if_sequence=seen, **approval)
+    await applicant.signal("approve_application", if_sequence=(await applicant.status()).sequence, **approval)
+
+
+async def _reset_mid_way(applicant: Applicant) -> None:
+    """To the approval; a sheet issued and confirmed since then is issued again, under a new number."""
+    await applicant.to_qualified()
+    await issue(applicant)
+    await applicant.update("confirm_terms", **await applicant.named_sheet())
+    await applicant.settled()
+    await reset(applicant, await after(applicant, Stage.QUALIFIED))
+    await confirm(applicant)
+
+
+async def _reset_to_the_first_task(applicant: Applicant) -> None:
+    """Everything is judged once more, updates and signals."""
+    await applicant.signal("confirm_company")
+    await applicant.update("submit_application", application=payloads.form(applicant.uid))
+    await applicant.settled()
+    await reset(applicant, await first_task(applicant))
+
+
+async def _reset_without_messages(applicant: Applicant) -> None:
+    """Twice: a form is submitted once more, and gets the revision after the highest there has been."""
+    await applicant.to_qualified()
+    for _ in range(2):
+        await reset(applicant, await after(applicant, Stage.DRAFTING), reapply=False)
+        await applicant.to_review()
+
+
+async def _reset_after_the_end(applicant: Applicant) -> None:
+    """Access was given, and is taken back; another sheet is issued."""
+    await applicant.to_signatures()
+    await applicant.sign("partner")
+    await applicant.sign("vendor")
+    await reset(applicant, await after(applicant, Stage.CONFIRMING_TERMS), reapply=False)
+    await issue(applicant, start=FAR)
+
+
 async def _review_reminded_and_overdue(applicant: Applicant) -> None:
     await applicant.to_review()
     await wait_a_week(applicant)
@@ -311,6 +359,11 @@ ORDINARY: Final[tuple[Journey, ...]] = (
     Journey("start_date_reached", _start_date_reached, Stage.ACTIVE),
     Journey("amend_start_date", _amend_start_date, Stage.ACTIVE),
     Journey("reassign", _reassign, Stage.UNDER_REVIEW),
+    Journey("if_sequence", _if_sequence, Stage.QUALIFIED),
+    Journey("reset_mid_way", _reset_mid_way, Stage.AWAITING_SIGNATURES, asks=(calls.TAKE_UP,)),
+    Journey("reset_to_the_first_task", _reset_to_the_first_task, Stage.UNDER_REVIEW, asks=(calls.TAKE_UP,)),
+    Journey("reset_without_messages", _reset_without_messages, Stage.UNDER_REVIEW, asks=(calls.TAKE_UP,)),
+    Journey("reset_after_the_end", _reset_after_the_end, Stage.CONFIRMING_TERMS, asks=(calls.TAKE_UP,)),
     Journey("review_reminded_and_overdue", _review_reminded_and_overdue, Stage.UNDER_REVIEW),
     Journey("sheet_reminders", _sheet_reminders, Stage.CORRECTING_TERMS),
     Journey("terms_reminder", _terms_reminder, Stage.CONFIRMING_TERMS),
@@ -319,5 +372,5 @@ ORDINARY: Final[tuple[Journey, ...]] = (
     Journey("credit_control_required", _credit_control_required, Stage.ACTIVE, joins=False),
     Journey("in_chinese", _in_chinese, Stage.QUALIFIED, joins=False),
     Journey("joins_again", _joins_again, Stage.UNDER_REVIEW),
-    Journey("continue_as_new", _continue_as_new, Stage.SIGNED, short_runs=True),
+    Journey("continue_as_new", _continue_as_new, Stage.SIGNED, short_runs=True, asks=("continue_as_new",)),
 )

@@ -159,6 +159,7 @@ class Recorder:
         runs = [(name, _normalised(history)) async for name, history in _runs(journey.name, applicant)]
         files: dict[Path, str] = {}
         reached: Stage | None = None
+        unasked = set(journey.asks)
         for name, document in runs:
             text = _lines(document)
             self._refuse_private(name, text, document)
@@ -166,11 +167,14 @@ class Recorder:
             if replayed.failure:
                 raise AssertionError(f"{name} does not replay: {replayed.failure}")
             reached = next((ask.to_stage for ask in reversed(replayed.trail) if ask.to_stage), reached)
+            unasked -= {ask.ask for ask in replayed.trail}
             one = Recorded(self._folder / f"{name}.json")
             files[one.path] = text
             files[one.trail_path] = written(replayed.trail)
         if journey.ends and reached is not journey.ends:
             raise AssertionError(f"{journey.name} came to {reached}, not to {journey.ends}")
+        if unasked:
+            raise AssertionError(f"{journey.name} has not asked for {', '.join(sorted(unasked))}")
         remove(self._folder, journey.name)
         for path, text in files.items():
             path.write_text(text, encoding="utf-8")
@@ -208,12 +212,19 @@ def remove(folder: Path, journey: str) -> None:
 
 
 async def _runs(name: str, applicant: Applicant) -> AsyncIterator[tuple[str, WorkflowHistory]]:
-    """The applicant's newest application, run by run, and the children it leaves behind."""
+    """The applicant's newest application, run by run, and the children it leaves behind.
+
+    Of a run that was reset, what it was turned into: that has its history in it.
+    """
     client, workflow_id = applicant.service.env.client, applicant.handle.id
     run_id = applicant.handle.first_execution_run_id
     number, children = 1, list[str]()
     while run_id:
-        history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
+        handle = client.get_workflow_handle(workflow_id, run_id=run_id)
+        if turned_into := (await handle.describe()).raw_description.workflow_extended_info.reset_run_id:
+            run_id = turned_into
+            continue
+        history = await handle.fetch_history()
         yield name if number == 1 else f"{name}.run-{number}", history
         last = history.events[-1]
         continued = last.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW

@@ -2,23 +2,27 @@
 
 import json
 from functools import cache
-from typing import Final, get_args
+from typing import Final
 
 import pytest
 
 from domain.audit import Verdict
-from domain.contract import ErrorType, Stage
-from domain.letters import AnyLetter
-from domain.lifecycle import BOTH_SIGNED, MOMENTS, STEPS
-from domain.signing import SignContract
+from domain.clocks import ClockKind
+from domain.contract import DELIVERY_TYPE, ErrorType, Stage
+from domain.editions import FIRST
+from domain.letters import LETTERS
+from domain.lifecycle import MOMENTS, NEWEST, STEPS
 from domain.state import OUTCOMES
 from domain.steps import Step
 from tests.replay import record
 from tests.replay.corpus import HISTORIES, Recorded, Trail, recorded, release
+from workflows import calls
 
 ADD: Final = "Add a journey to tests/replay/journeys.py (or accidents.py), then `make histories`."
 ELSEWHERE: Final = frozenset({ErrorType.CLOSED, ErrorType.NOT_FOUND, ErrorType.ALREADY_PARTNER})
 """Never on an application's own record: after its end, without one, or instead of one."""
+NEVER_ESTIMATED: Final = (ClockKind.CALENDAR_CHECK, Stage.ACTIVATING)
+"""The one wait that no calendar is asked for: there is nothing to count again."""
 
 
 @cache
@@ -39,10 +43,15 @@ def met(command: str, verdict: Verdict, from_stage: Stage, to_stage: Stage) -> b
 
 def _rows() -> list[tuple[str, Stage, Stage]]:
     steps = [(step.name, stage, step.to or stage) for step in STEPS for stage in step.where]
-    moments = [(moment.name, stage, moment.to or stage) for moment in MOMENTS for stage in moment.where]
-    signed = ("sign_contract", *BOTH_SIGNED[:2])
+    branches = [(step.name, stage, step.branch.to) for step in STEPS if step.branch for stage in step.where]
+    moments = [
+        (moment.name, stage, moment.to or stage)
+        for moment in MOMENTS
+        for stage in moment.where
+        if (moment.clock, stage) != NEVER_ESTIMATED
+    ]
     access = ("access_check", Stage.ACTIVATING, Stage.ACTIVE)
-    return [("join", Stage.DRAFTING, Stage.DRAFTING), *steps, signed, *moments, access]
+    return [("join", Stage.DRAFTING, Stage.DRAFTING), *steps, *branches, *moments, access]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +99,7 @@ def test_every_refusal_has_a_history(error: ErrorType) -> None:
     assert found, f"No history with a command refused as {error}. {ADD}"
 
 
-_LETTERS: Final = [letter.model_fields["template"].default for letter in get_args(get_args(AnyLetter)[0])]
+_LETTERS: Final = [letter.model_fields["template"].default for letter in LETTERS]
 
 
 @pytest.mark.parametrize("template", _LETTERS)
@@ -100,18 +109,33 @@ def test_every_letter_leaves_in_some_history(template: str) -> None:
     assert found, f"No history in which the letter {template} is sent. {ADD}"
 
 
-@pytest.mark.parametrize("ask", ["store", "OutstandingDelivery", "continue_as_new"])
-def test_every_way_out_of_a_long_run_or_an_outage_has_a_history(ask: str) -> None:
+@pytest.mark.parametrize("ask", [*calls.NAMES, DELIVERY_TYPE, "continue_as_new"])
+def test_everything_a_run_can_ask_for_has_a_history(ask: str) -> None:
     assert any(ask in {one.ask for one in trail} for trail in trails().values()), (
         f"No history that asks for {ask}. {ADD}"
     )
 
 
-def test_signing_completes_the_contract_from_where_it_is_signed() -> None:
-    """`_rows` takes for granted that this step is the one with two targets."""
-    step = next(step for step in STEPS if step.command is SignContract)
+def test_what_is_published_again_after_a_reset_has_a_history() -> None:
+    found = {name for name, trail in trails().items() if "reset" in {ask.command for ask in trail}}
 
-    assert (step.to, step.where) == (None, (BOTH_SIGNED[0],))
+    assert found, f"No history of an application that was reset. {ADD}"
+
+
+def test_a_deadline_that_was_estimated_and_then_counted_has_a_history() -> None:
+    """As the calendar is known again, the check for it ends; in every other history it goes on."""
+    checked = [
+        ask.clocks for trail in trails().values() for ask in trail if ask.command == ClockKind.CALENDAR_CHECK
+    ]
+
+    assert any(ClockKind.CALENDAR_CHECK not in clocks for clocks in checked), f"No deadline healed. {ADD}"
+
+
+def test_every_edition_has_applications() -> None:
+    found = {edition for one in recorded() for edition in one.editions()}
+
+    missing = set(range(FIRST, NEWEST + 1)) - found
+    assert not missing, f"No history of edition {missing}. Record it before the next one is made."
 
 
 def test_every_journey_is_recorded_for_this_release() -> None:

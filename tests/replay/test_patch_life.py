@@ -15,13 +15,15 @@ from tests.replay.changed_onboarding import ACCOUNTS_AT_APPROVAL, Deprecated, Pa
 from tests.replay.corpus import HISTORIES, Ask, Recorded, Trail, replay
 from tests.rig import Applicant, Service, serve
 from tests.workflow.own_server import own_environment
+from workflows import calls
 from workflows.delivery import OutstandingDelivery
 from workflows.onboarding import ResellerOnboarding
 
 OLD: Final = ResellerOnboarding
 REMOVED: Final = Unpatched
-ASKED: Final = (Ask(ask="patch", patch=ACCOUNTS_AT_APPROVAL.id), Ask(ask="look_up_accounts"))
-DEPRECATED: Final = (Ask(ask="deprecate_patch", patch=ACCOUNTS_AT_APPROVAL.id), Ask(ask="look_up_accounts"))
+ONCE_MORE: Final = Ask(ask=calls.LOOK_UP, about=("accounts",))
+ASKED: Final = (Ask(ask="patch", patch=ACCOUNTS_AT_APPROVAL.id), ONCE_MORE)
+DEPRECATED: Final = (Ask(ask="deprecate_patch", patch=ACCOUNTS_AT_APPROVAL.id), ONCE_MORE)
 
 
 class Releases(Protocol):
@@ -59,10 +61,12 @@ async def trail(applicant: Applicant, onboarding: type) -> Trail:
 
 
 async def went(applicant: Applicant, onboarding: type) -> Trail:
-    """What the run asked for just before it recorded the approval."""
+    """The patches the run asked for at the approval, and what it asked the account directory then."""
     asked = await trail(applicant, onboarding)
-    approval = next(number for number, ask in enumerate(asked) if ask.command == "approve_application")
-    return asked[approval - 2 : approval]
+    published = [number for number, ask in enumerate(asked) if ask.ask == calls.PUBLISH]
+    approval = next(number for number in published if asked[number].command == "approve_application")
+    before = max(number for number in published if number < approval)
+    return tuple(ask for ask in asked[before:approval] if ask.patch or ask == ONCE_MORE)
 
 
 async def goes_on(applicant: Applicant) -> None:
@@ -74,7 +78,7 @@ async def goes_on(applicant: Applicant) -> None:
 
 @pytest.mark.parametrize("name", ["active", "open_in_qualified", "continue_as_new"])
 async def test_without_a_patch_the_change_breaks_what_is_recorded_and_with_it_nothing(name: str) -> None:
-    [path] = HISTORIES.glob(f"0.1.0/{name}.json")
+    [path] = HISTORIES.glob(f"0.2.0/{name}.json")
     one = Recorded(path)
 
     bare = await replay(one.history(), (Unpatched, OutstandingDelivery))

@@ -31,7 +31,7 @@ def active() -> Recorded:
 
 
 async def test_other_command_is_told_with_history_and_remedy(active: Recorded) -> None:
-    history = parse(active.path.read_text(encoding="utf-8").replace('"send_emails"', '"send_letters"'))
+    history = parse(active.path.read_text(encoding="utf-8").replace('"open_access"', '"close_access"'))
 
     wrong = str(verdict(active, await replay(history)))
 

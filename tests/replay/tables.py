@@ -1,0 +1,97 @@
+"""The tables of the process as applications of one edition have them, to be compared with an older release's.
+
+Applications of a released edition keep their rows; what is new, or other, holds since the next edition.
+"""
+
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
+from datetime import timedelta
+from enum import Enum
+from typing import Any, Final
+
+from pydantic import JsonValue
+
+from domain.editions import In, in_force, of_edition
+from domain.lifecycle import MOMENTS, STAGES, STEPS
+from domain.periods import BY_EDITION
+
+Tables = dict[str, dict[str, JsonValue]]
+"""Rows by table and name."""
+
+_STEPS: Final = "steps"
+_COUNTED: Final = frozenset({"rules", "account_rules"})
+_LEFT_OUT: Final = frozenset(
+    {"command", "name", "since", "until", "current", "status_text"}
+    | {"speaks_for", "done", "revision", "asks", "entries", "changes", "resends", "when"}
+)
+"""What names a row or is worded for readers of today, and functions, whose names mean nothing: what they do,
+histories show."""
+
+
+def tables(edition: int) -> Tables:
+    """Stages, steps, moments and fixed periods of this edition; of rules, how many."""
+    moments = [moment for moment in MOMENTS if moment.holds(edition)]
+    return {
+        "stages": {stage.value: _row(row, edition) for stage, row in STAGES.items()},
+        _STEPS: {step.name: _row(step, edition) for step in STEPS if step.holds(edition)},
+        "moments": {
+            f"{moment.name} in {', '.join(moment.where)}": _row(moment, edition) for moment in moments
+        },
+        "periods": {
+            str(number): in_force(periods, edition).total_seconds()
+            for number, periods in enumerate(BY_EDITION)
+        },
+    }
+
+
+def changed(then: Tables, now: Tables) -> list[str]:
+    """Rows that are not what they were; a step that is new takes nothing from anybody."""
+    found = []
+    for table, rows in then.items():
+        present = now.get(table, {})
+        found += [f"{table}: {name} has gone" for name in rows.keys() - present.keys()]
+        found += [
+            f"{table}: {name} was {_differing(rows[name], present[name])}, is now"
+            f" {_differing(present[name], rows[name])}"
+            for name in rows.keys() & present.keys()
+            if rows[name] != present[name]
+        ]
+        if table != _STEPS:
+            found += [f"{table}: {name} is new" for name in present.keys() - rows.keys()]
+    return sorted(found)
+
+
+def _differing(one: JsonValue, other: JsonValue) -> JsonValue:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return {name: value for name, value in one.items() if other.get(name) != value}
+    return one
+
+
+def _row(row: Any, edition: int) -> JsonValue:
+    """A row without what says nothing."""
+    said = {
+        field.name: _said(getattr(row, field.name), edition)
+        for field in fields(row)
+        if field.name not in _LEFT_OUT
+    }
+    counted = {name: len(rows) for name, rows in said.items() if name in _COUNTED and isinstance(rows, list)}
+    return {name: value for name, value in (said | counted).items() if value}
+
+
+def _said(value: Any, edition: int) -> JsonValue:
+    match value:
+        case Enum():
+            return str(value.value)
+        case timedelta():
+            return value.total_seconds()
+        case tuple():
+            return [_said(item, edition) for item in of_edition(_items(value), edition)]
+        case None | bool() | int() | str():
+            return value
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return _row(value, edition)
+    return str(value.__name__)
+
+
+def _items(value: Iterable[Any]) -> Iterable[Any | In[Any]]:
+    return value
