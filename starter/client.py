@@ -49,6 +49,7 @@ from settings import Settings, TemporalSettings
 from starter.commands import Commands
 from starter.errors import OnboardingError
 from workflows.plugin import OnboardingPlugin
+from workflows.reset import ASK_AGAIN
 from workflows.search_attributes import DUE_AT, OVERDUE, STAGE, WAITING_ON
 
 ANSWER_WITHIN: Final = timedelta(seconds=30)
@@ -276,11 +277,13 @@ class OnboardingClient(Commands):
                             raise self._never_joined(uid) from None
                         if error.status not in _PASSING:
                             raise
+                    except WorkflowQueryFailedError as error:
+                        if ASK_AGAIN not in str(error):
+                            told = f"The status can't be read: {error}"
+                            raise self._error(ErrorType.UNAVAILABLE, told) from None
                     await asyncio.sleep(_PAUSE_BETWEEN_TRIES.total_seconds())
         except (TimeoutError, RPCTimeoutOrCancelledError):
             raise self._no_answer(QUERY_NAME) from None
-        except WorkflowQueryFailedError as error:
-            raise self._error(ErrorType.UNAVAILABLE, f"The status can't be read: {error}") from None
 
     async def _may_pass(self, error: RPCError, uid: str, handle: WorkflowHandle[Any, Any]) -> None:
         """Return if sending again may succeed.

@@ -1,19 +1,19 @@
-"""The sandbox, for runs that Temporal's Reset has turned back.
+"""The sandbox, where the SDK brings to a run what a replay brings otherwise: after a reset, and for a query.
 
-Where a reset takes effect, one activation brings the new random seed and every message sent after that
-point again. Two things go wrong with it in temporalio 1.35 (tried; sdk-python and sdk-core as they are in
-November 2026):
+Tried with temporalio 1.35 (sdk-python and sdk-core as they are in November 2026):
 
-- Handlers run before the callback for the new seed, so a run would take the messages of a past it no longer
-has before it
-  knows that it was reset.
-- Signals and updates come in the order they were sent in; on replay signals come first. A run that took
-both would not
-  replay.
-
-So that activation alone is taken in the order of a replay, in one batch, the seed first.
+- Where Temporal's Reset takes effect, one activation brings the new random seed and every message sent after
+  that point again. Handlers run before the callback for the new seed, so a run would take the messages of a
+  past it no longer has before it knows that it was reset. And signals and updates come in the order they were
+  sent in; on replay signals come first. So that activation alone is taken in the order of a replay, in one
+  batch, the seed first.
+- A query that is handed to a worker by itself brings the events so far along. Those after the last workflow
+  task are applied, though no task has brought them yet; what comes next is then applied apart from them, in
+  the task that on replay brings both at once, and the run does not replay any more. So such events are left
+  alone: the query fails, to be asked again, and the worker forgets the run.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
@@ -21,26 +21,74 @@ from temporalio.bridge.proto.workflow_completion import WorkflowActivationComple
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+ASK_AGAIN: Final = "The run was about to go on when it was asked; ask again."
+"""What a query fails with that came together with events of the next workflow task."""
 _ONE_BATCH: Final = 2
 """The SDK's internal flag PROCESS_WORKFLOW_ACTIVATION_JOBS_AS_SINGLE_BATCH."""
 
+_Activate = Callable[[WorkflowActivation], WorkflowActivationCompletion]
+
 
 class ResettableRunner(SandboxedWorkflowRunner):
-    """The sandbox, with the activation a reset takes effect in as a replay would bring it."""
+    """The sandbox, with every activation as a replay would bring it."""
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """A run's instance."""
         instance = super().create_instance(det)
-        activate = instance.activate
-
-        def in_order(activation: WorkflowActivation) -> WorkflowActivationCompletion:
-            if any(job.HasField("update_random_seed") for job in activation.jobs):
-                activation.available_internal_flags.append(_ONE_BATCH)
-                jobs = sorted(activation.jobs, key=lambda job: job.HasField("do_update"))
-                del activation.jobs[:]
-                activation.jobs.extend(jobs)
-            return activate(activation)
-
         # Its class is private to the SDK; everything but this stays its own.
-        setattr(instance, "activate", in_order)  # noqa: B010 - assigned plainly, mypy refuses it
+        setattr(instance, "activate", _AsReplayed(instance.activate))  # noqa: B010 - mypy refuses it plainly
         return instance
+
+
+class _AsReplayed:
+    """What a run's instance is activated by."""
+
+    def __init__(self, activate: _Activate) -> None:
+        self._activate = activate
+        self._task: tuple[int, int] | None = None
+        self._ahead = False
+
+    def __call__(self, activation: WorkflowActivation) -> WorkflowActivationCompletion:
+        kinds = {job.WhichOneof("variant") for job in activation.jobs}
+        if kinds == {"remove_from_cache"}:
+            return self._activate(activation)
+        if self._ahead:
+            return _failed(ASK_AGAIN)
+        if kinds != {"query_workflow"}:
+            if self._without_task(activation):
+                self._ahead = True
+                return _nothing_to_do()
+            self._task = _task_of(activation)
+        if "update_random_seed" in kinds:
+            activation.available_internal_flags.append(_ONE_BATCH)
+            jobs = sorted(activation.jobs, key=lambda job: job.HasField("do_update"))
+            del activation.jobs[:]
+            activation.jobs.extend(jobs)
+        return self._activate(activation)
+
+    def _without_task(self, activation: WorkflowActivation) -> bool:
+        """Whether there are more events than at the last task, and yet no task has begun since.
+
+        An activation has the time at which its workflow task began, and how long the history was then.
+        """
+        if self._task is None or activation.is_replaying:
+            return False
+        began, length = _task_of(activation)
+        return began == self._task[0] and length > self._task[1]
+
+
+def _task_of(activation: WorkflowActivation) -> tuple[int, int]:
+    return activation.timestamp.ToNanoseconds(), activation.history_length
+
+
+def _nothing_to_do() -> WorkflowActivationCompletion:
+    completion = WorkflowActivationCompletion()
+    completion.successful.SetInParent()
+    return completion
+
+
+def _failed(message: str) -> WorkflowActivationCompletion:
+    completion = WorkflowActivationCompletion()
+    completion.failed.failure.message = message
+    completion.failed.failure.application_failure_info.SetInParent()
+    return completion
