@@ -14,9 +14,11 @@ from domain.commands import COMMAND_ADAPTER, AnyCommand
 from domain.contract import OnboardingInput, Stage
 from domain.documents import ApplicationForm, DecisionSheet, sheet_hash
 from domain.policy import Policy
+from domain.publication import Lineage, Publication
 from tests import payloads
 from tests.payloads import Json
 from tests.unit.applications import UID, journey_to
+from workflows.data_converter import DATA_CONVERTER
 
 # Design §3, "Models" and the table of commands; "?" marks what may be left out. What stands after "+" is
 # not in the design: additions of ours, which the status and the start input may have.
@@ -62,7 +64,7 @@ issue_decision_sheet    sheet
 confirm_terms           sheet_revision sheet_hash
 modify_terms            sheet_revision description fields?
 record_contact          note?
-choose_signing_path     path order
+choose_signing_path     path order?
 sign_contract           party signer_name sheet_revision sheet_hash signed_at document_ref?
 reopen_terms            reason
 amend_start_date        start_date time_zone reason
@@ -400,3 +402,35 @@ class TestSheetHash:
 
 def hash_of(sheet: Json) -> str:
     return sheet_hash(DecisionSheet.model_validate(sheet))
+
+
+def every_model(base: type[BaseModel]) -> list[type[BaseModel]]:
+    """The models of the process and of the workflow, whatever crosses a boundary."""
+    return [
+        model
+        for each in base.__subclasses__()
+        for model in (each, *every_model(each))
+        if model.__module__.startswith(("domain.", "workflows."))
+    ]
+
+
+@pytest.mark.parametrize("model", every_model(values.Contract), ids=lambda model: model.__name__)
+def test_what_is_not_set_may_be_left_out(model: type[BaseModel]) -> None:
+    """Histories leave ``null`` out; a link of the chain has columns of its own and no part in them."""
+    nullable = [
+        name
+        for name, field in model.model_fields.items()
+        if field.is_required() and type(None) in get_args(field.annotation)
+    ]
+    assert nullable == [] or model is chain.Link
+
+
+def test_what_is_unset_again_is_told_as_null() -> None:
+    """Only fields of models are left out: in a change of the stored state ``null`` is what it says."""
+    told = Publication(
+        lineage=Lineage(application_id="a"), changes={"sheet": None, "form": {"a": None}}, entries=()
+    )
+    [payload] = DATA_CONVERTER.payload_converter.to_payloads([told])
+    assert json.loads(payload.data)["changes"] == {"sheet": None, "form": {"a": None}}
+    [read] = DATA_CONVERTER.payload_converter.from_payloads([payload], [Publication])
+    assert read == told
