@@ -44,10 +44,14 @@ def _no_gap(case: Case) -> Iterator[Violation]:
 
 
 def _resets(case: Case) -> Iterator[Violation]:
-    """A reset is on record, and names an event before it; who was not reset has none."""
+    """A reset is on record, and names an event before it; who was not reset has none.
+
+    One that leads back to where another was being taken up has that done again, on record.
+    """
     resets = [audited for audited in case.audit if audited.command == RESET]
     backwards = [event.sequence for event in resets if back_to(event) >= event.sequence]
-    if backwards or len(resets) > case.run.resets or (case.run.ended and case.run.resets and not resets):
+    most = max(0, 2 * case.run.resets - 1)
+    if backwards or len(resets) > most or (case.run.ended and case.run.resets and not resets):
         yield Violation(
             promise="reset not on record",
             uid=case.uid,

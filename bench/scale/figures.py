@@ -134,7 +134,7 @@ class Stored(_Frozen):
 
 
 class Drain(_Frozen):
-    """A backlog of first workflow tasks worked off by one worker."""
+    """A backlog of first workflow tasks, and of what they store, worked off by one worker."""
 
     options: WorkerOptions
     backlog: int

@@ -116,7 +116,7 @@ async def _crew(clerk: Callable[[], Coroutine[Any, Any, None]], count: int) -> N
 
 
 async def answered(site: Site, uid: str) -> float:
-    """Seconds until a command is answered that changes something, is recorded, and leads to a mail."""
+    """Seconds until a command is answered that changes something; it is stored and mailed afterwards."""
     name = uuid4().hex
     reassign = command("reassign_bd", bd={"name": f"BD {name}", "email": f"{name}@vendor.example.com"})
     began = time.monotonic()
@@ -135,7 +135,7 @@ async def level(
         for uid in sampled:
             passed.append(await answered(site, uid))
             between.append(await answered(reference, random.choice(others)))  # noqa: S311 - any one
-        # A run whose mail is under way takes its next command only then.
+        # What is stored and mailed of these commands is not to be measured with the next ones.
         await site.idle()
     return Level(
         open=len(uids),

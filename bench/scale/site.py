@@ -155,7 +155,7 @@ class Site:
                 await session.execute(self.database.insert(AccountRow).on_conflict_do_nothing(), rows)
 
     async def recorded(self, stage: Stage | None = None) -> int:
-        """Applications in the database: those in this stage, else all whose first workflow task is done."""
+        """Applications in the database: those in this stage, else all that were decided on and stored."""
         count = select(func.count()).select_from(ApplicationRow)
         if stage is not None:
             count = count.where(ApplicationRow.stage == stage.value)

@@ -157,9 +157,12 @@ def judge(stack: Stack, say: Say) -> None:
     Raises:
         StackError: something is lost, double, or not watched.
     """
-    status, audit = _read(stack, "status"), _read(stack, "audit")
-    if (status["stage"], status["access"]["granted"]) != ("active", True):
-        raise StackError(f"the application ended as {status['stage']}")
+    status = _read(stack, "status")
+    if (status["stage"], status["outcome"], status["access"]["granted"]) != ("active", "active", True):
+        raise StackError(f"the application ended as {status['outcome']}, in stage {status['stage']}")
+    # What a command was answered is stored a moment later.
+    waited("the end is stored", lambda: len(_read(stack, "audit")) >= status["sequence"])
+    audit = _read(stack, "audit")
     if [event["sequence"] for event in audit] != list(range(1, len(audit) + 1)):
         raise StackError("the audit trail has gaps")
     accepted = [event for event in audit if event["verdict"] == "accepted" and event["command_id"]]
@@ -190,10 +193,8 @@ def _scraped(stack: Stack) -> Counter[str]:
 def _judge_mails(stack: Stack, say: Say) -> None:
     """Each mail of the ledger is at the mail catcher: once, or more often under one Message-ID."""
 
-    def unsent() -> list[str]:
-        return [mail["key"] for mail in _read(stack, "mails") if mail["state"] != "sent"]
-
-    waited("every mail is sent", lambda: not unsent())
+    # They are in the ledger with their events, and sent by and by.
+    waited("every mail is sent", lambda: {mail["state"] for mail in _read(stack, "mails")} == {"sent"})
     ledger = [mail["message_id"].strip("<>") for mail in _read(stack, "mails")]
     listed = json.loads(stack.get("MAILPIT_PORT", "/api/v1/messages?limit=1000"))["messages"]
     caught = Counter(str(message["MessageID"]) for message in listed)
