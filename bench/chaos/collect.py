@@ -55,12 +55,19 @@ class Sampler:
         """Sample until cancelled; while the database is down there is nothing to see."""
         while True:
             with suppress(SQLAlchemyError, OSError):
-                changed = self._note(await self._look())
-                if changed:
-                    await self._read(changed)
+                await self.look()
             await asyncio.sleep(SAMPLE_EVERY)
 
-    async def _look(self) -> dict[str, tuple[int, int]]:
+    async def look(self) -> None:
+        """Note what has changed since the last look.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: the database is down.
+        """
+        if changed := self._note(await self._counts()):
+            await self._read(changed)
+
+    async def _counts(self) -> dict[str, tuple[int, int]]:
         counted = (
             select(AuditEventRow.application_id, func.count().label("events"))
             .group_by(AuditEventRow.application_id)
