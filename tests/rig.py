@@ -19,7 +19,12 @@ from uuid import uuid4
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import SecretStr
 from temporalio.api.common.v1 import Payload
-from temporalio.client import WorkflowHandle, WorkflowHistory, WorkflowUpdateFailedError
+from temporalio.client import (
+    WorkflowHandle,
+    WorkflowHistory,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+)
 from temporalio.common import RawValue, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
@@ -34,6 +39,7 @@ from settings import Settings
 from tests import payloads
 from tests.temporal_env import fast_forward, now
 from worker import running_worker
+from workflows.reset import ASK_AGAIN
 
 SENDER: Final = "Reseller Onboarding <onboarding@vendor.example.com>"
 _numbers = itertools.count(5_000_000_000_000_001)
@@ -158,8 +164,14 @@ class Applicant:
 
     async def status(self) -> Status:
         """The query's answer."""
-        status: Status = await self.handle.query(QUERY_NAME, result_type=Status)
-        return status
+        while True:
+            try:
+                status: Status = await self.handle.query(QUERY_NAME, result_type=Status)
+            except WorkflowQueryFailedError as error:
+                if ASK_AGAIN not in str(error):
+                    raise
+            else:
+                return status
 
     async def settled(self) -> Status:
         """Wait until nothing is under way any more: no workflow task, no activity; then the status."""
@@ -281,6 +293,11 @@ async def serve(
         await database.dispose()
     finally:
         smtp.close()
+
+
+def answered(status: Status) -> Status:
+    """What of a status the sender of a command, or who waits for the outcome, is told."""
+    return Status.model_validate(status.answer())
 
 
 def undecodable(data: bytes, encoding: str = "json/plain") -> RawValue:
