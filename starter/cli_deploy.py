@@ -207,7 +207,13 @@ def _print_check(session: Session, checked: "Checked", client: Client) -> None:
     for run in checked.gone:
         console.print(Text(f"Removed by the server meanwhile: {run.workflow_id} {run.run_id}"))
     _print_breaks(session, checked.breaks)
-    replayed = sum(len(group.picked) for group in checked.groups) - len(checked.gone)
+    if checked.left_alone:
+        told = (
+            f"{len(checked.left_alone)} runs that release 0.1.0 began have ended: this code can't show them."
+        )
+        console.print(Text(told), soft_wrap=True)
+    picked = sum(len(group.picked) for group in checked.groups)
+    replayed = picked - len(checked.gone) - len(checked.left_alone)
     if not checked.groups:
         # A wrong namespace passes as well.
         asked = f"namespace {client.namespace} at {client.service_client.config.target_host}"
@@ -221,15 +227,21 @@ def _print_check(session: Session, checked: "Checked", client: Client) -> None:
 
 
 def _print_breaks(session: Session, breaks: "tuple[Break, ...]") -> None:
-    from starter.replaying import REMEDY
+    from starter.replaying import Remedy
 
+    console = session.console
+    to_be_ended = [found.run for found in breaks if found.remedy is Remedy.END_FIRST]
     for found in breaks:
         run = found.run
-        state = "open" if run.running else "closed"
-        which = f"{run.workflow_id} run {run.run_id} ({run.group}, {state})"
-        print_broken(session.console, which, found.event, found.problem)
-    if breaks:
-        session.console.print(Text(REMEDY), soft_wrap=True)
+        if found.remedy is not Remedy.END_FIRST:
+            state = "open" if run.running else "closed"
+            which = f"{run.workflow_id} run {run.run_id} ({run.group}, {state})"
+            print_broken(console, which, found.event, found.problem)
+    if to_be_ended:
+        ids = sorted({run.workflow_id for run in to_be_ended})
+        console.print(Text(f"{len(ids)} applications of release 0.1.0: {', '.join(ids)}"), soft_wrap=True)
+    for remedy in dict.fromkeys(found.remedy for found in breaks):
+        console.print(Text(remedy), soft_wrap=True)
 
 
 def _print_deployment(session: Session, deployment: "Deployment") -> None:

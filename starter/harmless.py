@@ -11,19 +11,19 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from activities.working_days import WorkingCalendar
+from activities.tables import problems
 from domain.commands import AnyCommand
 from domain.contract import OnboardingInput
-from domain.inquiry import AccessOutcome, AccessRequest, Answers, Head, Inquiry
+from domain.inquiry import AccessOutcome, AccessRequest, Answers, Head, Inquiry, Table, TableEntry
 from domain.lifecycle import STEPS
 from domain.publication import Delivery, Publication, Receipt, TakeUp
 from domain.status import Status
-from domain.values import Amount, Country, Currency, Percentage, TimeZone
+from domain.values import Amount, Percentage
 from workflows.memory import Memory
 
 _MODELS: Final[TypeAdapter[Any]] = TypeAdapter(
-    AnyCommand | OnboardingInput | Memory | Inquiry | Answers | Publication | Delivery | Receipt | TakeUp | Head
-    | Status | AccessRequest | AccessOutcome
+    AnyCommand | OnboardingInput | Memory | Inquiry | Answers | Publication | Delivery | Receipt | TakeUp
+    | Head | Status | AccessRequest | AccessOutcome
 )  # fmt: skip
 """Whatever our payloads hold."""
 
@@ -37,11 +37,7 @@ _DATE_OR_TIME: Final = re.compile(
     r"(?:[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
 _NUMBER: Final = f"[0-9]{{1,{_SMALL_DIGITS}}}"
-_DURATION: Final = re.compile(
-    rf"-?P(?=[0-9T])(?:{_NUMBER}Y)?(?:{_NUMBER}M)?(?:{_NUMBER}W)?(?:{_NUMBER}D)?"
-    rf"(?:T(?=[0-9])(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}(?:\.{_NUMBER})?S)?)?"
-)
-_PATTERNS: Final = {"date": _DATE_OR_TIME, "date-time": _DATE_OR_TIME, "duration": _DURATION}
+_PATTERNS: Final = {"date": _DATE_OR_TIME, "date-time": _DATE_OR_TIME}
 _LETTER_KEY: Final = re.compile(rf"{_NUMBER}\.([a-z_]+)")
 _CALENDAR: Final = re.compile(
     r"([A-Z]{2}(?:-[A-Z0-9]{1,10})?)(?: \(holidays [0-9]{1,2}(?:\.[0-9]{1,3}){1,2}\))?"
@@ -60,11 +56,12 @@ _DECIMALS: Final[Mapping[str, tuple[TypeAdapter[Decimal], str]]] = {
 
 Stand-ins would change which of two bands is the higher, and with it whether a sheet is valid.
 """
-_KINDS: Final[Mapping[str, TypeAdapter[Any]]] = {
-    "country": TypeAdapter(Country),
-    "currency": TypeAdapter(Currency),
-    "time_zone": TypeAdapter(TimeZone),
+_TABLES: Final[Mapping[str, Table]] = {
+    "country": Table.COUNTRY,
+    "currency": Table.CURRENCY,
+    "time_zone": Table.TIME_ZONE,
 }
+"""Fields whose values are in a table: of the right shape anybody's initials are, too."""
 
 
 class Harmless:
@@ -98,14 +95,14 @@ class Harmless:
         match key:
             case "allowed_commands" | "command" | "error" | "template":
                 return text in self.words
-            case "key" | "resent_emails":
+            case "key" | "resend" | "resent_emails":
                 letter = _LETTER_KEY.fullmatch(text)
                 return letter is not None and letter[1] in self._listed["template"]
             case "calendar":
                 calendar = _CALENDAR.fullmatch(text)
-                return calendar is not None and _is_region(calendar[1])
+                return calendar is not None and _is_in(Table.CALENDAR, calendar[1])
             case "country" | "currency" | "time_zone":
-                return _is_valid(_KINDS[key], text)
+                return _is_in(_TABLES[key], text)
         if key in _DECIMALS:
             kind, companion = _DECIMALS[key]
             return _is_small(text) or (companion in beside and _is_valid(kind, text))
@@ -122,7 +119,7 @@ def _listed_values(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> I
 
 
 def _patterns(part: Mapping[str, Any]) -> Iterator[re.Pattern[str]]:
-    """What dates, times and durations look like, if the field or the items of the field are such."""
+    """What dates and times look like, if the field or the items of the field are such."""
     if (pattern := _PATTERNS.get(part.get("format", ""))) is not None:
         yield pattern
     if "items" in part:
@@ -140,12 +137,8 @@ def _is_small(text: str) -> bool:
     return len(number.normalize().as_tuple().digits) <= _SMALL_DIGITS
 
 
-def _is_region(text: str) -> bool:
-    try:
-        WorkingCalendar(text, "UTC")
-    except ValueError:
-        return False
-    return True
+def _is_in(table: Table, text: str) -> bool:
+    return not problems([TableEntry(field="", table=table, value=text)])
 
 
 def _is_valid(kind: TypeAdapter[Any], text: str) -> bool:

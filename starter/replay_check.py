@@ -25,7 +25,7 @@ from domain.contract import WORKFLOW_TYPE, Stage
 from domain.values import instant_text
 from settings import load_settings
 from starter.anonymise import Anonymiser, payloads
-from starter.replaying import WatchedRunner, met, processes_for, replaying, stages_shown
+from starter.replaying import Remedy, WatchedRunner, met, processes_for, replaying, stages_shown
 from worker import WORKFLOWS
 from workflows.plugin import OnboardingPlugin, sandboxed_workflow_runner
 from workflows.search_attributes import STAGE
@@ -69,11 +69,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Break:
-    """A run the code here can't go on with: what it did instead, and the event of the history it met."""
+    """A run the code here can't go on with: what it did instead, the event of the history it met, and what to
+    do."""
 
     run: Run
     problem: str
     event: str | None = None
+    remedy: Remedy = Remedy.CODE
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,13 @@ class Group:
 
 @dataclass(frozen=True)
 class Checked:
-    """What a replay check found. ``gone`` are runs the server removed meanwhile."""
+    """What a replay check found. ``gone`` are runs the server removed meanwhile, ``left_alone`` those that
+    release 0.1.0 began and that have ended: nothing has to go on with them."""
 
     groups: tuple[Group, ...]
     breaks: tuple[Break, ...]
     gone: tuple[Run, ...] = ()
+    left_alone: tuple[Run, ...] = ()
 
     def broken(self, group: Group) -> int:
         """How many runs of a group broke."""
@@ -170,6 +174,7 @@ async def check(client: Client, groups: Sequence[Group], advance: Callable[[], N
     """
     breaks: list[Break] = []
     gone: list[Run] = []
+    left_alone: list[Run] = []
     runs = [run for group in groups for run in group.picked]
     processes = processes_for(len(runs))
     with replaying(processes) as pool:
@@ -179,11 +184,14 @@ async def check(client: Client, groups: Sequence[Group], advance: Callable[[], N
             if history is None:
                 gone.append(run)
             elif found := await _replayed(pool, run, history):
-                breaks.append(found)
+                if found.remedy is Remedy.END_FIRST and not run.running:
+                    left_alone.append(run)
+                else:
+                    breaks.append(found)
             advance()
 
         await _each(runs, 2 * processes, one)
-    return Checked(tuple(groups), tuple(breaks), tuple(gone))
+    return Checked(tuple(groups), tuple(breaks), tuple(gone), tuple(left_alone))
 
 
 async def export(
@@ -275,7 +283,7 @@ async def _replayed(
     if failure is None:
         return None
     found = met(failure, history.events)
-    return Break(run, found.problem, found.event_name)
+    return Break(run, found.problem, found.event_name, found.remedy)
 
 
 def _replay(workflow_id: str, events: bytes, encrypted: bool) -> str | None:

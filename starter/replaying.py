@@ -10,6 +10,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from temporalio import workflow
@@ -21,19 +22,37 @@ from temporalio.bridge.proto.workflow_completion import WorkflowActivationComple
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 
+from domain.editions import UnknownEditionError
 from workflows.search_attributes import STAGE
 
 WORTH_A_PROCESS: Final = 20
 """A process takes as long to start as it does to replay so many runs."""
-REMEDY: Final = (
-    "If the change is meant, keep the old way for runs that have begun: name a patch in workflows/patches.py"
-    " and ask for it in workflows/onboarding.py where the code differs. If it is not, take it back."
-    ' docs/changing-the-process.md shows how ("A change running applications can\'t follow").'
-)
+_OF_0_1_0: Final = frozenset({"settle", "look_up_accounts", "store", "send_emails"})
+"""Activities that release 0.1.0 alone has asked for, each application at least one of them."""
 _MESSAGE: Final = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
 _NONDETERMINISM: Final = re.compile(r"^.*?Nondeterminism error: ", re.DOTALL)
 _FRAME: Final = re.compile(r'File \\"[^"]*?(\w+/\w+\.py)\\", line (\d+), in (\w+)')
 _EVENT: Final = re.compile(r"HistoryEvent\(id: (\d+)")
+
+
+class Remedy(StrEnum):
+    """What to do, by why a run breaks."""
+
+    CODE = (
+        "If the change is meant, let it hold since the next edition, so that applications that have begun"
+        " keep the old way (`In(…, since=…)` in domain/); a change of the machinery is a patch: name it in"
+        " workflows/patches.py and ask for it where the code differs. If it is not meant, take it back."
+        " docs/changing-the-process.md shows how."
+    )
+    EDITION = (
+        "A newer release began these applications: deploy that one, or a later one. Where this code gets"
+        " work, they stand still until such a worker is back; nothing of them is lost."
+    )
+    END_FIRST = (
+        "Applications of release 0.1.0 have to be ended first: 0.2.0 keeps another kind of history and can't"
+        " go on with theirs. While workers of 0.1.0 run, let them come to their end, or cancel them (Cancel"
+        " in the Web UI, `temporal workflow cancel`); then look again."
+    )
 
 
 class ReplayDiedError(Exception):
@@ -42,10 +61,11 @@ class ReplayDiedError(Exception):
 
 @dataclass(frozen=True)
 class Met:
-    """What the code did instead of what the history has next, and that event if there is one."""
+    """What the code did instead of what the history has next, that event if there is one, and what to do."""
 
     problem: str
     event: HistoryEvent | None = None
+    remedy: Remedy = Remedy.CODE
 
     @property
     def event_name(self) -> str | None:
@@ -56,15 +76,32 @@ class Met:
         return f"{self.event.event_id} {kind}"
 
 
-def met(failure: str, events: Iterable[HistoryEvent]) -> Met:
+def met(failure: str, events: Sequence[HistoryEvent]) -> Met:
     """What a failed replay of these events says, without what only the SDK's own developers read."""
+    if begun_by_0_1_0(events):
+        return Met("release 0.1.0 began it", remedy=Remedy.END_FIRST)
     said = _MESSAGE.search(failure)
     problem = _NONDETERMINISM.sub("", said[1].replace(r"\"", '"') if said else failure)
-    if raised := [frame for frame in _FRAME.findall(failure) if frame[0].startswith("workflows/")]:
+    if UnknownEditionError.__name__ in failure:
+        return Met(problem, remedy=Remedy.EDITION)
+    if raised := [
+        frame for frame in _FRAME.findall(failure) if frame[0].startswith(("workflows/", "domain/"))
+    ]:
         file, line, function = raised[-1]
         problem += f" ({file}, line {line}, in {function})"
     number = _EVENT.search(failure)
     return Met(problem, next((e for e in events if number and e.event_id == int(number[1])), None))
+
+
+def begun_by_0_1_0(events: Iterable[HistoryEvent]) -> bool:
+    """Whether release 0.1.0 wrote these events."""
+    return any(not _OF_0_1_0.isdisjoint(_activities(event)) for event in events)
+
+
+def _activities(event: HistoryEvent) -> Iterator[str]:
+    yield event.activity_task_scheduled_event_attributes.activity_type.name
+    for payload in event.marker_recorded_event_attributes.details["data"].payloads:
+        yield str(json.loads(payload.data).get("activity_type"))
 
 
 def stages_shown(events: Iterable[HistoryEvent]) -> tuple[str, ...]:
