@@ -244,6 +244,12 @@ class TestHeaderTexts:
         with pytest.raises(ValidationError):
             self.HEADER.validate_python(text)
 
+    @pytest.mark.parametrize("trick", [text for text in TRICKS if "=?" not in text], ids=ascii)
+    def test_by_the_check_itself(self, trick: str) -> None:
+        """Which is asked again where a message is built, of what no model has read."""
+        with pytest.raises(ValueError, match="must "):
+            values.safe_in_header(trick)
+
     def test_free_text_may_have_lines(self) -> None:
         adapter: TypeAdapter[str] = TypeAdapter(values.Text)
         assert adapter.validate_python(" a\r\n\tb =?x ") == "a\r\n\tb =?x"
