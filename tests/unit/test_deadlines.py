@@ -187,7 +187,7 @@ class TestDeadlines:
 
         journey.wait()
         assert journey.status.stage == "active"
-        assert journey.application.access_missing == ()
+        assert not journey.status.access.missing
 
     def test_an_outage_of_a_moment_is_told_to_nobody(self) -> None:
         down = AccessOutcome(granted=False, missing=("an answer",), outage=True)

@@ -139,7 +139,7 @@ def test_dates_to_keep_come_as_calendar_entries(template: str) -> None:
 @pytest.mark.parametrize("template", sorted(PARTNER_DATES | BD_DEADLINES))
 def test_a_zone_that_is_no_longer_known_holds_no_entry_up(template: str) -> None:
     facts = mail(template).letter.model_dump()
-    moved = {
+    moved: dict[str, Any] = {
         name: fact | {"time_zone": "Mars/Base"}
         for name, fact in facts.items()
         if isinstance(fact, dict) and "time_zone" in fact

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 def imported(module: str) -> set[str]:
     """The top-level packages a module imports."""
     tree = ast.parse((ROOT / module).read_text(encoding="utf-8"))
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found.update(alias.name.partition(".")[0] for alias in node.names)

@@ -382,7 +382,7 @@ def test_clocks_of_a_stage(row: str) -> None:
 
     entered = decisions.opening(journey.application, journey.now)
 
-    clocks = (*entered.application.clocks, *entered.requests)
+    clocks: tuple[Clock | ClockRequest, ...] = (*entered.application.clocks, *entered.requests)
     assert ", ".join(described(clock, journey) for clock in clocks) == expected.strip()
     kinds = {clock.kind for clock in journey.application.clocks}
     assert kinds == {clock.kind for clock in clocks}, "the clocks of the stage run"
