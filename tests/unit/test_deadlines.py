@@ -1,4 +1,4 @@
-"""The clocks of an application: what starts, stops and moves them, and what a missed one does (design §2)."""
+"""The clocks of an application: what starts, stops and moves them, and what a missed one does."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ def told(letters: tuple[type[Letter], ...]) -> list[str]:
 
 
 class TestDeadlines:
-    """What the table of mails can't say about them (design §2, first rules)."""
+    """What the table of mails can't say about them."""
 
     def test_a_missed_review_escalates_and_decides_nothing(self) -> None:
         journey = journey_to("under_review")

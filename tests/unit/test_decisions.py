@@ -48,7 +48,7 @@ def overdue(stage: str) -> Journey:
 
 
 class TestLetters:
-    """Whom a letter reaches, and what it says (design §4)."""
+    """Whom a letter reaches, and what it says."""
 
     def test_a_letter_reaches_its_audience_at_the_time_of_the_transition(self) -> None:
         for journey in (journey_to("started"), overdue("under_review"), overdue("awaiting_signatures")):
@@ -228,7 +228,7 @@ class TestDirectory:
 
 
 class TestSigning:
-    """Signatures, their order, and voiding them (design §2, "Rules")."""
+    """Signatures, their order, and voiding them."""
 
     def test_esign_signs_for_the_party_it_names(self) -> None:
         journey = journey_to("awaiting_signatures")

@@ -223,7 +223,7 @@ class TestAnswers:
 
 
 class TestIfSequence:
-    """A command that is to count only if nothing has happened since (design §10, ``If-Match``)."""
+    """A command that is to count only if nothing has happened since."""
 
     def test_the_newest_event_is_right(self) -> None:
         journey = journey_to("under_review")

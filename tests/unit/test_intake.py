@@ -1,4 +1,4 @@
-"""Whatever comes in becomes a command or a refusal that says where it is wrong (design §3, §8 "Messages")."""
+"""Whatever comes in becomes a command or a refusal that says where it is wrong."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The process in tables, written from the design (§2 to §4) and the guide, and held against the decisions.
+"""The process in tables, written from the contract and the guide, and held against the decisions.
 
 Columns are the situations of `applications.py`, rows the commands. Cells:
 
@@ -318,8 +318,8 @@ def test_what_is_allowed_is_what_is_accepted() -> None:
         assert listed - done == expected, situation
 
 
-def test_the_judging_order_is_that_of_the_design() -> None:
-    """Role, then effect in place, then stage, then revision, then rules (design §3)."""
+def test_the_judging_order_is_that_of_the_contract() -> None:
+    """Role, then effect in place, then stage, then revision, then rules."""
     journey = journey_to("confirming_terms")
     old: Json = {"sheet_revision": 7, "sheet_hash": "f" * 64}
     assert outcome(journey, "confirm_terms", "bd", **old) == "forbidden"

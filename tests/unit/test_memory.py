@@ -60,7 +60,7 @@ def publish(kept: RunMemory) -> list[int]:
 
 
 class TestAnswers:
-    """The same command ID gets the same answer (design §3)."""
+    """The same command ID gets the same answer."""
 
     def test_a_new_one_has_none(self) -> None:
         assert memory_of("drafting").answered_before(command()) is None

@@ -1,4 +1,4 @@
-"""The public contract as design §3 lists it: JSON field names, values, defaults, and what is refused."""
+"""The public contract: JSON field names, values, defaults, and what is refused."""
 
 import hashlib
 import json
@@ -20,8 +20,8 @@ from tests.payloads import Json
 from tests.unit.applications import UID, journey_to
 from workflows.data_converter import DATA_CONVERTER
 
-# Design §3, "Models" and the table of commands; "?" marks what may be left out. What stands after "+" is
-# not in the design: additions of ours, which the status and the start input may have.
+# The models and the commands of the contract; "?" marks what may be left out. What stands after "+" came
+# later: additions, which the status and the start input may have.
 FIELDS: Final = """
 OnboardingInput   company_master_uid contact_name contact_email locale? bd bd_lead policy?
 Policy            review_working_days? contact_working_days? reminder_working_days? partner_expiry_days? calendar? time_zone? + require_credit_control?
@@ -49,9 +49,8 @@ Via               channel client?
 AuditEvent        sequence at command verdict command_id? actor? occurred_at? from_stage to_stage error? message? form_revision? sheet_revision? via? details?
 Link              previous salt commitment hash
 Status            stage status_text waiting_on allowed_commands? due_at? overdue? deadline? form_revision? company? application? warnings? justification? sheet? modification? confirmed_revision? signing? contract_start_at? amendments? access? last_refusals? pending_emails? failed_emails? rejection? outcome? sequence? + application_id company_master_uid contact_email? bd? bd_lead? company_confirmed? modification_fields? contacted_at? closing?
-"""  # noqa: E501  # one model a line, to be read beside the design
+"""  # noqa: E501  # one model a line, to be read beside the contract
 
-# One difference: the design does not mark ``order`` as optional, the model takes its default ("any").
 COMMANDS: Final = """
 confirm_company
 submit_application      application
@@ -72,7 +71,7 @@ reassign_bd             bd
 decline                 reason?
 cancel_application      reason
 """
-# Not in the design: what keeps a bounced mail from going unnoticed.
+# Added later: what keeps a bounced mail from going unnoticed.
 ADDED_COMMANDS: Final = """
 correct_contact         email name?
 resend_email            key
@@ -95,7 +94,7 @@ def test_json_field_names(row: str) -> None:
     assert fields_of(model_of(name)) == set(fields)
 
 
-def test_every_command_carries_what_the_design_says_in_the_envelope_every_one_has() -> None:
+def test_every_command_carries_its_own_in_the_envelope_every_one_has() -> None:
     commands = get_args(get_args(AnyCommand)[0])
     envelope = {"kind?", "command_id", "actor", "occurred_at?", "via?", "if_sequence?"}
     carried = {}
@@ -176,7 +175,7 @@ class TestDefaults:
 
 
 class TestEdge:
-    """Fields unknown to a model: ignored by the workflow, refused by CLI and API (design §3)."""
+    """Fields unknown to a model: ignored by the workflow, refused by CLI and API."""
 
     @pytest.mark.parametrize("where", ["payload", "actor", "application", "contact"])
     def test_unknown_fields(self, where: str) -> None:
@@ -197,7 +196,7 @@ class TestEdge:
 
 
 class TestHeaderTexts:
-    """What could break out of an e-mail header is refused at the model (design §4, "Known traps")."""
+    """What could break out of an e-mail header is refused at the model."""
 
     TRICKS: Final = (
         "=?utf-8?q?x=0ABcc:_z@z?=",

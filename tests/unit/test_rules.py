@@ -163,7 +163,7 @@ class TestUids:
 
 
 class TestRevisions:
-    """Approval names the form read, confirmation and signatures the sheet (design §2, "Rules")."""
+    """Approval names the form read, confirmation and signatures the sheet."""
 
     def test_the_form_bd_has_read(self) -> None:
         journey = journey_to("withdrawn")
@@ -235,7 +235,7 @@ framework_addendum  vendor_first   vendor   no   ok
 
 
 class TestSigning:
-    """Paths and orders (guide §2.4; design §2, "Rules")."""
+    """Paths and orders (guide §2.4)."""
 
     @pytest.mark.parametrize("row", SIGNATURES.strip().splitlines())
     def test_who_may_sign_first_and_with_what(self, row: str) -> None:
@@ -310,7 +310,7 @@ def test_only_what_has_failed_is_sent_once_more() -> None:
 
 
 class TestAmendments:
-    """The start date while `signed` (design §2, "Rules")."""
+    """The start date while `signed`."""
 
     @pytest.mark.parametrize(
         ("day", "zone"), [("2026-09-02", "Asia/Singapore"), (START, "Asia/Tokyo"), ("2020-01-01", "UTC")]
