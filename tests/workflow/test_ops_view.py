@@ -125,14 +125,20 @@ async def test_every_activity_and_timer_has_a_summary(service: Service) -> None:
             text = event.user_metadata.summary.data.decode().strip('"')
             summaries.setdefault(event.event_type, []).append(text)
     assert all(text for texts in summaries.values() for text in texts)
-    assert {"expiry due", "review reminder", "review due"} <= set(
-        summaries[EventType.EVENT_TYPE_TIMER_STARTED]
-    )
-    assert (
-        "E-mails: application_received, review_requested"
-        in (summaries[EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED])
-    )
-    assert "Look up the accounts" in summaries[EventType.EVENT_TYPE_MARKER_RECORDED]
+    # A timer may ring for another clock than the one it was wound for, so it names none.
+    assert set(summaries[EventType.EVENT_TYPE_TIMER_STARTED]) <= {
+        "Next deadline, at the earliest",
+        "Last e-mails",
+    }
+    assert summaries[EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED] == [
+        "Store join",
+        "Store confirm_company",
+        "Store submit_application; e-mails: application_received, review_requested",
+        "Store review_reminder; e-mails: review_reminder",
+        "Store review_overdue; e-mails: review_overdue",
+        "Store cancel_application; e-mails: application_cancelled",
+    ]
+    assert set(summaries[EventType.EVENT_TYPE_MARKER_RECORDED]) == {"Look up"}
 
 
 async def test_search_attributes_follow_every_stage(service: Service) -> None:

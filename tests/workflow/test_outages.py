@@ -204,8 +204,8 @@ async def test_who_joins_while_the_database_is_down_is_recorded_later(
                 await applicant.update("confirm_company")
             assert unavailable.value.type == "unavailable"
         await applicant.pass_time(LONGEST_RETRY)
-        assert (await applicant.update("confirm_company")).company
-        await applicant.settled()
+        assert (await applicant.update("confirm_company")).company_confirmed
+        assert (await applicant.settled()).company
         assert await accepted(applicant) == ["join", "confirm_company"]
         assert await refused(applicant) == [("confirm_company", "unavailable")]
         await unharmed(applicant)
