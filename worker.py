@@ -85,7 +85,7 @@ def build_worker(
         workflows=WORKFLOWS,
         activities=[
             LookUpActivities(directory, access, trail).look_up,
-            AccessActivities(directory, access).open_access,
+            AccessActivities(directory, access, trail).open_access,
             publishing.publish,
             publishing.deliver,
             publishing.take_up,

@@ -50,10 +50,11 @@ def _amend_start_date(
     return application.but(amendments=newest_within((*application.amendments, amendment)))
 
 
-def access_request(application: Application, now: datetime) -> AccessRequest:
+def access_request(application: Application, now: datetime, generation: int) -> AccessRequest:
     """What ACPN is asked to open: {Main UID} and Associated UIDs."""
     return AccessRequest(
         application_id=application.application_id,
+        generation=generation,
         company_master_uid=application.company_master_uid,
         uids=application.form.covered_uids if application.form else (),
         require_credit_control=application.policy.require_credit_control,

@@ -12,7 +12,7 @@ from pydantic import Field
 from domain.clocks import Clock, ClockRequest
 from domain.documents import BusinessType
 from domain.policy import Policy
-from domain.status import Company
+from domain.status import Company, FailedEmail
 from domain.values import Contract, Instant, Uid, says_nothing
 
 
@@ -107,7 +107,9 @@ class Problem(Contract):
 class Head(Contract):
     """Where the stored trail of an application ends, and the highest numbers it has used.
 
-    ``hash`` is that of the newest event. ``access_taken_back``: whether there was access to take back.
+    ``hash`` is that of the newest event. ``failed``: e-mails that could not be delivered, of which the run
+    does not know, and which tell of what still counts; ``failed_through``: the position of the newest
+    failed one. ``access_taken_back``: whether there was access to take back.
     """
 
     generation: int = 0
@@ -115,6 +117,7 @@ class Head(Contract):
     hash: str | None = None
     forms_used: int = 0
     sheets_used: int = 0
+    failed: tuple[FailedEmail, ...] = Field(default=(), exclude_if=says_nothing)
     failed_through: int = 0
     emails_withdrawn: int = 0
     access_taken_back: bool = False
@@ -136,9 +139,14 @@ class Answers(Contract):
 
 
 class AccessRequest(Contract):
-    """Open ACPN for these accounts if nothing is missing; asking twice is harmless. ``at``: workflow time."""
+    """Open ACPN for these accounts if nothing is missing; asking twice is harmless. ``at``: workflow time.
+
+    ``generation``: how often the application has been reset. Who has been reset since opens nothing any
+    more.
+    """
 
     application_id: str
+    generation: int = Field(default=0, exclude_if=says_nothing)
     company_master_uid: Uid
     uids: tuple[Uid, ...]
     require_credit_control: bool

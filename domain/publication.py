@@ -96,8 +96,10 @@ class TakeUp(Contract):
     new numbers.
 
     E-mails of later events that have not left never leave; access the application gave is taken back.
+    ``failed_through``: the position of the newest failed e-mail the run knows of.
     """
 
     application_id: str
     company_master_uid: Uid
     sequence: int
+    failed_through: int = Field(default=0, exclude_if=says_nothing)

@@ -7,7 +7,7 @@ What may happen stands in `domain/lifecycle.py`; what is remembered, in `memory.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
 
@@ -27,7 +27,7 @@ from domain.contract import (
     ErrorType,
 )
 from domain.decisions import Decision
-from domain.inquiry import AccessOutcome, AccountQuery, Answers, Inquiry
+from domain.inquiry import AccountQuery, Answers, Inquiry
 from domain.publication import Receipt, TakeUp
 from domain.refusal import RefusedError
 from domain.status import Status
@@ -35,6 +35,7 @@ from workflows import calls, search_attributes
 from workflows.encryption import Reader
 from workflows.inbox import EmailsFailed, Event, Message, OperatorCancel, OperatorReset
 from workflows.outbox import Outbox
+from workflows.reset import begins_reset
 from workflows.signals import takes_every_command
 from workflows.start import entries_of_the_start, failure, has_memory, memory_of
 
@@ -62,7 +63,7 @@ class ResellerOnboarding:
         self._timer: asyncio.Task[None] | None = None
         self._timer_at: datetime | None = None
         self._cancel_requested = False
-        self._resets = 0
+        self._resets = int(begins_reset())
         self._resets_taken_up = 0
         self._taking_up = False
         self._last_mails_until: datetime | None = None
@@ -78,7 +79,8 @@ class ResellerOnboarding:
             self._refused_start = refusal
             return
         decisions.check_edition(self._memory.application)
-        # Temporal gives a run another random seed where it was reset, and for no other reason.
+        # Temporal gives a run another random seed where it was reset, and for no other reason. One that was
+        # reset to its very beginning has it by now.
         workflow.register_random_seed_callback(self._was_reset)
 
     @workflow.run
@@ -153,6 +155,8 @@ class ResellerOnboarding:
             self._show()
             if self._ended:
                 await self._hand_over()
+                if self._reset_to_take_up:
+                    continue
                 return self._status()
             workflow.continue_as_new(args=[self._input, self._memory.memory()])
 
@@ -240,7 +244,7 @@ class ResellerOnboarding:
         With the directory down, the look-up is made up for when the form is submitted.
         """
         memory, joined, now = self._memory, self._input, workflow.now()
-        answers = await calls.look_up(
+        answers = await self._look_up(
             Inquiry(
                 at=now,
                 policy=joined.policy,
@@ -252,10 +256,8 @@ class ResellerOnboarding:
         if answers.problems:
             told = "; ".join(f"{problem.field}: {problem.message}" for problem in answers.problems)
             raise failure(RefusedError(ErrorType.INVALID, told))
-        if answers.head and answers.head.sequence > 0:
-            await self._take_up()
         facts = answers.accounts
-        if facts and facts.already_partner and not (answers.head and answers.head.sequence > 0):
+        if facts and facts.already_partner:
             self._already_partner = True
             return False
         account = facts and facts.account(joined.company_master_uid)
@@ -265,7 +267,8 @@ class ResellerOnboarding:
             company=account and account.enterprise,
         )
         decisions.check_edition(memory.application)
-        self._carry_out(await self._counted(decisions.opening(memory.application, now), now), "join", now)
+        opening = await self._counted(lambda: decisions.opening(memory.application, now), now)
+        self._carry_out(opening, "join", now)
         return True
 
     async def _obey(self, message: Message) -> Status | RefusedError:
@@ -282,7 +285,7 @@ class ResellerOnboarding:
                 if memory.backlog_full:
                     raise RefusedError(ErrorType.UNAVAILABLE, BACKLOG_FULL)
                 asked = decisions.inquiry(memory.application, command, now, memory.sequence)
-                answers = _NOTHING_ASKED if asked.empty else await calls.look_up(asked)
+                answers = _NOTHING_ASKED if asked.empty else await self._look_up(asked)
                 decision = decisions.decide(memory.application, command, now, memory.sequence, answers)
                 self._carry_out(decision, command.kind, now, command)
                 memory.remember(command)
@@ -310,15 +313,17 @@ class ResellerOnboarding:
         application, now = self._memory.application, workflow.now()
         name = decisions.moment_of(application, clock, now).name
         if clock.kind is ClockKind.ACCESS_CHECK:
-            resets = self._resets
-            outcome = await calls.open_access(access.access_request(application, now))
-            if self._resets != resets:
-                # Taking up after a reset takes back what was opened: it has to be asked for again.
-                outcome = AccessOutcome(granted=False, missing=(calls.OUTAGE,), outage=True)
+            request = access.access_request(application, now, self._memory.generation)
+            outcome = await calls.open_access(request)
+            if self._reset_to_take_up:
+                # That takes back what was opened. The clock is still due: it is asked for again.
+                return
             now = workflow.now()
             self._carry_out(decisions.access_answered(application, outcome, now), name, now)
         else:
-            decided = await self._counted(decisions.time_is_up(application, clock, now), now)
+            decided = await self._counted(
+                lambda: decisions.time_is_up(self._memory.application, clock, now), now
+            )
             self._carry_out(decided, name, now)
 
     def _cancelled_by_operator(self) -> None:
@@ -337,18 +342,33 @@ class ResellerOnboarding:
                 application_id=memory.application.application_id,
                 company_master_uid=memory.application.company_master_uid,
                 sequence=memory.sequence,
+                failed_through=memory.failed_through,
             )
         )
         memory.taken_up(head, workflow.now())
         self._taking_up = False
+        self._last_mails_until = None
+        if head.failed:
+            self._inbox.appendleft(EmailsFailed(head.failed))
 
-    async def _counted(self, decision: Decision, now: datetime) -> Decision:
+    async def _look_up(self, inquiry: Inquiry) -> Answers:
+        """What the outside knows. A reset, if there was one, is taken up before anything is decided by it."""
+        while True:
+            while self._reset_to_take_up:
+                await self._take_up()
+            answers = await calls.look_up(inquiry)
+            if not self._reset_to_take_up:
+                return answers
+
+    async def _counted(self, decide: Callable[[], Decision], now: datetime) -> Decision:
         """The decision with the clocks it asks for."""
+        decision = decide()
         if not decision.requests:
             return decision
         policy = decision.application.policy
-        answers = await calls.look_up(Inquiry(at=now, policy=policy, clocks=decision.requests))
-        return decisions.completed(decision, answers, now)
+        answers = await self._look_up(Inquiry(at=now, policy=policy, clocks=decision.requests))
+        # Decided once more: a reset may have been taken up meanwhile, and other numbers be in use.
+        return decisions.completed(decide(), answers, now)
 
     def _carry_out(
         self, decision: Decision, name: str, now: datetime, command: Command | None = None

@@ -14,8 +14,10 @@ Tried with temporalio 1.35 (sdk-python and sdk-core as they are in November 2026
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
+from temporalio import workflow
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
@@ -26,7 +28,17 @@ ASK_AGAIN: Final = "The run was about to go on when it was asked; ask again."
 _ONE_BATCH: Final = 2
 """The SDK's internal flag PROCESS_WORKFLOW_ACTIVATION_JOBS_AS_SINGLE_BATCH."""
 
+_SEED_OF_THE_START: Final = "seed_of_the_start"
+
 _Activate = Callable[[WorkflowActivation], WorkflowActivationCompletion]
+
+
+def begins_reset() -> bool:
+    """Whether the run was reset to its first workflow task; to be asked while it is initialised.
+
+    It has its new seed before it can ask to be told of one.
+    """
+    return bool(workflow.random_seed() != workflow.extern_functions()[_SEED_OF_THE_START]())
 
 
 class ResettableRunner(SandboxedWorkflowRunner):
@@ -34,7 +46,9 @@ class ResettableRunner(SandboxedWorkflowRunner):
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """A run's instance."""
-        instance = super().create_instance(det)
+        seed = det.randomness_seed
+        told = {**det.extern_functions, _SEED_OF_THE_START: lambda: seed}
+        instance = super().create_instance(replace(det, extern_functions=told))
         # Its class is private to the SDK; everything but this stays its own.
         setattr(instance, "activate", _AsReplayed(instance.activate))  # noqa: B010 - mypy refuses it plainly
         return instance

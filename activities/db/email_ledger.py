@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Update, func, select, update
+from sqlalchemy import Row, Update, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.db.documents import issued_sheets, submitted_forms
@@ -124,7 +124,7 @@ class EmailLedger:
             superseded = await session.scalar(generation) != lineage.generation
         return Receipt(
             pending=pending,
-            failed=tuple(_failure(row) for row in rows),
+            failed=tuple(failed_email(row) for row in rows),
             failed_through=rows[-1].position if rows else failed_through,
             superseded=superseded,
         )
@@ -203,7 +203,8 @@ def _mail(row: EmailRow, documents: _Documents) -> Mail:
     )
 
 
-def _failure(row: EmailRow) -> FailedEmail:
+def failed_email(row: EmailRow | Row[Any]) -> FailedEmail:
+    """What a workflow is told of an e-mail that could not be delivered."""
     return FailedEmail(
         key=row.key,
         template=row.template,

@@ -8,13 +8,14 @@ import secrets
 from enum import Enum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.db.documents import restored
 from activities.db.email_ledger import LedgerState
 from activities.db.engine import Database
 from activities.db.queued import QueuedLetter
+from activities.db.resets import turned_back
 from activities.db.storable import storable
 from activities.db.tables import (
     ApplicationRow,
@@ -91,8 +92,8 @@ class AuditTrail:
     async def take_up(self, request: TakeUp) -> Head:
         """Begin a new generation after a reset: who wrote before writes no more.
 
-        E-mails of events after the one the application stands at never leave; forms and sheets of such
-        events are void. Asked again, as when the answer got lost, it tells the same of another generation.
+        E-mails of events that no longer count never leave; forms and sheets of such events are void. Asked
+        again, as when the answer got lost, it tells the same of another generation.
         """
         return await self._database.write(lambda connection: self._take_up(connection, request))
 
@@ -106,34 +107,8 @@ class AuditTrail:
             .returning(AuditHeadRow.generation, AuditHeadRow.sequence, AuditHeadRow.hash)
         )
         generation, sequence, newest = (await connection.execute(raised)).one()
-        emails = EmailRow.application_id == application_id
-        undone = EmailRow.sequence > request.sequence
-        await connection.execute(
-            update(EmailRow)
-            .where(emails, undone, EmailRow.state == LedgerState.PENDING)
-            .values(state=LedgerState.WITHDRAWN, reason="Undone by a reset in Temporal.")
-        )
-        for table in (FormRow, DecisionSheetRow):
-            void = table.application_id == application_id, table.sequence > request.sequence
-            await connection.execute(update(table).where(*void).values(void=True))
-        return Head(
-            generation=generation,
-            sequence=sequence,
-            hash=newest,
-            forms_used=await _number(
-                connection, func.max(FormRow.revision), FormRow.application_id == application_id
-            ),
-            sheets_used=await _number(
-                connection,
-                func.max(DecisionSheetRow.revision),
-                DecisionSheetRow.application_id == application_id,
-            ),
-            failed_through=await _number(
-                connection, func.max(EmailRow.position), emails, EmailRow.state == LedgerState.FAILED
-            ),
-            emails_withdrawn=await _number(
-                connection, func.count(), emails, undone, EmailRow.state == LedgerState.WITHDRAWN
-            ),
+        return await turned_back(
+            connection, request, Head(generation=generation, sequence=sequence, hash=newest)
         )
 
     async def _ensure_head(self, connection: AsyncConnection, application_id: str) -> None:
@@ -231,7 +206,8 @@ class AuditTrail:
         if not any(entry.letters or entry.resend for entry in entries):
             return
         mine = EmailRow.application_id == application.application_id
-        position = await _number(connection, func.max(EmailRow.position), mine)
+        newest = select(func.coalesce(func.max(EmailRow.position), 0)).where(mine)
+        position = (await connection.execute(newest)).scalar_one()
         rows = []
         for entry in entries:
             letters = list(entry.letters)
@@ -262,13 +238,6 @@ class AuditTrail:
         await connection.execute(
             insert.on_conflict_do_update(index_elements=["application_id"], set_=changed)
         )
-
-
-async def _number(
-    connection: AsyncConnection, number: ColumnElement[int], *where: ColumnElement[bool]
-) -> int:
-    """A count, or a maximum, which is 0 of nothing."""
-    return int((await connection.execute(select(func.coalesce(number, 0)).where(*where))).scalar_one())
 
 
 def _event_values(application_id: str, event: AuditEvent, link: Link) -> dict[str, Any]:

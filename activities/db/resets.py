@@ -1,0 +1,100 @@
+"""What Temporal's Reset of an application does to what is stored of it.
+
+Nothing is removed. Which events still count follows from the trail: after an event ``reset`` goes on what
+stood after the event it led back to.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, func, not_, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import InstrumentedAttribute
+
+from activities.db.email_ledger import REPORTED_FAILURES, LedgerState, failed_email
+from activities.db.tables import AuditEventRow, DecisionSheetRow, EmailRow, FormRow
+from domain.audit import Verdict
+from domain.inquiry import Head
+from domain.publication import TakeUp
+
+UNDONE: Final = "Undone by a reset in Temporal."
+Ranges = Sequence[tuple[int, int]]
+"""Numbers of events, each range from its first to its last."""
+
+
+async def turned_back(connection: AsyncConnection, request: TakeUp, head: Head) -> Head:
+    """Withdraw e-mails that have not left, and mark documents; the head with what the run has to know.
+
+    Both go by what counts for who stands after the event of the request. What an earlier reset has undone
+    and what counts again, as when an older run is reset, is void no more, and its e-mails leave.
+    """
+    counting = await _counting(connection, request)
+    emails = EmailRow.application_id == request.application_id
+    counts = _within(EmailRow.sequence, counting)
+    for state, becomes, reason, which in (
+        (LedgerState.PENDING, LedgerState.WITHDRAWN, UNDONE, not_(counts)),
+        (LedgerState.WITHDRAWN, LedgerState.PENDING, None, counts),
+    ):
+        changed = update(EmailRow).where(emails, EmailRow.state == state, which)
+        await connection.execute(changed.values(state=becomes, reason=reason))
+    for table in (FormRow, DecisionSheetRow):
+        mine = table.application_id == request.application_id, table.sequence.is_not(None)
+        void = not_(_within(table.sequence, counting))
+        await connection.execute(update(table).where(*mine).values(void=void))
+    withdrawn = emails, EmailRow.state == LedgerState.WITHDRAWN, not_(counts)
+    failed = emails, EmailRow.state == LedgerState.FAILED
+    unknown = (
+        select(EmailRow.__table__)
+        .where(*failed, counts, EmailRow.position > request.failed_through)
+        .order_by(EmailRow.position.desc())
+        .limit(REPORTED_FAILURES)
+    )
+    failures = (await connection.execute(unknown)).all()
+    return head.model_copy(
+        update={
+            "forms_used": await _used(connection, FormRow, request.application_id),
+            "sheets_used": await _used(connection, DecisionSheetRow, request.application_id),
+            "failed": tuple(failed_email(row) for row in reversed(failures)),
+            "failed_through": await _number(connection, func.max(EmailRow.position), *failed),
+            "emails_withdrawn": await _number(connection, func.count(), *withdrawn),
+        }
+    )
+
+
+async def _counting(connection: AsyncConnection, request: TakeUp) -> Ranges:
+    """The events that count for who stands after the event of the request."""
+    query = (
+        select(AuditEventRow.sequence, AuditEventRow.details)
+        .where(
+            AuditEventRow.application_id == request.application_id,
+            AuditEventRow.command == "reset",
+            AuditEventRow.verdict == Verdict.ACCEPTED,
+            AuditEventRow.sequence <= request.sequence,
+        )
+        .order_by(AuditEventRow.sequence.desc())
+    )
+    ranges: list[tuple[int, int]] = []
+    last = request.sequence
+    for reset in await connection.execute(query):
+        if reset.sequence <= last:
+            ranges.append((reset.sequence, last))
+            last = reset.details["back_to"]
+    return [*ranges, (1, last)]
+
+
+def _within(number: InstrumentedAttribute[Any], ranges: Ranges) -> ColumnElement[bool]:
+    return or_(*(number.between(first, last) for first, last in ranges))
+
+
+async def _used(
+    connection: AsyncConnection, table: type[FormRow] | type[DecisionSheetRow], application_id: str
+) -> int:
+    """The highest revision there has been."""
+    return await _number(connection, func.max(table.revision), table.application_id == application_id)
+
+
+async def _number(
+    connection: AsyncConnection, number: ColumnElement[int], *where: ColumnElement[bool]
+) -> int:
+    """A count, or a maximum, which is 0 of nothing."""
+    return int((await connection.execute(select(func.coalesce(number, 0)).where(*where))).scalar_one())
