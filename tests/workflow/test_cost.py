@@ -13,7 +13,7 @@ from tests.rig import Applicant, Service
 async def by(send: str, applicant: Applicant) -> None:
     """The reference onboarding, each message once everything the one before set going is done."""
     terms: payloads.Json = {}
-    messages = [
+    messages: list[tuple[str, payloads.Json]] = [
         ("confirm_company", {}),
         ("submit_application", {"application": payloads.form(applicant.uid)}),
         ("approve_application", {"form_revision": 1}),
