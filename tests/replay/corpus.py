@@ -8,7 +8,7 @@ asks for the same commands but decides otherwise.
 
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +18,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 from temporalio.client import WorkflowHistory
 from temporalio.converter import PayloadCodec
@@ -108,18 +109,21 @@ class Recorded:
         return stages_shown(self.history().events)
 
     def editions(self) -> frozenset[int]:
-        """The edition its first task has recorded; none where the run goes on with its application."""
-        markers = (
-            event.marker_recorded_event_attributes.details.get("result") for event in self.history().events
-        )
-        answers = (json.loads(marker.payloads[0].data) for marker in markers if marker)
-        return frozenset(answer["edition"] for answer in answers if "edition" in answer)
+        """The edition of its application; none where the run goes on with that of another."""
+        return editions(self.history().events)
 
     @property
     def closed(self) -> bool:
         """Whether the run had ended."""
         events = json.loads(self.path.read_text(encoding="utf-8"))["events"]
         return events[-1]["eventType"] in _CLOSED
+
+
+def editions(events: Iterable[HistoryEvent]) -> frozenset[int]:
+    """The edition that a run's first task has recorded."""
+    markers = (event.marker_recorded_event_attributes.details.get("result") for event in events)
+    answers = (json.loads(marker.payloads[0].data) for marker in markers if marker)
+    return frozenset(answer["edition"] for answer in answers if "edition" in answer)
 
 
 def parse(document: str) -> WorkflowHistory:
