@@ -300,6 +300,11 @@ def answered(status: Status) -> Status:
     return Status.model_validate(status.answer())
 
 
+def unchanged(status: Status) -> Status:
+    """All of a status but the refusals it lists, and the number of the newest event."""
+    return status.model_copy(update={"last_refusals": (), "sequence": 0})
+
+
 def undecodable(data: bytes, encoding: str = "json/plain") -> RawValue:
     """A payload that arrives exactly as given."""
     return RawValue(Payload(metadata={"encoding": encoding.encode()}, data=data))

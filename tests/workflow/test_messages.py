@@ -9,9 +9,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.audit import Verdict
 from domain.contract import Stage
-from domain.status import Status
 from tests import payloads
-from tests.rig import Applicant, Service, answered
+from tests.rig import Applicant, Service, answered, unchanged
 from tests.workflow import evidence
 from tests.workflow.trail import audit, refused, unharmed
 
@@ -223,11 +222,6 @@ async def test_it_is_refused_by_signal_and_by_update(
     assert (await evidence.row(applicant)).status.model_dump() == last.model_dump()
     assert applicant.templates() == mails
     await unharmed(applicant)
-
-
-def unchanged(status: Status) -> Status:
-    """All of a status but the refusals it lists, and the number of the newest event."""
-    return status.model_copy(update={"last_refusals": (), "sequence": 0})
 
 
 async def test_wrong_stage_names_the_commands_possible_now(service: Service) -> None:
