@@ -365,3 +365,12 @@ class TestFingerprint:
         actor, rest = '{"id": "p", "role": "partner"}', '"kind": "decline", "reason": "No."'
         meant = f'{{"actor": {actor}, "command_id": "c-1", {rest}}}'
         assert intake.fingerprint(signal("decline", said)) == sha256(meant.encode()).hexdigest()[:32]
+
+
+def test_the_way_a_command_came_does_not_make_it_another_one() -> None:
+    said = payloads.command("decline", command_id="c-1")
+    elsewhere = {**said, "via": {"channel": "api", "client": "crm"}, "if_sequence": 4}
+
+    assert intake.fingerprint(intake.parse_command("decline", (said,))) == intake.fingerprint(
+        intake.parse_command("decline", (elsewhere,))
+    )
