@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
+from activities.acpn_access import Grant
 from domain.audit import AuditEvent, Verdict
 from domain.clocks import Clock, ClockKind
 from domain.contract import Actor, OnboardingInput, Person, Role, Stage
@@ -177,3 +178,8 @@ def content(revision: int) -> DecisionSheet:
             "discounts": [{"product_code": "ecs", "percent": "12.50"}],
         }
     )
+
+
+def grant(uid: str, application_id: str = "run-1") -> Grant:
+    """Access of an account, by an application of the company 1001."""
+    return Grant(uid=uid, application_id=application_id, company_master_uid="1001", granted_at=NOON)

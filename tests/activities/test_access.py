@@ -1,7 +1,7 @@
 """ACPN access, in SQL and over HTTP, and the activity that opens it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import timedelta
 
 import httpx
@@ -17,9 +17,11 @@ from activities.acpn_access import AcpnAccess, Grant
 from activities.db.access import SqlAcpnAccess
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
+from activities.db.trail import AuditTrail
 from domain.inquiry import AccessOutcome, AccessRequest, Account
+from domain.publication import TakeUp
 from domain.status import Company
-from tests.activities.examples import NOON
+from tests.activities.examples import NOON, grant
 from tests.activities.services import VendorServices, vendor_services
 
 LATER = NOON + timedelta(days=1)
@@ -35,10 +37,6 @@ REQUEST = AccessRequest(
 def account(uid: str, *, verified: bool = True, credit_control: bool = False) -> Account:
     company = Company(legal_name="Acme", registration_number="91-1", verified=verified)
     return Account(uid=uid, enterprise=company, credit_control=credit_control)
-
-
-def grant(uid: str, application_id: str = "run-1") -> Grant:
-    return Grant(uid=uid, application_id=application_id, company_master_uid="1001", granted_at=NOON)
 
 
 @pytest.fixture
@@ -64,10 +62,10 @@ async def http_access(services: VendorServices) -> AsyncIterator[HttpAcpnAccess]
 
 
 async def open_access(
-    directory: AccountDirectory, access: AcpnAccess, request: AccessRequest = REQUEST
+    directory: AccountDirectory, access: AcpnAccess, trail: AuditTrail, request: AccessRequest = REQUEST
 ) -> AccessOutcome:
     outcome: AccessOutcome = await ActivityEnvironment().run(
-        AccessActivities(directory, access).open_access, request
+        AccessActivities(directory, access, trail).open_access, request
     )
     return outcome
 
@@ -182,22 +180,22 @@ async def test_over_http_an_error_is_an_outage(services: VendorServices, http_ac
 
 
 async def test_access_is_opened_for_the_accounts_named_and_no_other(
-    directory: SqlAccountDirectory, access: SqlAcpnAccess
+    directory: SqlAccountDirectory, access: SqlAcpnAccess, trail: AuditTrail
 ) -> None:
     for uid in ("1001", "1002", "1003"):
         await directory.put(account(uid))
     for at in (NOON, LATER):
-        outcome = await open_access(directory, access, REQUEST.model_copy(update={"at": at}))
+        outcome = await open_access(directory, access, trail, REQUEST.model_copy(update={"at": at}))
         assert outcome == AccessOutcome(granted=True)
     assert await access.grants("1001") == (grant("1002"), grant("1003"))
 
 
 async def test_nothing_is_opened_until_nothing_is_missing(
-    directory: SqlAccountDirectory, access: SqlAcpnAccess
+    directory: SqlAccountDirectory, access: SqlAcpnAccess, trail: AuditTrail
 ) -> None:
     await directory.put(account("1001", verified=False))
     await directory.put(Account(uid="1002"))
-    assert await open_access(directory, access) == AccessOutcome(
+    assert await open_access(directory, access, trail) == AccessOutcome(
         granted=False,
         missing=(
             "enterprise verification of 1001",
@@ -209,27 +207,63 @@ async def test_nothing_is_opened_until_nothing_is_missing(
 
 
 async def test_credit_control_counts_only_where_it_is_required(
-    directory: SqlAccountDirectory, access: SqlAcpnAccess
+    directory: SqlAccountDirectory, access: SqlAcpnAccess, trail: AuditTrail
 ) -> None:
     await directory.put(account("1001"))
     await directory.put(account("1002", credit_control=True))
     await directory.put(account("1003"))
     required = REQUEST.model_copy(update={"require_credit_control": True})
-    assert await open_access(directory, access, required) == AccessOutcome(
+    assert await open_access(directory, access, trail, required) == AccessOutcome(
         granted=False, missing=("credit control of 1003",)
     )
     assert not await access.is_partner("1001")
-    assert await open_access(directory, access) == AccessOutcome(granted=True)
+    assert await open_access(directory, access, trail) == AccessOutcome(granted=True)
 
 
 async def test_an_outage_is_raised_and_the_next_try_gives_the_rest(
-    services: VendorServices, http_access: HttpAcpnAccess, directory: SqlAccountDirectory
+    services: VendorServices,
+    http_access: HttpAcpnAccess,
+    directory: SqlAccountDirectory,
+    trail: AuditTrail,
 ) -> None:
     for uid in ("1001", "1002", "1003"):
         await directory.put(account(uid))
     services.status = 503
     with pytest.raises(httpx.HTTPStatusError):
-        await open_access(directory, http_access)
+        await open_access(directory, http_access, trail)
     services.status = 200
-    assert await open_access(directory, http_access) == AccessOutcome(granted=True)
+    assert await open_access(directory, http_access, trail) == AccessOutcome(granted=True)
     assert [path for path, _ in services.puts] == ["/partners/1001/grants"] * 2
+
+
+async def test_for_an_application_that_was_reset_since_nothing_is_opened(
+    directory: SqlAccountDirectory, access: SqlAcpnAccess, trail: AuditTrail
+) -> None:
+    for uid in ("1001", "1002", "1003"):
+        await directory.put(account(uid))
+    await trail.take_up(TakeUp(application_id="run-1", company_master_uid="1001", sequence=3))
+    outcome = await open_access(directory, access, trail)
+    assert (outcome.granted, outcome.outage) == (False, True)
+    assert await access.grants("1001") == ()
+    newest = REQUEST.model_copy(update={"generation": 1})
+    assert await open_access(directory, access, trail, newest) == AccessOutcome(granted=True)
+    assert len(await access.grants("1001")) == 2
+
+
+async def test_what_was_opened_while_the_application_was_reset_is_closed_again(
+    directory: SqlAccountDirectory, database: Database, trail: AuditTrail
+) -> None:
+    """Taking up came too early to find it."""
+
+    class Reset(SqlAcpnAccess):
+        async def give(self, grants: Sequence[Grant]) -> None:
+            taken = TakeUp(application_id="run-1", company_master_uid="1001", sequence=3)
+            await trail.take_up(taken)
+            assert not await self.take_back("1001", "run-1")
+            await super().give(grants)
+
+    for uid in ("1001", "1002", "1003"):
+        await directory.put(account(uid))
+    access = Reset(database)
+    assert not (await open_access(directory, access, trail)).granted
+    assert await access.grants("1001") == ()

@@ -4,11 +4,8 @@ import asyncio
 from datetime import timedelta
 from itertools import pairwise
 
-import pytest
-
 from activities.db.applications import SHOWN_REFUSALS, ApplicationRecords, StoredApplication
 from activities.db.email_ledger import EmailLedger
-from activities.db.engine import Database
 from activities.db.trail import AuditTrail
 from domain.audit import Verdict
 from domain.contract import Stage, WaitingOn
@@ -36,21 +33,6 @@ from tests.activities.examples import (
 
 UNDER_REVIEW = with_form(application(stage=Stage.UNDER_REVIEW), 1).but(clocks=(REVIEW,))
 CONFIRMING = with_sheet(UNDER_REVIEW.but(stage=Stage.CONFIRMING_TERMS), 1)
-
-
-@pytest.fixture
-def trail(database: Database) -> AuditTrail:
-    return AuditTrail(database)
-
-
-@pytest.fixture
-def records(database: Database) -> ApplicationRecords:
-    return ApplicationRecords(database)
-
-
-@pytest.fixture
-def ledger(database: Database) -> EmailLedger:
-    return EmailLedger(database)
 
 
 async def newest(records: ApplicationRecords, uid: str = "1001") -> StoredApplication:

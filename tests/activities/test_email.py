@@ -10,15 +10,12 @@ from sqlalchemy.event import listen, remove
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.testing import ActivityEnvironment
 
-from activities.db.access import SqlAcpnAccess
 from activities.db.email_ledger import EmailLedger, LedgerState
 from activities.db.engine import Database
 from activities.db.trail import AuditTrail
-from activities.delivering import MOST_DEFERRALS, Deliverer
-from activities.emails.message import MessageFactory
-from activities.emails.render import Links, Renderer
+from activities.delivering import MOST_DEFERRALS
 from activities.publishing import PublishingActivities
-from activities.smtp import SmtpTransport, TemporaryDeliveryError
+from activities.smtp import TemporaryDeliveryError
 from domain.contract import Stage
 from domain.publication import Delivery, Receipt, TakeUp
 from domain.state import Application
@@ -35,16 +32,10 @@ from tests.activities.examples import (
     submitted,
     with_form,
 )
+from tests.activities.senders import LI, MEI, activities
 from tests.smtp_server import Plan, SmtpServer
 
 SCHEDULED = datetime(2025, 3, 14, 9, 31, tzinfo=UTC)
-LINKS = Links(
-    portal_url="https://portal.example.com",
-    acpn_url="https://acpn.example.com",
-    verify_url="https://verify.example.com",
-)
-MEI = "mei@partner.example"
-LI = "li@vendor.example"
 TO_MEI = "1.application_received"
 TO_LI = "1.review_requested"
 WAITING = Delivery(lineage=LINEAGE)
@@ -60,14 +51,6 @@ async def ledger(database: Database) -> EmailLedger:
 async def queue(database: Database, subject: Application) -> None:
     """Of this application a letter to the partner and one to BD."""
     await AuditTrail(database).publish(publication(subject, submitted(1, 1, RECEIVED, REQUESTED)))
-
-
-def activities(database: Database, url: str, *, timeout: float = 30.0) -> PublishingActivities:
-    ledger = EmailLedger(database)
-    messages = MessageFactory("Onboarding <onboarding@example.com>")
-    deliverer = Deliverer(ledger, SmtpTransport(url, timeout=timeout), Renderer(LINKS), messages)
-    access = SqlAcpnAccess(database)
-    return PublishingActivities(AuditTrail(database), ledger, deliverer, access, heartbeat_seconds=0.01)
 
 
 async def send(

@@ -3,10 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-import pytest
-
 from activities.db.email_ledger import REPORTED_FAILURES, SHOWN_REASON, EmailLedger, LedgerRow, LedgerState
-from activities.db.engine import Database
 from activities.db.trail import AuditTrail
 from activities.emails.mail import Mail
 from domain.contract import Stage
@@ -36,16 +33,6 @@ ID = "<3@vendor.example>"
 KEY = "3.application_approved"
 UNDER_REVIEW = with_form(application(stage=Stage.UNDER_REVIEW), 1)
 NEXT = LINEAGE.model_copy(update={"generation": 1})
-
-
-@pytest.fixture
-def ledger(database: Database) -> EmailLedger:
-    return EmailLedger(database)
-
-
-@pytest.fixture
-def trail(database: Database) -> AuditTrail:
-    return AuditTrail(database)
 
 
 async def queue(trail: AuditTrail) -> None:

@@ -101,11 +101,6 @@ def access(database: Database) -> SqlAcpnAccess:
 
 
 @pytest.fixture
-def trail(database: Database) -> AuditTrail:
-    return AuditTrail(database)
-
-
-@pytest.fixture
 def services() -> Iterator[VendorServices]:
     with vendor_services() as server:
         server.answers |= {f"/accounts/{known.uid}": known.model_dump(mode="json") for known in ACCOUNTS}

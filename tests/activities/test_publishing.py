@@ -1,130 +1,53 @@
 """What was decided leaves: stored first, then mailed, whatever is down."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import jinja2
 import pytest
-import pytest_asyncio
 from sqlalchemy import text
 from sqlalchemy.event import listen
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.testing import ActivityEnvironment
 
-from activities.access_http import HttpAcpnAccess
-from activities.acpn_access import AcpnAccess, Grant
 from activities.db.access import SqlAcpnAccess
 from activities.db.applications import ApplicationRecords
 from activities.db.email_ledger import EmailLedger, LedgerState
 from activities.db.engine import Database
-from activities.db.trail import AuditTrail
-from activities.delivering import Deliverer
 from activities.emails.mail import Mail
-from activities.emails.message import MessageFactory
-from activities.emails.render import Links, RenderedLetter, Renderer
-from activities.publishing import PublishingActivities
-from activities.smtp import SmtpTransport, TemporaryDeliveryError
+from activities.emails.render import RenderedLetter, Renderer
+from activities.smtp import TemporaryDeliveryError
 from domain.chain import broken_at
-from domain.contract import Stage
-from domain.inquiry import Head
-from domain.publication import Delivery, Publication, Receipt, TakeUp
+from domain.publication import Receipt
 from tests.activities.examples import (
     APPROVED,
-    LINEAGE,
-    NOON,
     RECEIVED,
     REQUESTED,
     application,
     entry,
-    issued,
+    grant,
     publication,
     submitted,
-    to_confirm,
     with_form,
-    with_sheet,
 )
-from tests.activities.services import VendorServices, vendor_services
+from tests.activities.senders import (
+    CONFIRMING,
+    FIRST,
+    LI,
+    LINKS,
+    MEI,
+    NOWHERE,
+    SECOND,
+    UNDER_REVIEW,
+    activities,
+    deliver,
+    publish,
+    stored,
+    take_up,
+)
 from tests.databases import Postgresql
 from tests.smtp_server import Plan, SmtpServer
-
-LINKS = Links(
-    portal_url="https://portal.example.com",
-    acpn_url="https://acpn.example.com",
-    verify_url="https://verify.example.com",
-)
-MEI = "mei@partner.example"
-LI = "li@vendor.example"
-UNDER_REVIEW = with_form(application(stage=Stage.UNDER_REVIEW), 1)
-CONFIRMING = with_sheet(UNDER_REVIEW.but(stage=Stage.CONFIRMING_TERMS), 1)
-FIRST = publication(UNDER_REVIEW, submitted(1, 1, RECEIVED, REQUESTED))
-SECOND = publication(CONFIRMING, issued(2, 1, to_confirm(1)), after=UNDER_REVIEW)
-WAITING = Delivery(lineage=LINEAGE)
-BACK_TO_1 = TakeUp(application_id="run-1", company_master_uid="1001", sequence=1)
-NOWHERE = "smtp://127.0.0.1:1"
-ON_A_BUSY_MACHINE = timedelta(minutes=1)
-
-
-@pytest.fixture
-def ledger(database: Database) -> EmailLedger:
-    return EmailLedger(database)
-
-
-@pytest.fixture
-def services() -> Iterator[VendorServices]:
-    with vendor_services() as server:
-        yield server
-
-
-@pytest_asyncio.fixture
-async def platform(services: VendorServices) -> AsyncIterator[HttpAcpnAccess]:
-    async with httpx.AsyncClient(base_url=services.url) as client:
-        yield HttpAcpnAccess(client)
-
-
-def activities(
-    database: Database,
-    url: str,
-    *,
-    access: AcpnAccess | None = None,
-    renderer: Renderer | None = None,
-    send_within: timedelta = ON_A_BUSY_MACHINE,
-) -> PublishingActivities:
-    ledger = EmailLedger(database)
-    messages = MessageFactory("Onboarding <onboarding@example.com>")
-    return PublishingActivities(
-        AuditTrail(database),
-        ledger,
-        Deliverer(ledger, SmtpTransport(url), renderer or Renderer(LINKS), messages),
-        access or SqlAcpnAccess(database),
-        send_within=send_within,
-        heartbeat_seconds=0.01,
-    )
-
-
-async def publish(
-    publishing: PublishingActivities, what: Publication, environment: ActivityEnvironment | None = None
-) -> Receipt:
-    receipt: Receipt = await (environment or ActivityEnvironment()).run(publishing.publish, what)
-    return receipt
-
-
-async def deliver(publishing: PublishingActivities, what: Delivery = WAITING) -> Receipt:
-    receipt: Receipt = await ActivityEnvironment().run(publishing.deliver, what)
-    return receipt
-
-
-async def take_up(publishing: PublishingActivities, request: TakeUp = BACK_TO_1) -> Head:
-    head: Head = await ActivityEnvironment().run(publishing.take_up, request)
-    return head
-
-
-async def stored(database: Database) -> tuple[int, int]:
-    """The newest event, and the mails that wait, as a reader sees them."""
-    newest = await ApplicationRecords(database).newest("1001")
-    return (newest.sequence, newest.status.pending_emails) if newest else (0, 0)
 
 
 async def states(ledger: EmailLedger) -> list[LedgerState]:
@@ -356,79 +279,6 @@ async def test_a_database_that_is_busy_is_waited_for(database_url: str) -> None:
     assert await stored(database) == (1, 0)
     await database.dispose()
     await other.dispose()
-
-
-# Access
-
-
-def grant(uid: str, application_id: str = "run-1") -> Grant:
-    return Grant(uid=uid, application_id=application_id, company_master_uid="1001", granted_at=NOON)
-
-
-CANCELLED = publication(
-    UNDER_REVIEW.but(stage=Stage.CANCELLED), entry(2, APPROVED, close_access_of="1001"), after=UNDER_REVIEW
-)
-
-
-async def test_access_that_may_have_been_given_is_closed(database: Database) -> None:
-    access = SqlAcpnAccess(database)
-    await access.give([grant("1002"), grant("1003")])
-    await access.give([grant("1004", "run-0")])
-    publishing = activities(database, NOWHERE)
-    await publish(publishing, FIRST)
-    assert len(await access.grants("1001")) == 3
-    for _ in range(2):
-        await publish(publishing, CANCELLED)
-    assert await access.grants("1001") == (grant("1004", "run-0"),)
-
-
-async def test_a_platform_that_is_down_holds_no_mail_up_and_is_asked_again(
-    database: Database, services: VendorServices, platform: HttpAcpnAccess
-) -> None:
-    async with SmtpServer(Plan()).running() as server:
-        publishing = activities(database, server.url, access=platform)
-        await publish(publishing, FIRST)
-        services.status = 503
-        for _ in range(2):
-            with pytest.raises(httpx.HTTPStatusError):
-                await publish(publishing, CANCELLED)
-        assert await stored(database) == (2, 0)
-        services.status = 200
-        assert await publish(publishing, CANCELLED) == Receipt()
-        assert [mail.recipient for mail in server.accepted] == [MEI, LI, MEI]
-    assert services.deleted == ["/partners/1001/grants?application_id=run-1"] * 3
-
-
-async def test_taking_up_after_a_reset_closes_what_the_application_had_opened(
-    database: Database,
-) -> None:
-    access = SqlAcpnAccess(database)
-    publishing = activities(database, NOWHERE)
-    await publish(publishing, FIRST)
-    await publish(publishing, SECOND)
-    await access.give([grant("1002"), grant("1004", "run-0")])
-    head = await take_up(publishing)
-    assert (head.generation, head.sequence, head.sheets_used, head.emails_withdrawn) == (1, 2, 1, 1)
-    assert head.access_taken_back
-    assert await access.grants("1001") == (grant("1004", "run-0"),)
-    again = await take_up(publishing)
-    assert again == head.model_copy(update={"generation": 2, "access_taken_back": False})
-
-
-async def test_with_the_platform_down_taking_up_is_tried_again_and_tells_the_same(
-    database: Database, services: VendorServices, platform: HttpAcpnAccess
-) -> None:
-    publishing = activities(database, NOWHERE, access=platform)
-    await publish(publishing, FIRST)
-    await publish(publishing, SECOND)
-    services.answers["/partners/1001/grants?application_id=run-1"] = {}
-    services.status = 503
-    for _ in range(2):
-        with pytest.raises(httpx.HTTPStatusError):
-            await take_up(publishing)
-    services.status = 200
-    head = await take_up(publishing)
-    assert (head.generation, head.emails_withdrawn, head.access_taken_back) == (3, 1, True)
 
 
 # Heartbeats

@@ -1,0 +1,141 @@
+"""What events bring: letters, which go into the ledger with them, and documents."""
+
+from sqlalchemy import select
+
+from activities.db.applications import ApplicationRecords
+from activities.db.email_ledger import EmailLedger, LedgerState
+from activities.db.engine import Database
+from activities.db.tables import (
+    FormRow,
+)
+from activities.db.trail import AuditTrail, Written
+from domain.audit import Verdict
+from domain.contract import Person, Stage
+from domain.letters import EmailFailed
+from domain.status import FailedEmail
+from tests.activities.examples import (
+    APPROVED,
+    CHEN,
+    LI,
+    LINEAGE,
+    NOON,
+    OVERDUE,
+    RECEIVED,
+    REQUESTED,
+    application,
+    entry,
+    form,
+    issued,
+    publication,
+    sheet,
+    submitted,
+    with_form,
+    with_sheet,
+)
+from tests.activities.stored import by_key, intact
+
+UNDER_REVIEW = with_form(application(stage=Stage.UNDER_REVIEW), 1)
+QUALIFIED = UNDER_REVIEW.but(stage=Stage.QUALIFIED)
+CONFIRMING = with_sheet(UNDER_REVIEW.but(stage=Stage.CONFIRMING_TERMS), 1)
+
+
+# Letters
+
+
+async def test_each_letter_goes_to_its_audience_in_order(trail: AuditTrail, ledger: EmailLedger) -> None:
+    told = FailedEmail(key="1.x", template="x", to="x@y.example", reason="550", at=NOON)
+    await trail.publish(publication(UNDER_REVIEW, submitted(1, 1, RECEIVED, REQUESTED, OVERDUE)))
+    await trail.publish(publication(UNDER_REVIEW, entry(2, EmailFailed(failed_emails=(told,)))))
+    await trail.publish(publication(UNDER_REVIEW, entry(10, APPROVED)))
+    assert [(row.key, row.recipient, row.locale) for row in await ledger.of("run-1")] == [
+        ("1.application_received", "mei@partner.example", "en"),
+        ("1.review_requested", LI.email, "en"),
+        ("1.review_overdue", CHEN.email, "en"),
+        ("2.email_failed", LI.email, "en"),
+        ("10.application_approved", "mei@partner.example", "en"),
+    ]
+
+
+async def test_a_letter_says_what_was_true_when_its_event_was_stored(
+    trail: AuditTrail, ledger: EmailLedger
+) -> None:
+    await trail.publish(publication(UNDER_REVIEW, submitted(1, 1, RECEIVED, to_stage=Stage.UNDER_REVIEW)))
+    renamed = with_form(
+        QUALIFIED.but(bd=CHEN, corrected_contact=Person(name="Wu", email="wu@partner.example")), 2
+    )
+    await trail.publish(publication(renamed, submitted(2, 2, to_stage=Stage.QUALIFIED)))
+    [mail] = await ledger.waiting(LINEAGE)
+    assert (mail.to, mail.bd) == (Person(name="Mei Tan", email="mei@partner.example"), LI)
+    assert (mail.company_name, mail.company_master_uid) == ("Acme 1 有限公司", "1001")
+    assert mail.status_text == "Please be patient and wait for the approval"
+    assert (mail.letter, mail.form, mail.at, mail.sequence) == (RECEIVED, form(1), NOON, 1)
+    assert (mail.time_zone, mail.locale, mail.key) == ("Asia/Shanghai", "en", "1.application_received")
+
+
+async def failed(ledger: EmailLedger, key: str) -> None:
+    await ledger.failed("run-1", key, "550 no such user", NOON)
+
+
+async def test_a_failed_letter_is_sent_again_to_who_gets_such_mails_now(
+    trail: AuditTrail, ledger: EmailLedger
+) -> None:
+    await trail.publish(publication(UNDER_REVIEW, submitted(1, 1, RECEIVED, REQUESTED)))
+    await failed(ledger, "1.application_received")
+    await ledger.sent("run-1", "1.review_requested", NOON)
+    reached = UNDER_REVIEW.but(corrected_contact=Person(name="Wu", email="wu@partner.example"))
+    again = publication(reached, entry(2), entry(3, command="resend_email", resend="1.application_received"))
+    for _ in range(2):
+        await trail.publish(again)
+    [mail] = await ledger.waiting(LINEAGE)
+    assert (mail.key, mail.to.email, mail.to.name) == ("3.application_received", "wu@partner.example", "Wu")
+    assert (mail.letter, mail.form, mail.sequence) == (RECEIVED, form(1), 3)
+    rows = await by_key(ledger)
+    assert rows["1.application_received"].state is LedgerState.FAILED
+    assert rows["1.application_received"].recipient == "mei@partner.example"
+
+
+async def test_a_resend_of_what_the_ledger_does_not_have_is_on_record_and_mails_nothing(
+    trail: AuditTrail, records: ApplicationRecords, ledger: EmailLedger
+) -> None:
+    asked = publication(application(), entry(1, command="resend_email", resend="0.application_received"))
+    assert await trail.publish(asked) is Written.STORED
+    await intact(records, 1)
+    assert await ledger.of("run-1") == []
+
+
+# Documents
+
+
+async def test_documents_are_stored_once_each_under_its_number(
+    trail: AuditTrail, records: ApplicationRecords, database: Database
+) -> None:
+    newest = with_sheet(with_form(application(), 2), 3, replaces=2)
+    entries = [
+        submitted(1, 1),
+        submitted(2, 2),
+        issued(3, 1),
+        issued(4, 2, replaces=1),
+        issued(5, 3, replaces=2),
+    ]
+    await trail.publish(publication(newest, *entries))
+    await trail.publish(publication(newest, *entries, entry(6)))
+    kept = await records.sheets("run-1")
+    assert [stored.sheet for stored in kept] == [sheet(1), sheet(2, replaces=1), sheet(3, replaces=2)]
+    assert [stored.issued_at for stored in kept] == [stored.event.at for stored in entries[2:]]
+    async with database.session() as session:
+        forms = (await session.scalars(select(FormRow).order_by(FormRow.revision))).all()
+    assert [(row.revision, row.sequence, row.submitted_at) for row in forms] == [
+        (1, 1, entries[0].event.at),
+        (2, 2, entries[1].event.at),
+    ]
+    assert [row.content for row in forms] == [form(n).model_dump(mode="json") for n in (1, 2)]
+
+
+async def test_a_refusal_that_names_a_revision_brings_no_document(
+    trail: AuditTrail, records: ApplicationRecords
+) -> None:
+    refused = entry(
+        1, command="issue_decision_sheet", verdict=Verdict.REFUSED, error="invalid", sheet_revision=1
+    )
+    await trail.publish(publication(application(), refused))
+    assert await records.sheets("run-1") == ()
