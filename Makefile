@@ -39,11 +39,11 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: setup ## Play the reference story on a real Temporal server, weeks in seconds
 	@$(BIN)/onboarding demo
 
-# Coverage makes Python take half as long again, so it is measured where workflows/ is reached soonest: by the pure
+# Coverage makes Python take half as long again, so it is measured where both are reached soonest: by the pure
 # tests, by every recorded history, and by what no history shows. The floors say when that is no longer enough.
-MEASURED := tests/unit tests/replay $(addprefix tests/workflow/test_,bad_input.py continue_as_new.py outages.py)
+MEASURED := tests/unit tests/replay $(addprefix tests/workflow/test_,bad_input.py continue_as_new.py outages.py reset.py)
 
-test: setup lint ## Lint, then every test, with the coverage of workflows/
+test: setup lint ## Lint, then every test, with the coverage of domain/ and workflows/
 	@$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-report=json $(MEASURED)
 	@$(BIN)/python -m tests.coverage_floor coverage.json --line $(LINE_FLOOR) --branch $(BRANCH_FLOOR)
 	@$(PYTEST) $(MEASURED:%=--ignore=%)
