@@ -6,7 +6,7 @@ from typing import Final
 
 from temporalio import activity
 
-from activities.acpn_access import AcpnAccess
+from activities.acpn_access import AcpnAccess, Grant
 from activities.db.email_ledger import EmailLedger
 from activities.db.trail import AuditTrail, Written
 from activities.delivering import HEARTBEAT_SECONDS, Deliverer, heartbeats
@@ -81,11 +81,21 @@ class PublishingActivities:
 
     @activity.defn(name="take_up")
     async def take_up(self, request: TakeUp) -> Head:
-        """Where to go on after a reset; what this application had opened is closed.
+        """Where to go on after a reset; access is what it was then.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError, httpx.HTTPError: database or platform are down.
         """
         head = await self._trail.take_up(request)
-        taken_back = await self._access.take_back(request.company_master_uid, request.application_id)
-        return head.model_copy(update={"access_taken_back": taken_back})
+        company, application_id = request.company_master_uid, request.application_id
+        if not request.uids:
+            taken_back = await self._access.take_back(company, application_id)
+            return head.model_copy(update={"access_taken_back": taken_back})
+        at = activity.info().current_attempt_scheduled_time
+        grants = [
+            Grant(uid=uid, application_id=application_id, company_master_uid=company, granted_at=at)
+            for uid in dict.fromkeys(request.uids)
+        ]
+        # It may have been taken back on a way that has been left.
+        await self._access.give(grants)
+        return head

@@ -13,7 +13,7 @@ from domain.periods import start_date_clock
 from domain.state import Application, newest_within
 from domain.status import Amendment, Status
 from domain.steps import BD, Moment, Step
-from domain.values import Day, Text, TimeZone
+from domain.values import Day, Text, TimeZone, Uid
 
 
 class AmendStartDate(Command):
@@ -50,13 +50,23 @@ def _amend_start_date(
     return application.but(amendments=newest_within((*application.amendments, amendment)))
 
 
+def has_access(application: Application) -> tuple[Uid, ...]:
+    """The accounts the application has given access to: {Main UID} and Associated UIDs, once it is active."""
+    return covered(application) if application.stage is Stage.ACTIVE else ()
+
+
+def covered(application: Application) -> tuple[Uid, ...]:
+    """The accounts the contract is for."""
+    return application.form.covered_uids if application.form else ()
+
+
 def access_request(application: Application, now: datetime, generation: int) -> AccessRequest:
     """What ACPN is asked to open: {Main UID} and Associated UIDs."""
     return AccessRequest(
         application_id=application.application_id,
         generation=generation,
         company_master_uid=application.company_master_uid,
-        uids=application.form.covered_uids if application.form else (),
+        uids=covered(application),
         require_credit_control=application.policy.require_credit_control,
         at=now,
     )

@@ -95,11 +95,13 @@ class TakeUp(Contract):
     """Temporal's Reset has turned an application back to the event ``sequence``: go on from there, under
     new numbers.
 
-    E-mails of later events that have not left never leave; access the application gave is taken back.
-    ``failed_through``: the position of the newest failed e-mail the run knows of.
+    E-mails of later events that have not left never leave. ``uids``: the accounts that have access as it
+    stands now; without any, access the application gave is taken back. ``failed_through``: the position of
+    the newest failed e-mail the run knows of.
     """
 
     application_id: str
     company_master_uid: Uid
     sequence: int
+    uids: tuple[Uid, ...] = Field(default=(), exclude_if=says_nothing)
     failed_through: int = Field(default=0, exclude_if=says_nothing)

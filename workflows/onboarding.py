@@ -30,7 +30,7 @@ from domain.decisions import Decision
 from domain.inquiry import AccountQuery, Answers, Inquiry
 from domain.publication import Receipt, TakeUp
 from domain.refusal import RefusedError
-from domain.status import Status
+from domain.status import FailedEmail, Status
 from workflows import calls, search_attributes
 from workflows.encryption import Reader
 from workflows.inbox import EmailsFailed, Event, Message, OperatorCancel, OperatorReset
@@ -178,8 +178,7 @@ class ResellerOnboarding:
                 case Clock():
                     await self._time_is_up(event)
                 case EmailsFailed():
-                    bounced = decisions.mails_bounced(self._memory.application, event.failed)
-                    self._carry_out(bounced, "email_failed", workflow.now())
+                    self._mails_bounced(event.failed)
                 case OperatorCancel():
                     self._cancelled_by_operator()
                 case OperatorReset():
@@ -326,6 +325,14 @@ class ResellerOnboarding:
             )
             self._carry_out(decided, name, now)
 
+    def _mails_bounced(self, failed: tuple[FailedEmail, ...]) -> None:
+        application = self._memory.application
+        # After a reset, taking up and an activity that was under way may tell of the same.
+        known = {*application.resent_emails, *(email.key for email in application.failed_emails)}
+        if news := tuple(email for email in failed if email.key not in known):
+            bounced = decisions.mails_bounced(application, news)
+            self._carry_out(bounced, "email_failed", workflow.now())
+
     def _cancelled_by_operator(self) -> None:
         if not self._ended:
             now = workflow.now()
@@ -342,6 +349,7 @@ class ResellerOnboarding:
                 application_id=memory.application.application_id,
                 company_master_uid=memory.application.company_master_uid,
                 sequence=memory.sequence,
+                uids=access.has_access(memory.application),
                 failed_through=memory.failed_through,
             )
         )

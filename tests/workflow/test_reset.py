@@ -203,6 +203,7 @@ async def test_reset_to_the_last_task_of_an_end_undoes_nothing(service: Service,
     await check(applicant, before, ended)
     after = await stored(applicant)
     assert len(after.events) == len(before.events) + 1
+    assert after.grants == before.grants != []
     assert after.events[-1]["message"] == "Reset in Temporal: nothing that was stored is undone."
 
 
