@@ -18,6 +18,7 @@ from tests.activities.examples import (
     publication,
 )
 from tests.activities.senders import (
+    BACK_TO_1,
     FIRST,
     LI,
     MEI,
@@ -108,3 +109,22 @@ async def test_with_the_platform_down_taking_up_is_tried_again_and_tells_the_sam
     services.status = 200
     head = await take_up(publishing)
     assert (head.generation, head.emails_withdrawn, head.access_taken_back) == (3, 1, True)
+
+
+async def test_taking_up_where_access_is_given_gives_what_another_way_took_back(database: Database) -> None:
+    """Given before, it stays as it was first given."""
+    access = SqlAcpnAccess(database)
+    await access.give([grant("1002")])
+    publishing = activities(database, NOWHERE)
+    await publish(publishing, FIRST)
+    stands_active = BACK_TO_1.model_copy(update={"uids": ("1002", "1003", "1002")})
+    for _ in range(2):
+        head = await take_up(publishing, stands_active)
+        assert not head.access_taken_back
+        given = await access.grants("1001")
+        assert {found.uid for found in given} == {"1002", "1003"}
+        assert grant("1002") in given
+    assert (await take_up(publishing)).access_taken_back
+    assert await access.grants("1001") == ()
+    await take_up(publishing, stands_active)
+    assert {found.uid for found in await access.grants("1001")} == {"1002", "1003"}
