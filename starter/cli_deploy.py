@@ -208,10 +208,8 @@ def _print_check(session: Session, checked: "Checked", client: Client) -> None:
         console.print(Text(f"Removed by the server meanwhile: {run.workflow_id} {run.run_id}"))
     _print_breaks(session, checked.breaks)
     if checked.left_alone:
-        told = (
-            f"{len(checked.left_alone)} runs that release 0.1.0 began have ended: this code can't show them."
-        )
-        console.print(Text(told), soft_wrap=True)
+        ended = f"Runs of release 0.1.0 that have ended: {len(checked.left_alone)}"
+        console.print(Text(f"{ended}; this code can't show them."), soft_wrap=True)
     picked = sum(len(group.picked) for group in checked.groups)
     replayed = picked - len(checked.gone) - len(checked.left_alone)
     if not checked.groups:
@@ -222,7 +220,7 @@ def _print_check(session: Session, checked: "Checked", client: Client) -> None:
         )
     elif checked.breaks:
         fail(f"{len(checked.breaks)} of {replayed} runs break under this code: don't deploy it.")
-    else:
+    elif replayed:
         console.print(Text(f"All {replayed} runs replay: this code can take them over.", style="green"))
 
 
@@ -239,7 +237,7 @@ def _print_breaks(session: Session, breaks: "tuple[Break, ...]") -> None:
             print_broken(console, which, found.event, found.problem)
     if to_be_ended:
         ids = sorted({run.workflow_id for run in to_be_ended})
-        console.print(Text(f"{len(ids)} applications of release 0.1.0: {', '.join(ids)}"), soft_wrap=True)
+        console.print(Text(f"Applications of release 0.1.0: {len(ids)} ({', '.join(ids)})"), soft_wrap=True)
     for remedy in dict.fromkeys(found.remedy for found in breaks):
         console.print(Text(remedy), soft_wrap=True)
 

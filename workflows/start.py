@@ -5,7 +5,9 @@ from typing import Any
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from domain import decisions
 from domain.contract import ErrorType, OnboardingInput, workflow_id
+from domain.editions import FIRST
 from domain.inquiry import Table, TableEntry
 from domain.policy import Policy
 from domain.refusal import RefusedError
@@ -24,17 +26,21 @@ def has_memory(run: workflow.Info) -> bool:
 def memory_of(joined: OnboardingInput, arguments: tuple[Any, ...]) -> RunMemory:
     """The memory of the run before or, of the first run, that of a new application.
 
-    Raises `RefusedError` (``invalid``) for a run under another workflow ID than the applicant's.
+    Raises:
+        RefusedError: ``invalid``, a run under another workflow ID than the applicant's.
+        UnknownEditionError: the memory is of a newer edition than this code knows.
     """
     run = workflow.info()
     wanted = workflow_id(joined.company_master_uid)
     if run.workflow_id != wanted:
         # Two runs could be open for one company, and every look-up by UID would miss one of them.
         raise RefusedError(ErrorType.INVALID, f"the workflow ID must be '{wanted}', the applicant's own")
-    if len(arguments) > 1:
-        return RunMemory(Memory.model_validate(arguments[1]))
-    policy = joined.policy or Policy()
-    return RunMemory.of(Application.joined(run.first_execution_run_id, joined, policy))
+    application = Application.joined(run.first_execution_run_id, joined, joined.policy or Policy())
+    if len(arguments) == 1:
+        return RunMemory.of(application)
+    # First: what a newer edition brings (a stage, a letter), older code can't read.
+    decisions.check_edition(application.but(edition=arguments[1]["application"].get("edition", FIRST)))
+    return RunMemory(Memory.model_validate(arguments[1]))
 
 
 def entries_of_the_start(joined: OnboardingInput) -> tuple[TableEntry, ...]:

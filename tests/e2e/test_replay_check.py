@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from temporalio import workflow
+from temporalio import activity, workflow
 from temporalio.api.history.v1 import History
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -25,6 +25,7 @@ from starter.replay_check import Run, _each, _quotas, _replay
 from starter.replaying import stages_shown
 from tests import payloads
 from tests.replay.corpus import HISTORIES, parse, replay
+from tests.replay.newer_process import NEXT, knowing
 from tests.rig import Applicant, Service, serve
 from tests.temporal_env import SEARCH_ATTRIBUTES, TIME_SKIPPING, unique
 from workflows.plugin import OnboardingPlugin
@@ -56,7 +57,7 @@ TEXTS = {
 }
 
 
-@workflow.defn(name=WORKFLOW_TYPE)
+@workflow.defn(name=WORKFLOW_TYPE, sandboxed=False)
 class OlderOnboarding:
     """What an older release might have done: it waits before it looks anything up."""
 
@@ -64,6 +65,22 @@ class OlderOnboarding:
     async def run(self, joined: Any) -> None:
         workflow.upsert_search_attributes([STAGE.value_set(Stage.QUALIFIED)])
         await workflow.sleep(timedelta(days=1))
+
+
+@activity.defn(name="settle")
+async def settle_as_0_1_0() -> None:
+    """The activity by which release 0.1.0 put on record whatever happened."""
+
+
+@workflow.defn(name=WORKFLOW_TYPE, sandboxed=False)
+class OnboardingOf010:
+    """What release 0.1.0 has left in the history of an application, until it is cancelled."""
+
+    @workflow.run
+    async def run(self, joined: Any) -> None:
+        workflow.upsert_search_attributes([STAGE.value_set(Stage.DRAFTING)])
+        await workflow.execute_local_activity(settle_as_0_1_0, start_to_close_timeout=timedelta(seconds=5))
+        await workflow.wait_condition(lambda: False)
 
 
 @dataclass
@@ -183,26 +200,74 @@ async def test_a_history_other_code_wrote_breaks_with_its_event_and_a_remedy(liv
     assert "Traceback" not in output
 
 
-def _until_approved() -> tuple[History, int]:
-    """A recorded history of an approved application, and which event shows that it is."""
-    recorded = parse((HISTORIES / "0.1.0" / "open_in_qualified.json").read_text(encoding="utf-8"))
+async def _found(live: Live, query: str) -> None:
+    """Wait until the visibility store has it; it tells nobody."""
+    while not (await live.env.client.count_workflows(query)).count:  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+
+
+async def test_applications_of_0_1_0_are_to_be_ended_first(live: Live) -> None:
+    client, queue, name = live.env.client, unique("release-0.1.0"), workflow_id(str(uuid4().int)[:16])
+    query = f"WorkflowId = '{name}'"
+    async with Worker(client, task_queue=queue, workflows=[OnboardingOf010], activities=[settle_as_0_1_0]):
+        with live.env.with_time_skipping_disabled():
+            handle = await client.start_workflow(WORKFLOW_TYPE, payloads.join("1"), id=name, task_queue=queue)
+        await _found(live, f"{query} AND {STAGE.name} = 'drafting'")
+        code, output = await live.onboarding("replay-check", "--query", query)
+        assert code == 1
+        assert f"Applications of release 0.1.0: 1 ({name})" in output
+        assert "have to be ended first" in output
+        assert "1 of 1 runs break under this code: don't deploy it." in output
+        for word in ("Nondeterminism", "broken: ", "Traceback", "workflows/patches.py"):
+            assert word not in output
+        await handle.cancel()
+        await _found(live, f"{query} AND ExecutionStatus = 'Canceled'")
+
+    code, output = await live.onboarding("replay-check", "--query", query)
+    assert code == 0
+    assert "Runs of release 0.1.0 that have ended: 1; this code can't show them." in output
+
+
+async def test_an_application_of_a_newer_edition_is_told_with_what_to_do(live: Live) -> None:
+    with knowing(NEXT):
+        applicant = await live.applicants[Stage.DRAFTING].service.applicant()
+    query = f"WorkflowId = '{applicant.handle.id}'"
+    await _found(live, query)
+    code, output = await live.onboarding("replay-check", "--query", query)
+    assert code == 1
+    assert f"broken: {applicant.handle.id} run {applicant.handle.result_run_id} (drafting, open)" in output
+    assert f"The application is of edition {NEXT} of the process; this worker knows editions up to" in output
+    assert "A newer release began these applications: deploy that one, or a later one." in output
+    assert "Traceback" not in output
+    assert "workflows/patches.py" not in output
+    with knowing(NEXT):
+        await applicant.handle.terminate()
+
+
+def _until_approved() -> tuple[str, History, int]:
+    """Workflow ID and history of an approved application, and which event shows that it is."""
+    recorded = parse((HISTORIES / "0.2.0" / "open_in_qualified.json").read_text(encoding="utf-8"))
     history = History(events=recorded.events)
-    return history, max(n for n, event in enumerate(history.events) if stages_shown([event]))
+    return (
+        recorded.workflow_id,
+        history,
+        max(n for n, event in enumerate(history.events) if stages_shown([event])),
+    )
 
 
 def test_a_history_this_code_takes_through_other_stages_is_told_though_it_replays() -> None:
-    history, shows = _until_approved()
+    name, history, shows = _until_approved()
     attributes = history.events[shows].upsert_workflow_search_attributes_event_attributes.search_attributes
     attributes.indexed_fields[STAGE.name].data = b'"withdrawn"'
 
-    assert _replay("w", history.SerializeToString(), False) == (
+    assert _replay(name, history.SerializeToString(), False) == (
         "goes through other stages: drafting → under_review → qualified,"
         " where the history has drafting → under_review → withdrawn"
     )
 
 
 def test_a_history_fetched_in_the_middle_of_a_task_is_fine() -> None:
-    history, shows = _until_approved()
+    name, history, shows = _until_approved()
     begun = max(
         n
         for n, event in enumerate(history.events[:shows])
@@ -210,7 +275,7 @@ def test_a_history_fetched_in_the_middle_of_a_task_is_fine() -> None:
     )
     del history.events[begun + 1 :]
 
-    assert _replay("w", history.SerializeToString(), False) is None
+    assert _replay(name, history.SerializeToString(), False) is None
 
 
 async def test_where_nothing_was_found_is_told(live: Live) -> None:

@@ -2,6 +2,7 @@
 waits."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -140,6 +141,19 @@ async def test_older_code_names_the_edition_it_does_not_know(name: str) -> None:
 
     found = met(str(replayed.failure), history.events)
     assert found.problem.startswith(UNKNOWN)
+    assert found.remedy is Remedy.EDITION
+
+
+async def test_older_code_names_the_edition_of_a_memory_it_can_not_read() -> None:
+    history = newest("continue_as_new.run-2").history()
+    _, memory = history.events[0].workflow_execution_started_event_attributes.input.payloads
+    content = json.loads(memory.data)
+    content["application"] |= {"edition": NEXT, "stage": "credit_check"}
+    memory.data = json.dumps(content).encode()
+
+    found = met(str((await replay(history)).failure), history.events)
+
+    assert found.problem.startswith(f"The application is of edition {NEXT} of the process")
     assert found.remedy is Remedy.EDITION
 
 

@@ -36,8 +36,10 @@ async def test_other_command_is_told_with_history_and_remedy(active: Recorded) -
     wrong = str(verdict(active, await replay(history)))
 
     assert f"History {active.name} does not replay" in wrong
-    assert "'send_letters' does not match activity type of activity command 'send_emails'" in wrong
-    assert '"letters":["application_received","review_requested"]' in wrong
+    assert "'close_access' does not match activity type of activity command 'open_access'" in wrong
+    assert "After 'sign_contract' (accepted, in stage awaiting_signatures)" in wrong
+    assert '{"ask":"open_access"}' in wrong
+    assert "`In(…, since=…)` in domain/" in wrong
     assert "workflows/patches.py" in wrong
 
 
@@ -57,14 +59,15 @@ async def test_missing_command_is_told_with_the_recorded_event(active: Recorded)
 async def test_other_decision_is_told_though_the_history_replays(active: Recorded) -> None:
     replayed = await replay(active.history())
     number = max(number for number, ask in enumerate(replayed.trail) if ask.letters)
-    late = replayed.trail[number].model_copy(update={"letters": ("access_granted",)})
+    late = replayed.trail[number].model_copy(update={"letters": ("access_delayed",)})
 
     wrong = str(
         verdict(active, Replayed((*replayed.trail[:number], late, *replayed.trail[number + 1 :]), None))
     )
 
     assert f"History {active.name} is not the story it was" in wrong
-    assert '+ {"ask":"send_emails","letters":["access_granted"]}' in wrong
+    assert '- {"ask":"publish","command":"access_check"' in wrong
+    assert f"+ {late.line()}" in wrong
     assert "--trails" in wrong
 
 
