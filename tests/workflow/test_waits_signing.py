@@ -305,6 +305,7 @@ async def current_sheet(applicant: Applicant, ecs: str) -> dict[str, Any]:
     """The current sheet with another discount on ecs."""
     sheet = (await applicant.status()).sheet
     assert sheet is not None
+    assert sheet.content is not None
     content: dict[str, Any] = sheet.content.model_dump(mode="json")
     content["discounts"][0]["percent"] = ecs
     return content

@@ -67,6 +67,7 @@ class TestQualified:
         status = await issue(applicant)
         assert status.stage is Stage.CONFIRMING_TERMS
         assert status.sheet is not None
+        assert status.sheet.content is not None
         assert status.sheet.revision == 1
         assert status.sheet.hash == sheet_hash(status.sheet.content)
         assert status.sheet.changes == ()
