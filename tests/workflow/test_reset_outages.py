@@ -272,6 +272,40 @@ async def test_with_the_database_down_a_reset_waits_until_it_can_be_taken_up(
         await replays(applicant)
 
 
+async def test_what_was_not_stored_yet_where_a_reset_leads_is_stored_after_it(
+    server: WorkflowEnvironment, tmp_path: Path, own_postgresql: Postgresql
+) -> None:
+    """Also a signal that is called as a reset is on record, and is none."""
+    url = own_postgresql.url(own_postgresql.create())
+    async with serve(server, tmp_path, database_url=url) as service:
+        applicant = await service.applicant()
+        await applicant.to_review()
+        before = await stored(applicant)
+        async with outage(own_postgresql):
+            await applicant.handle.signal("reset", {"back_to": 1})
+            await applicant.update("request_justification", question="Who?")
+            await applicant.update("provide_justification", answer="We.")
+            there = await mark(applicant)
+            await turn_back(applicant, there, reapply=False)
+        await server.fast_forward(applicant.handle, LONGEST_RETRY)
+        async with asyncio.timeout(HANG):
+            while True:
+                if len((await stored(applicant)).events) > len(before.events) + 2:
+                    break
+                await asyncio.sleep(0.03)
+        status = await applicant.settled()
+        assert status.stage is Stage.JUSTIFYING
+        after = await nothing_overwritten(applicant, before)
+        assert [(event["command"], event["verdict"]) for event in after.events[len(before.events) :]] == [
+            *(("reset", "refused"), ("request_justification", "accepted"), ("reset", "accepted")),
+        ]
+        assert "4.justification_requested" not in after.emails
+        assert after.emails["5.justification_requested"]["state"] == "sent"
+        await each_mail_left_once(applicant, after)
+        await row_tells_the_truth(applicant)
+        await replays(applicant)
+
+
 # Runs that were continued as new.
 
 
