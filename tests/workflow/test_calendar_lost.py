@@ -1,4 +1,4 @@
-"""A calendar or zone that a worker no longer knows ends nothing: the application stays, is told, and heals."""
+"""A calendar or zone that a worker no longer knows ends nothing: the application stays, is told and heals."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

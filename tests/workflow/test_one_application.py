@@ -1,11 +1,14 @@
 """A company has one application at a time: a start under another workflow ID is none."""
 
+from typing import Any
+
 import pytest
 from temporalio.client import WithStartWorkflowOperation, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
 from domain.contract import TASK_QUEUE, UPDATE_NAME, WORKFLOW_TYPE, Stage, workflow_id
+from domain.status import Status
 from starter.client import OnboardingClient
 from tests import payloads
 from tests.rig import Applicant, Service
@@ -58,7 +61,7 @@ async def test_a_command_that_starts_a_run_under_another_workflow_id_is_refused(
     service: Service, applicant: Applicant
 ) -> None:
     client, name = service.env.client, f"started-with-update-{applicant.uid}"
-    start = WithStartWorkflowOperation(
+    start: WithStartWorkflowOperation[Any, Status] = WithStartWorkflowOperation(
         WORKFLOW_TYPE,
         payloads.join(applicant.uid),
         id=name,
