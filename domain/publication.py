@@ -91,17 +91,25 @@ class Receipt(Contract):
     behind: bool = Field(default=False, exclude_if=says_nothing)
 
 
+class TurnedBack(Contract):
+    """A reset that was taken up: after its event ``sequence`` goes on what stood after event ``back_to``."""
+
+    sequence: int
+    back_to: int
+
+
 class TakeUp(Contract):
     """Temporal's Reset has turned an application back to the event ``sequence``: go on from there, under
     new numbers.
 
     E-mails of later events that have not left never leave. ``uids``: the accounts that have access as it
     stands now; without any, access the application gave is taken back. ``failed_through``: the position of
-    the newest failed e-mail the run knows of.
+    the newest failed e-mail the run knows of. ``resets``: those whose events may not be stored yet.
     """
 
     application_id: str
     company_master_uid: Uid
     sequence: int
+    resets: tuple[TurnedBack, ...] = Field(default=(), exclude_if=says_nothing)
     uids: tuple[Uid, ...] = Field(default=(), exclude_if=says_nothing)
     failed_through: int = Field(default=0, exclude_if=says_nothing)

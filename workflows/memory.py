@@ -16,7 +16,7 @@ from domain.contract import SYSTEM, Command, ErrorType
 from domain.decisions import Decision
 from domain.inquiry import Head
 from domain.letters import compose
-from domain.publication import Entry, Lineage, Publication, Receipt, stored_state
+from domain.publication import Entry, Lineage, Publication, Receipt, TurnedBack, stored_state
 from domain.refusal import RefusedError
 from domain.state import Application, newest_within
 from domain.status import Refusal, Status
@@ -32,6 +32,8 @@ BACKLOG_BYTES: Final = 384 * 1024
 BATCH_BYTES: Final = 256 * 1024
 """What one activity publishes at a time; an entry that is larger goes alone."""
 REFUSED_DETAILS_BYTES: Final = 8 * 1024
+RESET: Final = "reset"
+"""The event by which a run goes on after Temporal's Reset."""
 NOT_KEPT: Final = "refusals_not_kept"
 """The event that counts what was refused, or only repeated, while no more could be kept."""
 
@@ -132,6 +134,20 @@ class RunMemory:
         return sum(self._sizes) >= BACKLOG_BYTES
 
     @property
+    def unpublished_resets(self) -> tuple[TurnedBack, ...]:
+        """The resets that were taken up, and whose events wait to be stored."""
+        resets = (
+            entry.event
+            for entry in self.backlog
+            # A signal nobody knows may have any name.
+            if (entry.event.command, entry.event.verdict) == (RESET, Verdict.ACCEPTED)
+        )
+        return tuple(
+            TurnedBack.model_validate({"sequence": event.sequence, "back_to": event.details["back_to"]})
+            for event in resets
+        )
+
+    @property
     def unpublished(self) -> bool:
         """Whether anything has to leave."""
         return bool(self.backlog) or self.undelivered
@@ -215,7 +231,7 @@ class RunMemory:
             else "Reset in Temporal: nothing that was stored is undone."
         )
         self.undelivered = True
-        self.note(self.event(at, "reset", Verdict.ACCEPTED, self.application, message=told, details=details))
+        self.note(self.event(at, RESET, Verdict.ACCEPTED, self.application, message=told, details=details))
 
     def event(
         self,

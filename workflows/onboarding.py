@@ -349,6 +349,7 @@ class ResellerOnboarding:
                 application_id=memory.application.application_id,
                 company_master_uid=memory.application.company_master_uid,
                 sequence=memory.sequence,
+                resets=memory.unpublished_resets,
                 uids=access.has_access(memory.application),
                 failed_through=memory.failed_through,
             )

@@ -63,22 +63,20 @@ async def turned_back(connection: AsyncConnection, request: TakeUp, head: Head) 
 
 async def _counting(connection: AsyncConnection, request: TakeUp) -> Ranges:
     """The events that count for who stands after the event of the request."""
-    query = (
-        select(AuditEventRow.sequence, AuditEventRow.details)
-        .where(
-            AuditEventRow.application_id == request.application_id,
-            AuditEventRow.command == "reset",
-            AuditEventRow.verdict == Verdict.ACCEPTED,
-            AuditEventRow.sequence <= request.sequence,
-        )
-        .order_by(AuditEventRow.sequence.desc())
+    query = select(AuditEventRow.sequence, AuditEventRow.details).where(
+        AuditEventRow.application_id == request.application_id,
+        AuditEventRow.command == "reset",
+        AuditEventRow.verdict == Verdict.ACCEPTED,
+        AuditEventRow.sequence <= request.sequence,
     )
+    led_back = {reset.sequence: reset.details["back_to"] for reset in await connection.execute(query)}
+    led_back |= {reset.sequence: reset.back_to for reset in request.resets}
     ranges: list[tuple[int, int]] = []
     last = request.sequence
-    for reset in await connection.execute(query):
-        if reset.sequence <= last:
-            ranges.append((reset.sequence, last))
-            last = reset.details["back_to"]
+    for reset in sorted(led_back, reverse=True):
+        if reset <= last:
+            ranges.append((reset, last))
+            last = led_back[reset]
     return [*ranges, (1, last)]
 
 

@@ -12,7 +12,7 @@ from activities.db.tables import FormRow
 from activities.db.trail import AuditTrail, Written
 from domain.contract import Stage
 from domain.inquiry import Head
-from domain.publication import Entry
+from domain.publication import Entry, TurnedBack
 from domain.state import Application
 from domain.status import FailedEmail
 from tests.activities.examples import (
@@ -155,6 +155,19 @@ async def test_a_reset_of_a_reset_goes_by_the_whole_way(
     await trail.take_up(reset_to(9))
     withdrawn, void = await marks(ledger, records)
     assert (withdrawn, void) == ({"5.application_approved", "7.application_approved"}, [])
+
+
+async def test_a_reset_counts_whose_event_is_not_stored_yet(
+    trail: AuditTrail, ledger: EmailLedger, records: ApplicationRecords
+) -> None:
+    """Turned back to where another reset was being taken up, a run takes up twice before it stores any."""
+    await came_far(trail)
+    await trail.take_up(reset_to(2))
+    undone = await marks(ledger, records)
+    assert undone == ({"3.sheet_to_confirm", "4.sheet_to_confirm", "5.application_approved"}, [1, 2])
+    again = reset_to(6).model_copy(update={"resets": (TurnedBack(sequence=6, back_to=2),)})
+    await trail.take_up(again)
+    assert await marks(ledger, records) == undone
 
 
 async def test_taking_up_an_application_that_was_never_stored_begins_at_the_beginning(

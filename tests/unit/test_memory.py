@@ -13,7 +13,7 @@ from domain.contract import SYSTEM, Command, ErrorType, Stage
 from domain.decisions import Decision
 from domain.inquiry import Head
 from domain.letters import DeadlineEstimated, SheetToConfirm
-from domain.publication import Entry, Receipt, stored_state
+from domain.publication import Entry, Receipt, TurnedBack, stored_state
 from domain.refusal import RefusedError
 from tests import payloads
 from tests.payloads import Json
@@ -475,6 +475,17 @@ class TestReset:
         assert [entry.event.command for entry in kept.backlog] == ["two", "three", "reset"]
         assert [entry.event.sequence for entry in kept.backlog] == [2, 3, 4]
         assert kept.backlog[-1].event.message == "Reset in Temporal: nothing that was stored is undone."
+
+    def test_a_reset_is_told_of_until_it_is_stored(self) -> None:
+        """Another may be taken up before, and has to know what no longer counts."""
+        kept = self.reset("qualified", at=7, head=Head(generation=1, sequence=12, hash="ab"))
+        kept.taken_up(Head(generation=2, sequence=12, hash="ab"), JOINED_AT)
+        assert kept.unpublished_resets == (
+            TurnedBack(sequence=13, back_to=7),
+            TurnedBack(sequence=14, back_to=13),
+        )
+        publish(kept)
+        assert not kept.unpublished_resets
 
     def test_a_sheet_gets_a_number_no_sheet_has_had(self) -> None:
         journey = journey_to("qualified")
