@@ -1,4 +1,4 @@
-"""Rows tell how the e-mails stand by themselves: while they wait, once they have left, and when they failed."""
+"""Rows tell by themselves how the e-mails stand: while they wait, once they have left, when they failed."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
