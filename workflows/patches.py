@@ -7,7 +7,8 @@ A change that gives a running application other commands, or another past, is pu
     else:
         ...  # the way histories of older releases went
 
-`docs/changing-the-process.md` ("A change running applications can't follow") tells the life of a patch.
+For the machinery alone: rules, letters, periods and rows change by edition (`domain/editions.py`).
+`docs/changing-the-process.md` ("A change of the machinery") tells the life of a patch.
 """
 
 from dataclasses import dataclass

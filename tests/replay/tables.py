@@ -4,16 +4,19 @@ Applications of a released edition keep their rows; what is new, or other, holds
 """
 
 from collections.abc import Iterable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from datetime import timedelta
 from enum import Enum
 from typing import Any, Final
 
 from pydantic import JsonValue
 
+from domain.contract import Stage
 from domain.editions import In, in_force, of_edition
 from domain.lifecycle import MOMENTS, STAGES, STEPS
 from domain.periods import BY_EDITION
+from domain.state import OUTCOMES
+from domain.steps import Moment, Step
 
 Tables = dict[str, dict[str, JsonValue]]
 """Rows by table and name."""
@@ -21,7 +24,7 @@ Tables = dict[str, dict[str, JsonValue]]
 _STEPS: Final = "steps"
 _COUNTED: Final = frozenset({"rules", "account_rules"})
 _LEFT_OUT: Final = frozenset(
-    {"command", "name", "since", "until", "current", "status_text"}
+    {"command", "name", "where", "branch", "since", "until", "current", "status_text"}
     | {"speaks_for", "done", "revision", "asks", "entries", "changes", "resends", "when"}
 )
 """What names a row or is worded for readers of today, and functions, whose names mean nothing: what they do,
@@ -29,19 +32,41 @@ histories show."""
 
 
 def tables(edition: int) -> Tables:
-    """Stages, steps, moments and fixed periods of this edition; of rules, how many."""
+    """Stages, steps, moments and fixed periods of this edition; of rules, how many.
+
+    Without stages no application of the edition comes to: rows for "any time before …" name later ones, too.
+    """
+    steps = [step for step in STEPS if step.holds(edition)]
     moments = [moment for moment in MOMENTS if moment.holds(edition)]
+    reached = _reached(steps, moments)
     return {
-        "stages": {stage.value: _row(row, edition) for stage, row in STAGES.items()},
-        _STEPS: {step.name: _row(step, edition) for step in STEPS if step.holds(edition)},
+        "stages": {
+            stage.value: _row(row, edition, reached) for stage, row in STAGES.items() if stage in reached
+        },
+        _STEPS: {step.name: _row(step, edition, reached) for step in steps},
         "moments": {
-            f"{moment.name} in {', '.join(moment.where)}": _row(moment, edition) for moment in moments
+            f"{moment.name} in {', '.join(_where(moment, reached))}": _row(moment, edition, reached)
+            for moment in moments
         },
         "periods": {
             str(number): in_force(periods, edition).total_seconds()
             for number, periods in enumerate(BY_EDITION)
         },
     }
+
+
+def _reached(steps: Iterable[Step], moments: Iterable[Moment]) -> frozenset[Stage]:
+    ways = [(set(step.where), step.to) for step in steps]
+    ways += [(set(step.where), step.branch.to) for step in steps if step.branch]
+    ways += [(set(moment.where), moment.to) for moment in moments]
+    reached = {Stage.DRAFTING, *OUTCOMES}
+    while more := {to for where, to in ways if to and where & reached} - reached:
+        reached |= more
+    return frozenset(reached)
+
+
+def _where(row: Step | Moment, reached: frozenset[Stage]) -> list[str]:
+    return [stage.value for stage in row.where if stage in reached]
 
 
 def changed(then: Tables, now: Tables) -> list[str]:
@@ -67,13 +92,17 @@ def _differing(one: JsonValue, other: JsonValue) -> JsonValue:
     return one
 
 
-def _row(row: Any, edition: int) -> JsonValue:
+def _row(row: Any, edition: int, reached: frozenset[Stage]) -> JsonValue:
     """A row without what says nothing."""
-    said = {
+    said: dict[str, Any] = {
         field.name: _said(getattr(row, field.name), edition)
         for field in fields(row)
         if field.name not in _LEFT_OUT
     }
+    if isinstance(row, Step | Moment):
+        said["where"] = _where(row, reached)
+    if isinstance(row, Step) and row.branch:
+        said["branch"] = _row(row.branch, edition, reached)
     counted = {name: len(rows) for name, rows in said.items() if name in _COUNTED and isinstance(rows, list)}
     return {name: value for name, value in (said | counted).items() if value}
 
@@ -88,8 +117,6 @@ def _said(value: Any, edition: int) -> JsonValue:
             return [_said(item, edition) for item in of_edition(_items(value), edition)]
         case None | bool() | int() | str():
             return value
-        case _ if is_dataclass(value) and not isinstance(value, type):
-            return _row(value, edition)
     return str(value.__name__)
 
 
