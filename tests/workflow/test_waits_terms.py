@@ -74,7 +74,7 @@ class TestQualified:
         assert status.confirmed_revision is None
         assert mails(applicant) == [*QUALIFIED, ISSUED]
         (stored,) = await (await records(applicant)).sheets(status.application_id)
-        assert stored.sheet == status.sheet
+        assert stored.sheet.model_dump() == status.sheet.model_dump()
         assert stored.issued_at == (await last(applicant, "issue_decision_sheet")).at
 
     async def test_bd_is_reminded_again_and_again_until_the_sheet_is_there(self, service: Service) -> None:
