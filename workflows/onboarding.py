@@ -13,13 +13,11 @@ from typing import Any, Final, assert_never
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from domain import access, decisions, intake, view
 from domain.audit import Verdict
 from domain.clocks import Clock, ClockKind
 from domain.contract import (
-    DELIVERY_TYPE,
     QUERY_NAME,
     UPDATE_NAME,
     WORKFLOW_TYPE,
@@ -33,11 +31,13 @@ from domain.refusal import RefusedError
 from domain.status import FailedEmail, Status
 from workflows import calls, search_attributes
 from workflows.encryption import Reader
+from workflows.hand_over import hand_over
 from workflows.inbox import EmailsFailed, Event, Message, OperatorCancel, OperatorReset
 from workflows.outbox import Outbox
 from workflows.reset import begins_reset
 from workflows.signals import takes_every_command
 from workflows.start import entries_of_the_start, failure, has_memory, memory_of
+from workflows.timer import Timer
 
 LAST_MAILS_WITHIN: Final = timedelta(seconds=30)
 """How long an ended application waits for its last mails before a child workflow takes them over."""
@@ -60,8 +60,7 @@ class ResellerOnboarding:
     def __init__(self, *arguments: Any) -> None:
         self._inbox: deque[Event] = deque()
         self._quiet = False
-        self._timer: asyncio.Task[None] | None = None
-        self._timer_at: datetime | None = None
+        self._timer = Timer()
         self._cancel_requested = False
         self._resets = int(begins_reset())
         self._resets_taken_up = 0
@@ -154,7 +153,8 @@ class ResellerOnboarding:
                 continue
             self._show()
             if self._ended:
-                await self._hand_over()
+                if self._memory.unpublished:
+                    await hand_over(self._memory)
                 if self._reset_to_take_up:
                     continue
                 return self._status()
@@ -197,7 +197,7 @@ class ResellerOnboarding:
                 return clock
             if self._ended or workflow.info().is_continue_as_new_suggested():
                 return None
-            self._wind_timer(clock)
+            self._timer.wind(clock.next_at if clock else None)
             self._show()
             self._quiet = True
             await workflow.wait_condition(self._something_to_do)
@@ -217,25 +217,7 @@ class ResellerOnboarding:
         return self._resets > self._resets_taken_up
 
     def _something_to_do(self) -> bool:
-        rung = self._timer is not None and self._timer.done()
-        return self._called or rung or workflow.info().is_continue_as_new_suggested()
-
-    def _wind_timer(self, clock: Clock | None) -> None:
-        """One timer at a time; one that rings too early is left alone: the next clock is looked for then.
-
-        Most steps lead to a later deadline, and a timer cancelled and another started are two events each
-        time.
-        """
-        at = clock.next_at if clock else None
-        if self._timer and not self._timer.done():
-            if at is None or (self._timer_at and self._timer_at <= at):
-                return
-            self._timer.cancel()
-        self._timer_at, self._timer = at, None
-        if at:
-            self._timer = asyncio.create_task(
-                workflow.sleep(at - workflow.now(), summary="Next deadline, at the earliest")
-            )
+        return self._called or self._timer.rung or workflow.info().is_continue_as_new_suggested()
 
     async def _open(self) -> bool:
         """JOIN NOW; false where the applicant has access already.
@@ -402,24 +384,6 @@ class ResellerOnboarding:
         finally:
             self._quiet = False
         return self._called
-
-    async def _hand_over(self) -> None:
-        """What could not leave is handed to a child that outlives this run."""
-        memory = self._memory
-        if not memory.unpublished:
-            return
-        name = f"{workflow.info().workflow_id}-delivery-{memory.application.application_id}-{memory.sequence}"
-        try:
-            await workflow.start_child_workflow(
-                DELIVERY_TYPE,
-                memory.memory(handed_over=True),
-                id=name,
-                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                static_summary="E-mails and records an ended onboarding could not deliver in time",
-            )
-        except WorkflowAlreadyStartedError:
-            # The run before a reset handed over the same.
-            workflow.logger.info("the same is delivered already")
 
     def _mails_came_back(self, receipt: Receipt) -> None:
         if receipt.superseded:

@@ -6,7 +6,9 @@ Tried with temporalio 1.35 (sdk-python and sdk-core as they are in November 2026
   that point again. Handlers run before the callback for the new seed, so a run would take the messages of a
   past it no longer has before it knows that it was reset. And signals and updates come in the order they were
   sent in; on replay signals come first. So that activation alone is taken in the order of a replay, in one
-  batch, the seed first.
+  batch, the seed first. And where the task before it had nothing to say (its local activity was still at
+  work), and an update is accepted first of all, a replay applies both tasks apart from each other, which were
+  one when the update came. So what a run does itself is said before the updates it accepts.
 - A query that is handed to a worker by itself brings the events so far along. Those after the last workflow
   task are applied, though no task has brought them yet; what comes next is then applied apart from them, in
   the task that on replay brings both at once, and the run does not replay any more. So such events are left
@@ -78,6 +80,7 @@ class _AsReplayed:
             jobs = sorted(activation.jobs, key=lambda job: job.HasField("do_update"))
             del activation.jobs[:]
             activation.jobs.extend(jobs)
+            return _updates_last(self._activate(activation))
         return self._activate(activation)
 
     def _without_task(self, activation: WorkflowActivation) -> bool:
@@ -93,6 +96,16 @@ class _AsReplayed:
 
 def _task_of(activation: WorkflowActivation) -> tuple[int, int]:
     return activation.timestamp.ToNanoseconds(), activation.history_length
+
+
+def _updates_last(completion: WorkflowActivationCompletion) -> WorkflowActivationCompletion:
+    if completion.HasField("successful"):
+        commands = sorted(
+            completion.successful.commands, key=lambda command: command.HasField("update_response")
+        )
+        del completion.successful.commands[:]
+        completion.successful.commands.extend(commands)
+    return completion
 
 
 def _nothing_to_do() -> WorkflowActivationCompletion:
