@@ -1,26 +1,18 @@
-"""Journeys with accidents: garbage, refusals, refused starts, and outside services that are down."""
+"""Journeys with accidents: garbage, refusals, refused starts, and mails that bounce."""
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import text
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from activities import clocks
-from activities.working_days import WorkingCalendar, start_of_day
-from domain.contract import DELIVERY_TYPE, ErrorType, Stage
+from domain.contract import ErrorType, Stage
 from tests import payloads
-from tests.replay.journeys import FAR, Journey, Story, confirm, issue, modify, to_justifying, until_due
+from tests.replay.journeys import FAR, Journey, Story, confirm, issue, modify, to_justifying
 from tests.rig import Applicant, undecodable
 from tests.smtp_server import Plan, SmtpServer
-from tests.temporal_env import fast_forward
-from workflows import calls
 
 BROKEN: Final[dict[str, tuple[Any, ...]]] = {
     "no_argument": (),
@@ -39,11 +31,6 @@ BROKEN: Final[dict[str, tuple[Any, ...]]] = {
     "large": ({"command_id": "large", "actor": {"role": "partner", "id": "1"}, "more": "x" * 20_000},),
 }
 """Arguments that are no command, and no start input either."""
-_GONE_CALENDAR: Final = "NZ"
-_GONE_ZONE: Final = "Pacific/Auckland"
-_GONE_POLICY: Final = {"calendar": _GONE_CALENDAR, "time_zone": _GONE_ZONE}
-_LATER: Final = "421 4.3.2 try again later"
-_RECHECKED: Final = timedelta(hours=1, seconds=2)
 _BROKEN_STARTS: Final = ("no_argument", "two_arguments", "broken_json", "unknown_encoding", "text")
 
 
@@ -181,115 +168,6 @@ async def _fails(applicant: Applicant) -> None:
     raise AssertionError("the start was not refused")
 
 
-async def _pass_unsettled(applicant: Applicant, duration: timedelta) -> None:
-    """Let time pass while something is tried again and again."""
-    await fast_forward(applicant.service.env, applicant.handle, duration)
-
-
-@asynccontextmanager
-async def _without(applicant: Applicant, table: str) -> AsyncIterator[None]:
-    """The database does not answer when asked for this table."""
-    engine = applicant.service.database.engine
-    async with engine.begin() as connection:
-        await connection.execute(text(f"ALTER TABLE {table} RENAME TO away"))
-    try:
-        yield
-    finally:
-        async with engine.begin() as connection:
-            await connection.execute(text(f"ALTER TABLE away RENAME TO {table}"))
-
-
-async def _directory_down_at_join(applicant: Applicant) -> None:
-    async with _without(applicant, "accounts"):
-        await applicant.join()
-    await applicant.to_review()
-
-
-async def _directory_down_at_submission(applicant: Applicant) -> None:
-    await applicant.signal("confirm_company")
-    form = payloads.form(applicant.uid)
-    async with _without(applicant, "accounts"):
-        await applicant.signal("submit_application", command_id="submission", application=form)
-    await applicant.signal("submit_application", command_id="submission", application=form)
-
-
-async def _database_down_then_back(applicant: Applicant) -> None:
-    async with _without(applicant, "applications"):
-        await applicant.update("confirm_company")
-        await applicant.update("submit_application", application=payloads.form(applicant.uid))
-        await applicant.update("request_justification", question="Who are your customers?")
-        await _pass_unsettled(applicant, timedelta(seconds=5))
-    await applicant.pass_time(timedelta(minutes=10))
-    await applicant.signal("provide_justification", answer="Forty companies.")
-
-
-@contextmanager
-def _calendar_unknown() -> Iterator[None]:
-    """The worker can't count by the calendar of New Zealand, nor tell when a day begins there.
-
-    Of all journeys recorded beside this one none does either.
-    """
-
-    def without(region: str, zone: str) -> WorkingCalendar:
-        if region == _GONE_CALENDAR:
-            raise ValueError(f"'{region}' is not a region of the package holidays")
-        return WorkingCalendar(region, zone)
-
-    def without_the_zone(day: date, zone: str) -> datetime:
-        if zone == _GONE_ZONE:
-            raise ValueError(f"'{zone}' is not an IANA time zone")
-        return start_of_day(day, zone)
-
-    vars(clocks).update(WorkingCalendar=without, start_of_day=without_the_zone)
-    try:
-        yield
-    finally:
-        vars(clocks).update(WorkingCalendar=WorkingCalendar, start_of_day=start_of_day)
-
-
-async def _calendar_gone_then_back(applicant: Applicant) -> None:
-    """A deadline is estimated, then counted as ever by the next release, and missed."""
-    await applicant.join(policy=_GONE_POLICY)
-    with _calendar_unknown():
-        await applicant.to_review()
-        await applicant.pass_time(_RECHECKED)
-    await applicant.pass_time(_RECHECKED)
-    await until_due(applicant)
-
-
-async def _calendar_gone_in_every_stage(applicant: Applicant) -> None:
-    """In each stage a deadline is estimated, and counted again an hour later, in vain."""
-    with _calendar_unknown():
-        await applicant.join(policy=_GONE_POLICY)
-        await applicant.pass_time(_RECHECKED)
-        await to_justifying(applicant)
-        await applicant.pass_time(_RECHECKED)
-        await applicant.signal("withdraw_application")
-        await applicant.pass_time(_RECHECKED)
-        await applicant.signal("submit_application", application=payloads.form(applicant.uid))
-        await applicant.pass_time(_RECHECKED)
-        await applicant.signal("approve_application", form_revision=2)
-        await applicant.pass_time(_RECHECKED)
-        await issue(applicant, start=FAR, zone=_GONE_ZONE)
-        await applicant.pass_time(_RECHECKED)
-        await modify(applicant, "11 % on ecs, please")
-        await applicant.pass_time(_RECHECKED)
-        await issue(applicant, start=FAR, zone=_GONE_ZONE, ecs="11")
-        await confirm(applicant)
-        await applicant.pass_time(_RECHECKED)
-        await applicant.sign("partner")
-        await applicant.sign("vendor")
-        await applicant.pass_time(_RECHECKED)
-
-
-async def _access_down(applicant: Applicant) -> None:
-    await applicant.to_signatures()
-    await applicant.sign("partner")
-    async with _without(applicant, "access_grants"):
-        await applicant.sign("vendor")
-    await until_due(applicant)
-
-
 async def _failed_mail(applicant: Applicant, *, server: SmtpServer) -> None:
     """One recipient is refused for good."""
     server.plan = Plan(recipients={payloads.CONTACT["email"]: "550 5.1.1 no such mailbox"})
@@ -340,48 +218,6 @@ async def _at_any_time_in_every_stage(applicant: Applicant, *, server: SmtpServe
     await whatever_the_stage()
 
 
-def _goes_down(server: SmtpServer) -> None:
-    """Also for whoever is connected."""
-    server.plan = Plan(greeting=_LATER, sender=_LATER)
-    server.hang_up()
-
-
-async def _delayed_mail(applicant: Applicant, *, server: SmtpServer) -> None:
-    """The mail server is down for a while; the process goes on, and no later mail overtakes."""
-    _goes_down(server)
-    await applicant.update("confirm_company")
-    await applicant.update("submit_application", application=payloads.form(applicant.uid))
-    await _pass_unsettled(applicant, timedelta(minutes=1))
-    await applicant.update("approve_application", form_revision=1)
-    await _pass_unsettled(applicant, timedelta(minutes=1))
-    server.plan = Plan()
-    await applicant.pass_time(timedelta(minutes=10))
-
-
-async def _mails_handed_on(applicant: Applicant, *, server: SmtpServer) -> None:
-    """The mail server is down when the application ends."""
-    await applicant.to_qualified()
-    _goes_down(server)
-    await applicant.update("decline", reason="Too dear.")
-    await _pass_unsettled(applicant, timedelta(minutes=1))
-    await applicant.result()
-    server.plan = Plan()
-
-
-async def _all_handed_on(applicant: Applicant, *, server: SmtpServer) -> None:
-    """Mail server and database are down when the application ends."""
-    async with _without(applicant, "applications"):
-        await _mails_handed_on_unsettled(applicant, server)
-
-
-async def _mails_handed_on_unsettled(applicant: Applicant, server: SmtpServer) -> None:
-    _goes_down(server)
-    await applicant.update("cancel_application", reason="Applied twice.")
-    await _pass_unsettled(applicant, timedelta(minutes=1))
-    await applicant.result()
-    server.plan = Plan()
-
-
 def accidents(server: SmtpServer) -> tuple[Journey, ...]:
     """These journeys, with ``server`` as the service's mail server."""
     starts: dict[str, Story] = {
@@ -399,31 +235,10 @@ def accidents(server: SmtpServer) -> tuple[Journey, ...]:
         Journey("refusals", _refusals, Stage.AWAITING_SIGNATURES),
         Journey("nothing_twice", _nothing_twice, Stage.SIGNED),
         Journey("active_by_updates", _by_updates, Stage.ACTIVE),
-        Journey("directory_down_at_join", _directory_down_at_join, Stage.UNDER_REVIEW, joins=False),
-        Journey("directory_down_at_submission", _directory_down_at_submission, Stage.UNDER_REVIEW),
-        Journey("database_down_then_back", _database_down_then_back, Stage.UNDER_REVIEW),
-        Journey("access_down", _access_down, Stage.ACTIVE),
-        Journey("calendar_gone_then_back", _calendar_gone_then_back, Stage.UNDER_REVIEW, joins=False),
-        Journey("calendar_gone_in_every_stage", _calendar_gone_in_every_stage, Stage.SIGNED, joins=False),
         Journey("failed_mail", partial(_failed_mail, server=server), Stage.QUALIFIED),
         Journey(
             "at_any_time_in_every_stage",
             partial(_at_any_time_in_every_stage, server=server),
             Stage.ACTIVATING,
-        ),
-        Journey(
-            "delayed_mail", partial(_delayed_mail, server=server), Stage.QUALIFIED, asks=(calls.DELIVER,)
-        ),
-        Journey(
-            "mails_handed_on",
-            partial(_mails_handed_on, server=server),
-            Stage.CANCELLED,
-            asks=(DELIVERY_TYPE, calls.DELIVER),
-        ),
-        Journey(
-            "mails_and_record_handed_on",
-            partial(_all_handed_on, server=server),
-            Stage.CANCELLED,
-            asks=(DELIVERY_TYPE, calls.PUBLISH),
         ),
     )

@@ -35,6 +35,7 @@ from tests.replay import contracts
 from tests.replay.accidents import accidents
 from tests.replay.corpus import HISTORIES, Recorded, Replayed, parse, recorded, release, replay, written
 from tests.replay.journeys import ORDINARY, Journey
+from tests.replay.outages import outages
 from tests.rig import Applicant, Service, serve
 from tests.smtp_server import Plan, SmtpServer
 from tests.temporal_env import SEARCH_ATTRIBUTES, TIME_SKIPPING
@@ -55,7 +56,7 @@ class RefusedError(Exception):
 
 def journeys(server: SmtpServer) -> tuple[Journey, ...]:
     """All journeys of the corpus, with ``server`` as the service's mail server."""
-    return (*ORDINARY, *accidents(server))
+    return (*ORDINARY, *accidents(server), *outages(server))
 
 
 def names() -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from tests.replay import record
 from tests.replay.corpus import HISTORIES, Recorded, Trail, recorded, release
 from workflows import calls
 
-ADD: Final = "Add a journey to tests/replay/journeys.py (or accidents.py), then `make histories`."
+ADD: Final = "Add a journey to tests/replay/journeys.py (or accidents.py, outages.py), then `make histories`."
 ELSEWHERE: Final = frozenset({ErrorType.CLOSED, ErrorType.NOT_FOUND, ErrorType.ALREADY_PARTNER})
 """Never on an application's own record: after its end, without one, or instead of one."""
 NEVER_ESTIMATED: Final = (ClockKind.CALENDAR_CHECK, Stage.ACTIVATING)
