@@ -18,6 +18,7 @@ from domain.clocks import Clock, ClockKind
 from domain.contract import Command, ErrorType, OnboardingInput
 from domain.decisions import Decision
 from domain.inquiry import AccessOutcome, Account, AccountFacts, AccountQuery, Answers, Inquiry
+from domain.lifecycle import NEWEST
 from domain.policy import Policy
 from domain.publication import Receipt
 from domain.refusal import RefusedError
@@ -49,7 +50,8 @@ class Process:
         self.stores: bool = True
         self.mails: list[Mail] = []
         self.trail: list[AuditEvent] = []
-        application = Application.joined(application_id, start, start.policy or Policy())
+        begun = Application.joined(application_id, start, start.policy or Policy())
+        application = begun.but(edition=NEWEST)
         self._memory: RunMemory = RunMemory.of(application)
         opening = decisions.opening(application.but(company=account.enterprise), now)
         self._carry_out(self._counted(opening), "join")

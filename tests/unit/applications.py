@@ -21,6 +21,7 @@ from domain.contract import Command, OnboardingInput, Stage
 from domain.decisions import Decision
 from domain.inquiry import AccessOutcome, Account, AccountFacts, Answers, Inquiry, Problem
 from domain.letters import compose
+from domain.lifecycle import NEWEST
 from domain.policy import Policy
 from domain.refusal import RefusedError
 from domain.state import Application
@@ -112,7 +113,9 @@ class Journey:
         self.mails: list[Mail] = []
         self.moments: list[tuple[Moment, Stage]] = []
         self.transitions = 0
-        application = Application.joined("run-1", joined, policy or Policy()).but(company=ENTERPRISE)
+        application = Application.joined("run-1", joined, policy or Policy()).but(
+            company=ENTERPRISE, edition=NEWEST
+        )
         self.carry_out(self.counted(decisions.opening(application, self.now)))
 
     def copy(self) -> "Journey":
