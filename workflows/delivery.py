@@ -24,6 +24,7 @@ class OutstandingDelivery:
             raise ApplicationError(
                 "only an onboarding hands on its mails", type=ErrorType.INVALID, non_retryable=True
             )
+        decisions.check_edition(handed_over.application)
         memory = RunMemory(handed_over)
         while memory.unpublished:
             receipt = await self._publish(memory) if memory.backlog else await self._deliver(memory)
