@@ -2,8 +2,14 @@
 
 import signal
 
+import hypothesis
+
 pytest_plugins = ["tests.temporal_env", "tests.databases"]
 
 # A shell starts what it runs in the background with SIGINT ignored, and children inherit that: the programs
 # under test would never see the Ctrl-C they are sent.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes tells of the machine, not of the code.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")

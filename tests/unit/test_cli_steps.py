@@ -132,10 +132,10 @@ def test_the_client_is_written_from_the_commands() -> None:
         (
             ["correct-contact", UID, "--contact-email", "ann@acme.example"],
             "correct_contact",
-            "partner",
+            "bd",
             {"email": "ann@acme.example", "name": None},
         ),
-        (["resend", UID, "12.sheet_to_confirm"], "resend_email", "partner", {"key": "12.sheet_to_confirm"}),
+        (["resend", UID, "12.sheet_to_confirm"], "resend_email", "bd", {"key": "12.sheet_to_confirm"}),
         (["decline", UID], "decline", "partner", {"reason": None}),
         (["cancel", UID, "--reason", "twice"], "cancel_application", "bd", {"reason": "twice"}),
     ],
