@@ -394,7 +394,9 @@ class ResellerOnboarding:
         self._memory.received(receipt)
         if receipt.failed:
             self._inbox.append(EmailsFailed(receipt.failed))
-        self._show()
+        # What is being decided on is shown with its decision, whichever of the two is told of first.
+        if self._quiet:
+            self._show()
 
     def _was_reset(self, seed: int) -> None:
         # Called outside the workflow's event loop: nothing but an assignment works here.

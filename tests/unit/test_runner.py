@@ -1,5 +1,6 @@
 """What a run is activated by: everything as a replay would bring it."""
 
+from dataclasses import fields
 from typing import Any, Final, cast
 
 import pytest
@@ -25,6 +26,8 @@ class Instance:
         self.brought.append([str(job.WhichOneof("variant")) for job in activation.jobs])
         self.flags.append(list(activation.available_internal_flags))
         completion = WorkflowActivationCompletion()
+        for name in ("one", "two"):
+            completion.successful.commands.add().update_response.protocol_instance_id = name
         completion.successful.commands.add().start_timer.seq = 1
         return completion
 
@@ -35,8 +38,17 @@ def instance(monkeypatch: pytest.MonkeyPatch) -> Instance:
     made = Instance()
     monkeypatch.setattr(SandboxedWorkflowRunner, "create_instance", lambda *_: made)
     runner = ResettableRunner()
-    assert runner.create_instance(cast(WorkflowInstanceDetails, None)) is cast(WorkflowInstance, made)
+    known: dict[str, Any] = {field.name: None for field in fields(WorkflowInstanceDetails)}
+    details = WorkflowInstanceDetails(**known | {"extern_functions": {}})
+    assert runner.create_instance(details) is cast(WorkflowInstance, made)
     return made
+
+
+def said(completion: WorkflowActivationCompletion) -> list[str]:
+    """The commands: an update by its ID."""
+    return [
+        command.update_response.protocol_instance_id or "timer" for command in completion.successful.commands
+    ]
 
 
 def activation(began: int, length: int, *kinds: str, replaying: bool = False) -> WorkflowActivation:
@@ -96,3 +108,10 @@ def test_after_a_reset_messages_come_as_on_replay_and_at_once(instance: Instance
         ["do_update", "signal_workflow"],
     ]
     assert instance.flags == [[], [2], []]
+
+
+def test_after_a_reset_what_a_run_does_comes_before_the_updates_it_accepts(instance: Instance) -> None:
+    usual = instance.activate(activation(FIRST, 3, "initialize_workflow", "do_update"))
+    assert said(usual) == ["one", "two", "timer"]
+    taken_up = instance.activate(activation(SECOND, 9, "do_update", "update_random_seed"))
+    assert said(taken_up) == ["timer", "one", "two"]
