@@ -1,5 +1,6 @@
 """Journeys through outages: a service is down, or the worker no longer knows a calendar."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import date, datetime, timedelta
@@ -67,6 +68,10 @@ async def _database_down_then_back(applicant: Applicant) -> None:
     await applicant.signal("provide_justification", answer="Forty companies.")
 
 
+_FORGETTING: Final = asyncio.Lock()
+"""Journeys are recorded side by side; only one at a time may make the worker forget, and remember again."""
+
+
 @contextmanager
 def _calendar_unknown() -> Iterator[None]:
     """The worker can't count by the calendar of New Zealand, nor tell when a day begins there.
@@ -93,37 +98,39 @@ def _calendar_unknown() -> Iterator[None]:
 
 async def _calendar_gone_then_back(applicant: Applicant) -> None:
     """A deadline is estimated, then counted as ever by the next release, and missed."""
-    await applicant.join(policy=_GONE_POLICY)
-    with _calendar_unknown():
-        await applicant.to_review()
+    async with _FORGETTING:
+        await applicant.join(policy=_GONE_POLICY)
+        with _calendar_unknown():
+            await applicant.to_review()
+            await applicant.pass_time(_RECHECKED)
         await applicant.pass_time(_RECHECKED)
-    await applicant.pass_time(_RECHECKED)
-    await until_due(applicant)
+        await until_due(applicant)
 
 
 async def _calendar_gone_in_every_stage(applicant: Applicant) -> None:
     """In each stage a deadline is estimated, and counted again an hour later, in vain."""
-    with _calendar_unknown():
-        await applicant.join(policy=_GONE_POLICY)
-        await applicant.pass_time(_RECHECKED)
-        await to_justifying(applicant)
-        await applicant.pass_time(_RECHECKED)
-        await applicant.signal("withdraw_application")
-        await applicant.pass_time(_RECHECKED)
-        await applicant.signal("submit_application", application=payloads.form(applicant.uid))
-        await applicant.pass_time(_RECHECKED)
-        await applicant.signal("approve_application", form_revision=2)
-        await applicant.pass_time(_RECHECKED)
-        await issue(applicant, start=FAR, zone=_GONE_ZONE)
-        await applicant.pass_time(_RECHECKED)
-        await modify(applicant, "11 % on ecs, please")
-        await applicant.pass_time(_RECHECKED)
-        await issue(applicant, start=FAR, zone=_GONE_ZONE, ecs="11")
-        await confirm(applicant)
-        await applicant.pass_time(_RECHECKED)
-        await applicant.sign("partner")
-        await applicant.sign("vendor")
-        await applicant.pass_time(_RECHECKED)
+    async with _FORGETTING:
+        with _calendar_unknown():
+            await applicant.join(policy=_GONE_POLICY)
+            await applicant.pass_time(_RECHECKED)
+            await to_justifying(applicant)
+            await applicant.pass_time(_RECHECKED)
+            await applicant.signal("withdraw_application")
+            await applicant.pass_time(_RECHECKED)
+            await applicant.signal("submit_application", application=payloads.form(applicant.uid))
+            await applicant.pass_time(_RECHECKED)
+            await applicant.signal("approve_application", form_revision=2)
+            await applicant.pass_time(_RECHECKED)
+            await issue(applicant, start=FAR, zone=_GONE_ZONE)
+            await applicant.pass_time(_RECHECKED)
+            await modify(applicant, "11 % on ecs, please")
+            await applicant.pass_time(_RECHECKED)
+            await issue(applicant, start=FAR, zone=_GONE_ZONE, ecs="11")
+            await confirm(applicant)
+            await applicant.pass_time(_RECHECKED)
+            await applicant.sign("partner")
+            await applicant.sign("vendor")
+            await applicant.pass_time(_RECHECKED)
 
 
 async def _access_down(applicant: Applicant) -> None:
