@@ -76,8 +76,6 @@ def _decimal_from_string(value: Any) -> Any:
 
 
 def _sane_decimal(value: Decimal) -> Decimal:
-    if not value.is_finite():
-        raise ValueError("must be a finite number")
     exponent = value.as_tuple().exponent
     if value.adjusted() > 17 or (isinstance(exponent, int) and exponent < -10):
         raise ValueError("must have at most 18 digits before and 10 after the point")
