@@ -34,7 +34,7 @@ from activities.db.trail import AuditTrail
 from activities.delivering import Deliverer
 from activities.emails.message import MessageFactory
 from activities.emails.render import Links, Renderer
-from activities.look_up import LookUpActivities
+from activities.look_up import ANSWER_WITHIN, LookUpActivities
 from activities.outside_service import ServiceAddress
 from activities.publishing import PublishingActivities
 from activities.smtp import SmtpTransport
@@ -73,6 +73,7 @@ def build_worker(
     mail: SmtpTransport,
     *,
     task_queue: str = TASK_QUEUE,
+    answer_within: timedelta = ANSWER_WITHIN,
 ) -> Worker:
     """The worker with everything it needs; the client must carry the `OnboardingPlugin`."""
     links = Links(portal_url=settings.portal_url, acpn_url=settings.acpn_url, verify_url=settings.verify_url)
@@ -84,7 +85,7 @@ def build_worker(
         task_queue=task_queue,
         workflows=WORKFLOWS,
         activities=[
-            LookUpActivities(directory, access, trail).look_up,
+            LookUpActivities(directory, access, trail, answer_within=answer_within).look_up,
             AccessActivities(directory, access, trail).open_access,
             publishing.publish,
             publishing.deliver,
@@ -121,7 +122,11 @@ def _deployment_config(settings: Settings) -> WorkerDeploymentConfig | None:
 
 @asynccontextmanager
 async def running_worker(
-    client: Client, settings: Settings, *, task_queue: str = TASK_QUEUE
+    client: Client,
+    settings: Settings,
+    *,
+    task_queue: str = TASK_QUEUE,
+    answer_within: timedelta = ANSWER_WITHIN,
 ) -> AsyncIterator[Worker]:
     """Make database and namespace ready, then work until the block is left; what is in flight gets its grace.
 
@@ -144,7 +149,16 @@ async def running_worker(
             access = HttpAcpnAccess(await stack.enter_async_context(platform))
         mail = SmtpTransport(settings.smtp_url.get_secret_value())
         stack.push_async_callback(mail.close)
-        worker = build_worker(client, settings, database, directory, access, mail, task_queue=task_queue)
+        worker = build_worker(
+            client,
+            settings,
+            database,
+            directory,
+            access,
+            mail,
+            task_queue=task_queue,
+            answer_within=answer_within,
+        )
         await stack.enter_async_context(worker)
         await warn_unless_promoted(client, settings)
         yield worker
