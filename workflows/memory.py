@@ -189,7 +189,7 @@ class RunMemory:
         """These entries are stored; there may be room again to tell of what was not kept."""
         newest = entries[-1].event.sequence
         self._published = newest, self._state
-        self._keep([entry for entry in self.backlog if entry.event.sequence > newest])
+        self._drop_through(newest)
         if self._not_kept and not self.backlog_full:
             told = (
                 f"{self._not_kept} more commands were refused, or attempts and reminders repeated, while the"
@@ -209,7 +209,7 @@ class RunMemory:
         left = self.sequence
         self.generation = head.generation
         self.forget_published()
-        self._keep([entry for entry in self.backlog if entry.event.sequence > head.sequence])
+        self._drop_through(head.sequence)
         self.sequence = max(self.sequence, head.sequence)
         self.failed_through = head.failed_through
         application = self.application
@@ -358,9 +358,15 @@ class RunMemory:
         )
         self.refusals = list(newest_within((*self.refusals, refusal)[-KEPT_REFUSALS:]))
 
-    def _keep(self, entries: list[Entry]) -> None:
-        self.backlog = entries
-        self._sizes = [_size(entry) for entry in entries]
+    def _drop_through(self, sequence: int) -> None:
+        """Entries up to this event are stored."""
+        waiting = [
+            (entry, size)
+            for entry, size in zip(self.backlog, self._sizes, strict=True)
+            if entry.event.sequence > sequence
+        ]
+        self.backlog = [entry for entry, _ in waiting]
+        self._sizes = [size for _, size in waiting]
 
 
 def _changes(before: dict[str, JsonValue], after: dict[str, JsonValue]) -> dict[str, JsonValue]:
