@@ -42,6 +42,8 @@ from worker import running_worker
 from workflows.reset import ASK_AGAIN
 
 SENDER: Final = "Reseller Onboarding <onboarding@vendor.example.com>"
+_RUN_CLOSED: Final = "aborted by closing workflow"
+"""The server's words for an update that came in while its run was being continued as new."""
 PATIENCE: Final = timedelta(seconds=4)
 """What a look-up waits for: the machine may be slow, the service is not."""
 _numbers = itertools.count(5_000_000_000_000_001)
@@ -159,7 +161,8 @@ class Applicant:
             except WorkflowUpdateFailedError as error:
                 raise cast("ApplicationError", error.cause) from None
             except RPCError as error:
-                if error.status is not RPCStatusCode.FAILED_PRECONDITION:
+                went_on = error.status is RPCStatusCode.NOT_FOUND and _RUN_CLOSED in error.message
+                if error.status is not RPCStatusCode.FAILED_PRECONDITION and not went_on:
                     raise
             else:
                 return status
