@@ -41,11 +41,11 @@ demo: setup ## Play the reference story on a real Temporal server, weeks in seco
 
 # Coverage makes Python take half as long again, so it is measured only where both are reached: by the pure tests, by
 # every recorded history, and by the workflow's own tests.
-MEASURED := tests/unit tests/replay tests/workflow
+MEASURED := tests/domain tests/workflows tests/replay
 
 test: setup lint ## Lint, then every test, with the coverage of domain/ and workflows/
 	@$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-report=json $(MEASURED)
-	@$(BIN)/python -m tests.coverage_floor coverage.json --line $(LINE_FLOOR) --branch $(BRANCH_FLOOR)
+	@$(BIN)/python -m tools.coverage_floor coverage.json --line $(LINE_FLOOR) --branch $(BRANCH_FLOOR)
 	@$(PYTEST) $(MEASURED:%=--ignore=%)
 
 lint: setup ## Formatting, rules, types, import directions
@@ -58,14 +58,14 @@ format: setup ## Format, and fix what ruff can fix
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
 diagram: setup ## Draw the lifecycle in README.md anew from the code's tables
-	@$(BIN)/python -c 'from pathlib import Path; from domain.diagram import renewed; page = Path("README.md"); \
+	@$(BIN)/python -c 'from pathlib import Path; from tools.diagram import renewed; page = Path("README.md"); \
 		page.write_text(renewed(page.read_text(encoding="utf-8")), encoding="utf-8")'
 
-generate: setup ## Write the client's methods (starter/commands.py) anew from the table of commands
-	@$(BIN)/python -m tests.generate
+generate: setup ## Write the client's methods (starter/client/commands.py) anew from the table of commands
+	@$(BIN)/python -m tools.commands
 
 layout: setup ## Write docs/layout.md anew from the first lines of the modules
-	@$(BIN)/python -m tests.layout
+	@$(BIN)/python -m tools.layout
 
 lock: ## Pin the newest versions pyproject.toml allows, with hashes, for every platform
 	@test -x $(BIN)/uv || $(MAKE) --no-print-directory setup

@@ -37,7 +37,11 @@ from temporalio.client import WorkflowHandle
 from temporalio.common import SearchAttributeKey
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
-from starter.dev_server import TIME_SKIPPING_DYNAMIC_CONFIG, dynamic_config_arguments, temporal_executable
+from starter.local.dev_server import (
+    TIME_SKIPPING_DYNAMIC_CONFIG,
+    dynamic_config_arguments,
+    temporal_executable,
+)
 from workflows.plugin import OnboardingPlugin
 
 SEARCH_ATTRIBUTES: Final = (

@@ -31,7 +31,7 @@ from bench.chaos.report import Report, report, show
 from bench.chaos.services import running
 from domain.inquiry import Account
 from settings import TemporalSettings
-from starter.client import connect
+from starter.client.onboarding_client import connect
 from tests import payloads
 
 FAULT_SHARE: Final = 0.6

@@ -24,8 +24,8 @@ from bench.chaos.story import Terms, argument, joining, kind_of, needs_terms, ne
 from domain.commands import COMMAND_ADAPTER
 from domain.contract import UPDATE_NAME, ErrorType, OnboardingInput, workflow_id
 from domain.status import Status
-from starter.client import OnboardingClient
-from starter.errors import OnboardingError
+from starter.client.errors import OnboardingError
+from starter.client.onboarding_client import OnboardingClient
 
 ANSWER_WITHIN: Final = timedelta(seconds=40)
 SIGNAL_WITHIN: Final = timedelta(seconds=15)

@@ -13,7 +13,7 @@ from typing import Final
 
 from bench.chaos.plan import Plan
 from bench.chaos.story import SENDER
-from starter.dev_server import DevServer
+from starter.local.dev_server import DevServer
 from tests.databases import Postgresql
 
 ROOT: Final = Path(__file__).parents[2]

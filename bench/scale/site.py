@@ -28,9 +28,9 @@ from bench.chaos.services import (
 )
 from bench.scale.figures import WorkerOptions
 from domain.contract import Stage
+from runtime.setup import run_setup
 from settings import TemporalSettings, load_settings
-from starter.client import OnboardingClient, connect
-from starter.setup import run_setup
+from starter.client.onboarding_client import OnboardingClient, connect
 from tests import payloads
 from tests.databases import Postgresql
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from activities.smtp import SmtpTransport, TemporaryDeliveryError
-from starter.mail_sink import MailSink, kept_mails
+from starter.local.mail_sink import MailSink, kept_mails
 
 SENDER = "onboarding@example.com"
 

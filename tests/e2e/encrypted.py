@@ -25,8 +25,8 @@ from domain.contract import OnboardingInput, workflow_id
 from domain.inquiry import Account
 from domain.status import Company
 from settings import Settings, TemporalSettings
-from starter.client import OnboardingClient, connect
-from starter.dev_server import DevServer
+from starter.client.onboarding_client import OnboardingClient, connect
+from starter.local.dev_server import DevServer
 from tests import payloads
 from tests.smtp_server import Plan, SmtpServer
 from worker import running_worker

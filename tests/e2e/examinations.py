@@ -11,10 +11,10 @@ from temporalio.testing import WorkflowEnvironment
 from typer.testing import CliRunner, Result
 
 from settings import Settings, SettingsError, TemporalSettings
-from starter.cli import app
-from starter.doctor import Doctor
-from starter.doctor_report import Finding, Part, Report, State
-from starter.session import SettingsSession
+from starter.cli.main import app
+from starter.cli.session import SettingsSession
+from starter.doctor.examination import Doctor
+from starter.doctor.report import Finding, Part, Report, State
 
 NOWHERE = SettingsError("not under test")
 AT = datetime(2026, 6, 1, tzinfo=UTC)

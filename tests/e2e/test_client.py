@@ -1,4 +1,4 @@
-"""`starter.client` against the real server: joining, commands, refusals, lists; a namespace made ready."""
+"""The typed client against the real server: joining, commands, refusals, lists; a namespace made ready."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
@@ -36,10 +36,10 @@ from domain.policy import Policy
 from domain.status import Company, Status
 from runtime.search_attributes import SearchAttributesError, register_search_attributes
 from settings import Settings, TemporalSettings
-from starter.client import OnboardingClient, connect
-from starter.dev_server import DevServer
-from starter.errors import OnboardingError
-from starter.mail_sink import MailSink
+from starter.client.errors import OnboardingError
+from starter.client.onboarding_client import OnboardingClient, connect
+from starter.local.dev_server import DevServer
+from starter.local.mail_sink import MailSink
 from tests import payloads
 from worker import running_worker
 

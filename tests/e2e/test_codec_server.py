@@ -17,8 +17,8 @@ from google.protobuf import json_format
 from temporalio.api.common.v1 import Payload, Payloads
 
 from domain.contract import Actor, Role, workflow_id
-from starter.codec_server import MAX_BODY_BYTES, codec_app, exact_origin, is_loopback, oidc_tokens
-from starter.dev_server import temporal_executable
+from starter.codec.server import MAX_BODY_BYTES, codec_app, exact_origin, is_loopback, oidc_tokens
+from starter.local.dev_server import temporal_executable
 from tests import payloads
 from tests.activities.services import vendor_services
 from tests.e2e.codec_process import codec_server, environment, refused

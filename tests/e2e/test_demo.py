@@ -50,8 +50,8 @@ TOLD_IN_ORDER = (
 
 WRONG_AND_BROKEN_OFF = """
 import sys
-import starter.demo_story as story
-from starter.demo import run_demo
+import starter.demo.story as story
+from starter.demo.run import run_demo
 
 async def agree(self):
     raise story.BrokenOffError("the sheet is lost")
@@ -63,7 +63,7 @@ sys.exit(run_demo(keep=False))
 
 KEEP_WITHOUT_A_STORY = """
 import sys
-from starter.demo import Demo, run_demo
+from starter.demo.run import Demo, run_demo
 
 async def tell(self, service, checks):
     pass

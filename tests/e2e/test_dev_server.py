@@ -1,4 +1,4 @@
-"""`starter.dev_server` on the real server: it is there when it says so, and gone when it should be."""
+"""`starter.local.dev_server` on the real server: it is there when it says so, and gone when it should be."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from starter.dev_server import IP, DevServer, DevServerError, temporal_executable
+from starter.local.dev_server import IP, DevServer, DevServerError, temporal_executable
 from tests.temporal_env import unique
 
 # Starts a server, says where, and says whether it still serves when the terminal's Ctrl-C arrives.
@@ -20,7 +20,7 @@ PARENT = """
 import asyncio, sys
 from pathlib import Path
 from temporalio.client import Client
-from starter.dev_server import DevServer
+from starter.local.dev_server import DevServer
 
 async def main():
     async with DevServer(log_file=Path(sys.argv[1]), headless=True) as server:

@@ -11,13 +11,13 @@ from sqlalchemy import text
 
 from activities.db.engine import Database
 from activities.working_days import WorkingCalendar
-from starter.doctor import Doctor
-from starter.doctor_report import Finding, Part, State
-from starter.doctor_services import UID
+from starter.doctor.examination import Doctor
+from starter.doctor.report import Finding, Part, State
+from starter.doctor.services import UID
 from tests.activities.services import vendor_services
 from tests.e2e.examinations import NOWHERE, TEMPORAL, at, examined, failure, run, settings, silence
 from tests.smtp_server import Plan, SmtpServer
-from tests.unit.cli_fakes import Cli
+from tests.starter.cli_fakes import Cli
 
 
 async def test_nothing_is_there_and_each_part_says_so(environment: dict[str, str]) -> None:
@@ -136,7 +136,7 @@ async def test_outside_services_are_asked_what_a_look_up_asks(monkeypatch: pytes
         assert answering.state is State.OK
         assert "ONBOARDING_ACCOUNTS_URL) answers; " in answering.detail
         with monkeypatch.context() as patience:
-            patience.setattr("starter.doctor_services.ANSWER_WITHIN", timedelta())
+            patience.setattr("starter.doctor.services.ANSWER_WITHIN", timedelta())
             slow = await found()
         assert (slow.state, "a look-up gives up" in slow.detail) == (State.WARNING, True)
         services.answers[f"/accounts/{UID}"] = "<html>"

@@ -16,10 +16,10 @@ from temporalio.worker import Worker
 from domain.contract import TASK_QUEUE, WORKFLOW_TYPE, workflow_id
 from runtime import deployments
 from settings import TemporalSettings
-from starter.client import connect
-from starter.dev_server import DevServer
-from starter.doctor_report import Finding, Part, Report, State
-from starter.pollers import polling_processes
+from starter.client.onboarding_client import connect
+from starter.doctor.pollers import polling_processes
+from starter.doctor.report import Finding, Part, Report, State
+from starter.local.dev_server import DevServer
 from tests import payloads
 from tests.certificates import Authority
 from tests.e2e.encrypted import keys, until

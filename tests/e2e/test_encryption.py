@@ -35,7 +35,7 @@ from domain.contract import (
 from domain.documents import ApplicationForm, DecisionSheet
 from domain.status import Status
 from settings import Settings
-from starter.client import OnboardingClient
+from starter.client.onboarding_client import OnboardingClient
 from tests import payloads
 from tests.e2e.encrypted import Stack, found_in, joining, keys, secrets, stack, told_by_server, until
 from tests.rig import undecodable

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from starter.dev_server import DevServer
+from starter.local.dev_server import DevServer
 from tests.e2e.test_worker import until, worker
 
 

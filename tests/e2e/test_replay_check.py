@@ -20,9 +20,13 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from domain.contract import WORKFLOW_TYPE, Stage, workflow_id
-from starter.dev_server import TIME_SKIPPING_DYNAMIC_CONFIG, dynamic_config_arguments, temporal_executable
-from starter.replay_check import Run, _each, _quotas, _replay
-from starter.replaying import stages_shown
+from starter.local.dev_server import (
+    TIME_SKIPPING_DYNAMIC_CONFIG,
+    dynamic_config_arguments,
+    temporal_executable,
+)
+from starter.release.replay_check import Run, _each, _quotas, _replay
+from starter.release.replaying import stages_shown
 from tests import payloads
 from tests.replay.corpus import HISTORIES, parse, replay
 from tests.replay.newer_process import NEXT, knowing

@@ -21,10 +21,10 @@ from temporalio.client import Client
 
 from activities.db.engine import Database
 from runtime.search_attributes import SearchAttributesError
+from runtime.setup import run_setup
 from runtime.startup import StartupError, prepare_database
 from settings import Settings, TemporalSettings
-from starter.dev_server import DevServer
-from starter.setup import run_setup
+from starter.local.dev_server import DevServer
 from tests.databases import Postgresql
 from workflows.search_attributes import ALL, STAGE
 

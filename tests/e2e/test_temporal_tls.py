@@ -12,8 +12,8 @@ import pytest_asyncio
 
 from domain.contract import workflow_id
 from settings import SettingsError, load_temporal_settings
-from starter.client import connect
-from starter.dev_server import DevServer
+from starter.client.onboarding_client import connect
+from starter.local.dev_server import DevServer
 from tests.certificates import Authority
 
 API_KEY = "geheim-4711"

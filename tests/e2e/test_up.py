@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from domain.contract import workflow_id
-from starter.dev_server import temporal_executable
-from starter.mail_sink import kept_mails
+from starter.local.dev_server import temporal_executable
+from starter.local.mail_sink import kept_mails
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FORM = json.loads((EXAMPLES / "application.json").read_text())

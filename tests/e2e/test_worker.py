@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from activities.db.engine import Database
-from starter.dev_server import DevServer
+from starter.local.dev_server import DevServer
 
 ROOT = Path(__file__).parents[2]
 HIDDEN = "geheim-4711"

@@ -27,10 +27,10 @@ from domain.status import Status
 from runtime import deployments
 from runtime.deployments import Deployment, DeploymentError, Routing, Version
 from settings import Settings, SettingsError, TemporalSettings, load_settings
-from starter.cli import app
-from starter.client import OnboardingClient, connect
-from starter.dev_server import DevServer
-from starter.session import SettingsSession
+from starter.cli.main import app
+from starter.cli.session import SettingsSession
+from starter.client.onboarding_client import OnboardingClient, connect
+from starter.local.dev_server import DevServer
 from tests import payloads
 from tests.smtp_server import Plan, SmtpServer
 from worker import running_worker

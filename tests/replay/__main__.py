@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.text import Text
 
 from domain.contract import Stage
-from starter.output import print_table, progress
-from starter.replaying import ReplayDiedError, processes_for, replaying
+from starter.release.replaying import ReplayDiedError, processes_for, replaying
+from starter.terminal.output import print_table, progress
 from tests.replay.corpus import Recorded, recorded
 from tests.replay.verdict import Wrong, judged
 

@@ -28,7 +28,7 @@ from temporalio.worker import Replayer, WorkflowRunner
 from domain.audit import Verdict
 from domain.clocks import ClockKind
 from domain.contract import ErrorType, Stage
-from starter.replaying import WatchedRunner, stages_shown
+from starter.release.replaying import WatchedRunner, stages_shown
 from workflows.delivery import OutstandingDelivery
 from workflows.onboarding import ResellerOnboarding
 from workflows.plugin import OnboardingPlugin

@@ -30,7 +30,11 @@ from temporalio.client import WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
 
 from domain.contract import Stage
-from starter.dev_server import TIME_SKIPPING_DYNAMIC_CONFIG, dynamic_config_arguments, temporal_executable
+from starter.local.dev_server import (
+    TIME_SKIPPING_DYNAMIC_CONFIG,
+    dynamic_config_arguments,
+    temporal_executable,
+)
 from tests.replay import contracts
 from tests.replay.accidents import accidents
 from tests.replay.corpus import HISTORIES, Recorded, Replayed, parse, recorded, release, replay, written

@@ -10,7 +10,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus
 
 from domain.contract import Stage
-from starter.replaying import stages_shown
+from starter.release.replaying import stages_shown
 from tests.rig import Applicant
 
 _MESSAGES: Final = (

@@ -16,13 +16,13 @@ from temporalio.exceptions import ApplicationError
 from domain.clocks import ClockKind
 from domain.contract import ErrorType, Stage
 from domain.lifecycle import NEWEST
-from starter.replaying import Remedy, met
+from starter.release.replaying import Remedy, met
 from tests import payloads
 from tests.replay.corpus import Ask, Recorded, editions, recorded, replay
 from tests.replay.newer_process import LONGEST_TERM, NEXT, RECHECK, TOO_LONG, knowing, newer_process
 from tests.replay.verdict import verdict
 from tests.rig import Applicant, Service, serve
-from tests.workflow.own_server import own_environment
+from tests.workflows.own_server import own_environment
 
 UNKNOWN: Final = (
     f"The application is of edition {NEWEST} of the process; this worker knows editions up to {NEWEST - 1}"

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from google.protobuf.json_format import MessageToDict
 
-from starter.replaying import Met, met
+from starter.release.replaying import Met, met
 from tests.replay.corpus import HISTORIES, Recorded, Replayed, Trail, replay
 
 SHOWN: Final = 4

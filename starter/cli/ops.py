@@ -1,0 +1,308 @@
+"""What ops and services ask the console script: who waits for what, what happened, who may log in."""
+
+import asyncio
+from contextlib import suppress
+from typing import Annotated, Final
+
+import typer
+from rich.live import Live
+from rich.text import Text
+
+from domain.contract import ErrorType, OnboardingInput, Stage, WaitingOn
+from domain.documents import BusinessType
+from domain.inquiry import Account
+from domain.status import Access, Status
+from settings import load_settings
+from starter.cli.runner import FAILED, PROCESS, JsonOption, UidArgument, fail, perform
+from starter.cli.session import Archive, Session, UnreachableError
+from starter.client.errors import ArchiveError, OnboardingError
+from starter.terminal.output import (
+    print_audit,
+    print_json,
+    print_list,
+    print_mails,
+    print_sheets,
+    print_status,
+    shown,
+    status_facts,
+    status_panel,
+)
+
+# A run that is not retained any more, and a service that is down: the database still knows.
+_FALL_BACK: Final = frozenset({ErrorType.NOT_FOUND, ErrorType.UNAVAILABLE})
+
+LOOK: Final = "Look"
+
+app: Final = typer.Typer()
+accounts: Final = typer.Typer(help="The embedded account directory.", no_args_is_help=True)
+
+
+async def read_status(session: Session, uid: str) -> tuple[Status, str]:
+    """The status, and a note when it is the stored one, which may lag behind.
+
+    Raises:
+        OnboardingError: the UID never joined, or neither service nor database knows.
+    """
+    try:
+        async with session.service() as service:
+            return await service.status(uid), ""
+    except OnboardingError as error:
+        if error.type not in _FALL_BACK:
+            raise
+        reason: Exception = error
+    except UnreachableError as error:
+        reason = error
+    stored = None
+    # Without a database the first reason is the one to tell.
+    with suppress(ArchiveError):
+        async with session.archive() as archive:
+            stored = await archive.newest(uid)
+    if stored is None:
+        raise reason
+    return stored.status, f"as stored at {shown(stored.updated_at)}: Temporal does not have it, or is down"
+
+
+async def _application_id(session: Session, archive: Archive, uid: str) -> str:
+    stored = await archive.newest(uid)
+    if stored is not None:
+        return stored.application_id
+    return (await read_status(session, uid))[0].application_id
+
+
+@app.command(rich_help_panel=LOOK, epilog="Example: onboarding status 5123456789 --json")
+def status(ctx: typer.Context, uid: UidArgument, as_json: JsonOption = False) -> None:
+    """Show what an application waits for, on whom, and until when."""
+
+    async def action(session: Session) -> None:
+        found, note = await read_status(session, uid)
+        if as_json:
+            print_json(session.console, found)
+        else:
+            print_status(session.console, found, note)
+
+    perform(ctx, action)
+
+
+@app.command("list", rich_help_panel=LOOK, epilog="Example: onboarding list --waiting-on bd --overdue")
+def list_(
+    ctx: typer.Context,
+    stage: Annotated[
+        Stage | None, typer.Option(help="Only this stage; an outcome lists what has ended.")
+    ] = None,
+    waiting_on: Annotated[WaitingOn | None, typer.Option(help="Only what waits on these.")] = None,
+    overdue: Annotated[
+        bool | None, typer.Option("--overdue/--in-time", help="Only what is overdue, or is not.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List running applications."""
+
+    async def action(session: Session) -> None:
+        async with session.service() as service:
+            found = [each async for each in service.list(stage=stage, waiting_on=waiting_on, overdue=overdue)]
+        if as_json:
+            print_json(session.console, found)
+        else:
+            print_list(session.console, found)
+
+    perform(ctx, action)
+
+
+@app.command(rich_help_panel=LOOK, epilog="Example: onboarding watch 5123456789")
+def watch(
+    ctx: typer.Context,
+    uid: UidArgument,
+    interval: Annotated[float, typer.Option(min=0, help="Seconds between two looks.")] = 1.0,
+) -> None:
+    """Show the status live, until the application ends (or Ctrl-C); to a pipe, each status as it changes."""
+
+    async def action(session: Session) -> None:
+        async with session.service() as service:
+            current = await service.status(uid)
+            if not session.console.is_terminal:
+                print_status(session.console, current)
+                while current.outcome is None:
+                    await asyncio.sleep(interval)
+                    before, current = current, await service.status(uid)
+                    if current != before:
+                        session.console.print()
+                        print_status(session.console, current)
+                return
+            with Live(console=session.console, auto_refresh=False) as live:
+                live.update(status_panel(current, status_facts(current)), refresh=True)
+                while current.outcome is None:
+                    await asyncio.sleep(interval)
+                    current = await service.status(uid)
+                    live.update(status_panel(current, status_facts(current)), refresh=True)
+
+    perform(ctx, action)
+
+
+@app.command(rich_help_panel=LOOK, epilog="Example: onboarding audit 5123456789")
+def audit(ctx: typer.Context, uid: UidArgument, as_json: JsonOption = False) -> None:
+    """Show every command and due deadline of the latest application, accepted or refused."""
+
+    async def action(session: Session) -> None:
+        async with session.archive() as archive:
+            events = await archive.audit(await _application_id(session, archive, uid))
+        if as_json:
+            print_json(session.console, events)
+        else:
+            print_audit(session.console, events)
+
+    perform(ctx, action)
+
+
+@app.command(rich_help_panel=LOOK, epilog="Example: onboarding sheets 5123456789 --json")
+def sheets(ctx: typer.Context, uid: UidArgument, as_json: JsonOption = False) -> None:
+    """Show every revision of the latest application's decision sheet, and what it changed."""
+
+    async def action(session: Session) -> None:
+        async with session.archive() as archive:
+            revisions = await archive.sheets(await _application_id(session, archive, uid))
+        if as_json:
+            print_json(session.console, revisions)
+        else:
+            print_sheets(session.console, revisions)
+
+    perform(ctx, action)
+
+
+@app.command(rich_help_panel=LOOK, epilog="Example: onboarding mails 5123456789")
+def mails(ctx: typer.Context, uid: UidArgument, as_json: JsonOption = False) -> None:
+    """Show the e-mails of the latest application: sent, waiting, failed, withdrawn."""
+
+    async def action(session: Session) -> None:
+        async with session.archive() as archive:
+            rows = await archive.mails(await _application_id(session, archive, uid))
+        if as_json:
+            print_json(session.console, rows)
+        else:
+            print_mails(session.console, rows)
+
+    perform(ctx, action)
+
+
+@app.command(rich_help_panel=LOOK, epilog="Example: onboarding access 5123456789 && echo may log in")
+def access(ctx: typer.Context, uid: UidArgument, as_json: JsonOption = False) -> None:
+    """Ask the gate of the ACPN platform: may this account log in? Exit code 0 if so, else 1."""
+
+    async def action(session: Session) -> None:
+        answer = await _gate(session, uid)
+        if as_json:
+            print_json(session.console, answer)
+        else:
+            style = "green" if answer.granted else "red"
+            session.console.print(Text(shown(answer.message), style=style), soft_wrap=True)
+            if answer.available_at:
+                session.console.print(f"available at: {shown(answer.available_at)}")
+        if not answer.granted:
+            raise typer.Exit(FAILED)
+
+    perform(ctx, action)
+
+
+async def _gate(session: Session, uid: str) -> Access:
+    """The answer for an account: the applicant's own, or one that an application of another UID covers."""
+    grant = None
+    # Without a database the status still knows.
+    with suppress(ArchiveError):
+        async with session.archive() as archive:
+            grant = await archive.grant(uid)
+    if grant is not None:
+        return Access(
+            granted=True,
+            reason="granted",
+            message=f"ACPN access granted at {shown(grant.granted_at)},"
+            f" by the application of Company Master UID {grant.company_master_uid}.",
+        )
+    found, _ = await read_status(session, uid)
+    covered = found.application.covered_uids if found.application else ()
+    if found.access.granted and uid not in covered:
+        return Access(
+            reason="closed",
+            message=f"Access was granted to UID {', '.join(covered)}; "
+            f"Company Master UID {uid} is neither Main nor Associated UID.",
+        )
+    return found.access
+
+
+@app.command(
+    rich_help_panel=PROCESS,
+    epilog="Example: onboarding join 5123456789 --contact-name 'Mei Lin' --contact-email mei@lin.example"
+    " --bd-name 'Wei Zhang' --bd-email wei@vendor.example"
+    " --lead-name 'Ada Roth' --lead-email ada@vendor.example",
+)
+def join(
+    ctx: typer.Context,
+    uid: UidArgument,
+    contact_name: Annotated[str, typer.Option(help="The applicant's contact.")],
+    contact_email: Annotated[str, typer.Option(help="Gets the applicant's mails until a form is accepted.")],
+    bd_name: Annotated[str, typer.Option(help="The BD who looks after the application.")],
+    bd_email: Annotated[str, typer.Option(help="Gets the mails to BD.")],
+    lead_name: Annotated[str, typer.Option(help="The BD lead, told of missed deadlines.")],
+    lead_email: Annotated[str, typer.Option(help="Gets the mails to the BD lead.")],
+    locale: Annotated[str, typer.Option(help="Language of the mails: en or zh.")] = "en",
+) -> None:
+    """JOIN NOW: start an application, or enter the one that runs."""
+    fields = {
+        "company_master_uid": uid,
+        "contact_name": contact_name,
+        "contact_email": contact_email,
+        "locale": locale,
+        "bd": {"name": bd_name, "email": bd_email},
+        "bd_lead": {"name": lead_name, "email": lead_email},
+    }
+
+    async def action(session: Session) -> None:
+        joining = OnboardingError.unless_valid(OnboardingInput, fields)
+        async with session.service() as service:
+            joined = await service.join(joining)
+        note = "" if joined.started else "this application was running already"
+        print_status(session.console, joined.status, note)
+
+    perform(ctx, action)
+
+
+@accounts.command(
+    "set",
+    epilog="Example: onboarding account set 5123456789 --enterprise 'Lin Cloud Ltd'"
+    " --registration 91310000X --verified",
+)
+def set_account(
+    ctx: typer.Context,
+    uid: Annotated[str, typer.Argument(metavar="UID", help="The account.")],
+    enterprise: Annotated[str | None, typer.Option(help="The enterprise's legal name.")] = None,
+    registration: Annotated[str | None, typer.Option(help="Its registration number.")] = None,
+    country: Annotated[str | None, typer.Option(help="ISO 3166 alpha-2.")] = None,
+    verified: Annotated[
+        bool | None, typer.Option("--verified/--unverified", help="Enterprise verification is done, or not.")
+    ] = None,
+    business_type: Annotated[BusinessType | None, typer.Option(help="Set by the vendor.")] = None,
+    level: Annotated[str | None, typer.Option(help="Partner level, set by the vendor.")] = None,
+    credit_control: Annotated[bool | None, typer.Option(help="Credit control is enabled, or not.")] = None,
+) -> None:
+    """Enter an account, or change what is given; a new one is unverified unless you say otherwise."""
+
+    async def action(session: Session) -> None:
+        if load_settings().accounts_url is not None:
+            fail("Accounts are kept by the service at ONBOARDING_ACCOUNTS_URL.", "Change them there.")
+        async with session.archive(create=True) as archive:
+            known = await archive.account(uid)
+            company = known.enterprise.model_dump() if known and known.enterprise else {}
+            company |= _given(
+                legal_name=enterprise, registration_number=registration, country=country, verified=verified
+            )
+            fields = {"uid": uid} | (known.model_dump() if known else {}) | {"enterprise": company}
+            fields |= _given(business_type=business_type, partner_level=level, credit_control=credit_control)
+            account = OnboardingError.unless_valid(Account, fields)
+            await archive.put_account(account)
+        state = "verified" if account.verified else "not verified (--verified)"
+        name = account.enterprise.legal_name if account.enterprise else ""
+        session.console.print(Text(shown(f"Account {uid}: {name}, {state}")), soft_wrap=True)
+
+    perform(ctx, action)
+
+
+def _given(**options: object) -> dict[str, object]:
+    return {name: value for name, value in options.items() if value is not None}

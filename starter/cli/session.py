@@ -1,0 +1,122 @@
+"""What the commands of the console script work with: the running service, and what is stored of it."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from rich.console import Console
+
+from domain.audit import AuditEvent
+from domain.contract import Command, OnboardingInput, Stage, WaitingOn
+from domain.inquiry import Account
+from domain.status import Status
+from runtime.errors import connection_problem
+from settings import load_settings, load_temporal_settings
+from starter.client.onboarding_client import Joined, Listed, OnboardingClient
+
+if TYPE_CHECKING:
+    from activities.acpn_access import Grant
+    from activities.db.applications import StoredApplication, StoredSheet
+    from activities.db.email_ledger import LedgerRow
+
+
+class Service(Protocol):
+    """The running service; `OnboardingClient` is it."""
+
+    async def join(self, joining: OnboardingInput) -> Joined:
+        """Start an application, or enter the one that runs."""
+
+    async def send(self, uid: str, command: Command) -> Status:
+        """Send a command."""
+
+    async def status(self, uid: str) -> Status:
+        """The whole status."""
+
+    def list(
+        self,
+        *,
+        stage: Stage | None = None,
+        waiting_on: WaitingOn | None = None,
+        overdue: bool | None = None,
+    ) -> AsyncIterator[Listed]:
+        """Applications by what they wait for."""
+
+
+class Archive(Protocol):
+    """What is stored; it lags behind the workflow by a moment, or for as long as the database was down."""
+
+    async def newest(self, uid: str) -> "StoredApplication | None":
+        """The applicant's latest application."""
+
+    async def audit(self, application_id: str) -> tuple[AuditEvent, ...]:
+        """Every command and every due deadline, accepted or refused."""
+
+    async def sheets(self, application_id: str) -> "tuple[StoredSheet, ...]":
+        """The revisions of the decision sheet."""
+
+    async def mails(self, application_id: str) -> "list[LedgerRow]":
+        """The e-mails in the order they were queued."""
+
+    async def grant(self, uid: str) -> "Grant | None":
+        """The access an account has."""
+
+    async def account(self, uid: str) -> Account | None:
+        """The account in the embedded directory."""
+
+    async def put_account(self, account: Account) -> None:
+        """Enter an account into the embedded directory, or replace it."""
+
+
+class Session(Protocol):
+    """Where a command prints, and what it may open; it closes it when done."""
+
+    @property
+    def console(self) -> Console:
+        """Standard output."""
+
+    def service(self) -> AbstractAsyncContextManager[Service]:
+        """The running service."""
+
+    def archive(self, *, create: bool = False) -> AbstractAsyncContextManager[Archive]:
+        """What is stored; ``create`` makes the database ready if no worker has done so."""
+
+
+class UnreachableError(Exception):
+    """Temporal does not answer; the message names where."""
+
+
+class SettingsSession:
+    """The `Session` the environment describes.
+
+    Both openings raise `settings.SettingsError` when a setting is wrong.
+    """
+
+    def __init__(self) -> None:
+        self.console: Console = Console(highlight=False)
+
+    @asynccontextmanager
+    async def service(self) -> AsyncIterator[Service]:
+        """The service at ``TEMPORAL_ADDRESS``.
+
+        Raises:
+            UnreachableError: nothing answers there.
+        """
+        temporal = load_temporal_settings()
+        try:
+            client = await OnboardingClient.connect(load_settings(), temporal)
+        except RuntimeError as error:
+            raise UnreachableError(f"{temporal.address} ({connection_problem(error)})") from None
+        yield client
+
+    @asynccontextmanager
+    async def archive(self, *, create: bool = False) -> "AsyncIterator[Archive]":
+        """The database at ``ONBOARDING_DATABASE_URL``; ``create`` brings its schema up to date.
+
+        Raises:
+            ArchiveError: it can't be used.
+        """
+        # Most commands need no database, and start faster without its libraries.
+        from starter.client.stored import open_archive
+
+        async with open_archive(load_settings().database, create=create) as archive:
+            yield archive

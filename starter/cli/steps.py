@@ -1,0 +1,170 @@
+"""The steps of the process as commands of the console script, made from the table of commands.
+
+Each has the options of its model's fields, and those all commands share: whose application, who acts, its ID.
+It is also known by the contract's name.
+"""
+
+import getpass
+import inspect
+from collections.abc import Iterable
+from typing import Annotated, Any, Final
+from uuid import uuid4
+
+import typer
+from rich.markup import escape
+
+from domain.contract import Command, Role
+from domain.lifecycle import STEPS
+from domain.status import Status
+from domain.steps import Step
+from starter.cli.names import TYPED, Typed
+from starter.cli.options import Option, fields_from, options_of
+from starter.cli.runner import PROCESS, UidArgument, perform
+from starter.cli.session import Service, Session
+from starter.client.errors import OnboardingError
+from starter.terminal.output import print_status
+
+EXAMPLE_UID: Final = "5123456789"
+CHANNEL: Final = "cli"
+"""How the audit trail names this way of sending commands."""
+
+ActingRole = Annotated[
+    Role | None, typer.Option("--as", help="The role that acts.", show_default="the role the step is for")
+]
+ActorId = Annotated[
+    str | None, typer.Option("--actor-id", help="Who acts.", show_default="who is logged in here")
+]
+ActorName = Annotated[str | None, typer.Option("--actor-name", help="His or her name, for the audit trail.")]
+CommandIdOption = Annotated[
+    str | None,
+    typer.Option(
+        "--command-id", help="Unique ID; the same again is never carried out twice.", show_default="a new one"
+    ),
+]
+IfSequence = Annotated[
+    int | None,
+    typer.Option(
+        "--if-sequence", min=0, help="Only if this is still the newest event, as the status shows it."
+    ),
+]
+
+_SHARED: Final[dict[str, Any]] = {
+    "acting_role": ActingRole,
+    "actor_id": ActorId,
+    "actor_name": ActorName,
+    "command_id": CommandIdOption,
+    "if_sequence": IfSequence,
+}
+
+app: Final = typer.Typer()
+
+
+def newest(steps: Iterable[Step]) -> Iterable[Step]:
+    """One row for each command: that of the newest edition."""
+    rows: dict[str, Step] = {}
+    for step in steps:
+        if step.name not in rows or rows[step.name].since < step.since:
+            rows[step.name] = step
+    return rows.values()
+
+
+def add(group: typer.Typer, step: Step) -> None:
+    """Make a step a command of the console script, under its short name and under the contract's."""
+    typed = TYPED.get(step.name, Typed())
+    options = options_of(step, typed.fields)
+    by_contract = step.name.replace("_", "-")
+    shown = typed.command or by_contract
+    for name in dict.fromkeys((shown, by_contract)):
+        example = "".join(option.in_example for option in options)
+        group.command(
+            name,
+            help=escape(step.description),
+            epilog=escape(f"Example: onboarding {name} {EXAMPLE_UID}{example}"),
+            rich_help_panel=PROCESS,
+            hidden=name != shown,
+        )(_command(step, options))
+
+
+def _command(step: Step, options: tuple[Option, ...]) -> Any:
+    """A function typer can read: its signature has the step's options and the shared ones."""
+
+    def run(
+        ctx: typer.Context,
+        uid: str,
+        acting_role: Role | None,
+        actor_id: str | None,
+        actor_name: str | None,
+        command_id: str | None,
+        if_sequence: int | None,
+        **values: Any,
+    ) -> None:
+        async def action(session: Session) -> None:
+            fields = fields_from(options, values)
+            fields["command_id"] = command_id or str(uuid4())
+            fields["actor"] = {
+                "role": acting_role or step.by[0],
+                "id": actor_id or _user(),
+                "name": actor_name,
+            }
+            fields["via"] = {"channel": CHANNEL}
+            fields["if_sequence"] = if_sequence
+            await _send(session, uid, step, fields, own_role=acting_role is None)
+
+        perform(ctx, action)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        inspect.Parameter("ctx", keyword, annotation=typer.Context),
+        inspect.Parameter("uid", keyword, annotation=UidArgument),
+        *(option.parameter for option in options),
+        *(
+            inspect.Parameter(name, keyword, annotation=annotation, default=None)
+            for name, annotation in _SHARED.items()
+        ),
+    ]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # functions have no such slot
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+async def _send(session: Session, uid: str, step: Step, fields: dict[str, Any], *, own_role: bool) -> None:
+    async with session.service() as service:
+        missing = {name: read for name, read in (step.current or {}).items() if name not in fields}
+        if missing:
+            status = await service.status(uid)
+            fields = fields | {name: read(status) for name, read in missing.items()}
+        command = OnboardingError.unless_valid(step.command, fields)
+        if own_role:
+            command = _by_whom_it_is_for(step, command)
+        print_status(session.console, await _whole(service, uid, await service.send(uid, command)))
+
+
+def _by_whom_it_is_for(step: Step, command: Command) -> Command:
+    """The command as sent by the first role that may send it; a signature, by the party that signs."""
+    for role in step.by:
+        sent = command.model_copy(update={"actor": command.actor.model_copy(update={"role": role})})
+        if step.speaks_for(sent):
+            return sent
+    return command
+
+
+async def _whole(service: Service, uid: str, answer: Status) -> Status:
+    """The status with what the answer to a command goes without, such as the changes of a sheet."""
+    try:
+        whole = await service.status(uid)
+    except OnboardingError:
+        # The command is carried out all the same.
+        return answer
+    return whole if whole.application_id == answer.application_id else answer
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    # No such user on this machine, as in a container; OSError from Python 3.13 on.
+    except (KeyError, OSError):
+        return "cli"
+
+
+for _step in newest(STEPS):
+    add(app, _step)

@@ -1,0 +1,59 @@
+"""What a caller is told when something is refused or can't be done: the type, the reason, the remedy."""
+
+from collections.abc import Mapping
+from typing import Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from domain.contract import ErrorType
+from domain.intake import field_errors
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_REMEDIES: Final[Mapping[ErrorType, str]] = {
+    ErrorType.WRONG_STAGE: "Read the status: it names the stage and the commands allowed in it.",
+    ErrorType.STALE_REVISION: "Read the current form or decision sheet, then send it for that revision.",
+    ErrorType.FORBIDDEN: "Send it as somebody who may: partner, BD, BD lead or the vendor's signatory.",
+    ErrorType.INVALID: "Correct the fields named and send the command again, under a new command ID.",
+    ErrorType.COMPANY_NOT_CONFIRMED: "Confirm the company information first (confirm_company).",
+    ErrorType.ENTERPRISE_NOT_VERIFIED: "Go to Verify, complete it, then send the command again: {verify_url}",
+    ErrorType.UID_MISMATCH: (
+        "Company Master, Main and Associated UIDs must be verified for the same enterprise; Main and"
+        " Associated UIDs must have the same business type and partner level."
+    ),
+    ErrorType.SIGNATURE_ORDER: "Let the other party sign first, or have BD choose another order.",
+    ErrorType.UNAVAILABLE: "Try again, with the same command ID: a command is never carried out twice.",
+    ErrorType.ALREADY_PARTNER: "Nothing to do: log in to the ACPN platform.",
+    ErrorType.CLOSED: "After rejected, cancelled or expired, join again.",
+    ErrorType.NOT_FOUND: "Check the Company Master UID, or join first.",
+}
+
+
+class OnboardingError(Exception):
+    """Refused, or not possible now: ``type`` is for programs, ``message`` and ``remedy`` are for people."""
+
+    def __init__(self, error: ErrorType, message: str, *, verify_url: str = "") -> None:
+        super().__init__(message)
+        self.type: Final = error
+        self.message: Final = message
+        self.remedy: Final = _REMEDIES[error].format(verify_url=verify_url).removesuffix(": ")
+
+    @classmethod
+    def unless_valid(cls, model: type[Model], fields: object) -> Model:
+        """The model with these fields, none of them unknown.
+
+        Raises:
+            OnboardingError: ``invalid``, with the path of each field that is wrong, never its value.
+        """
+        try:
+            return model.model_validate(fields, extra="forbid")
+        except ValidationError as error:
+            raise cls(ErrorType.INVALID, field_errors(error)) from None
+
+
+class ArchiveError(Exception):
+    """The database can't be read or written; ``remedy`` says what to do."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy

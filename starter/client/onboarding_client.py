@@ -1,0 +1,348 @@
+"""The typed client of the onboarding service; the only place that touches workflow handles."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from typing import Any, Final, Self
+from uuid import uuid4
+
+from temporalio.client import (
+    Client,
+    RPCTimeoutOrCancelledError,
+    WorkflowExecution,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+)
+from temporalio.common import (
+    QueryRejectCondition,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDReusePolicy,
+)
+from temporalio.converter import PayloadCodec
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain.contract import (
+    QUERY_NAME,
+    TASK_QUEUE,
+    UPDATE_NAME,
+    WORKFLOW_TYPE,
+    Command,
+    ErrorType,
+    OnboardingInput,
+    Stage,
+    WaitingOn,
+    workflow_id,
+)
+from domain.policy import Policy
+from domain.state import OUTCOMES
+from domain.status import Status
+from domain.values import Contract, Instant
+from runtime.errors import keep_cancellation
+from settings import Settings, TemporalSettings
+from starter.client.commands import Commands
+from starter.client.errors import OnboardingError
+from workflows.plugin import OnboardingPlugin
+from workflows.reset import ASK_AGAIN
+from workflows.search_attributes import DUE_AT, OVERDUE, STAGE, WAITING_ON
+
+ANSWER_WITHIN: Final = timedelta(seconds=30)
+_PAUSE_BETWEEN_TRIES: Final = timedelta(milliseconds=200)
+_LONGEST_PAUSE: Final = timedelta(seconds=2)
+_PASSING: Final = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.ABORTED,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        RPCStatusCode.CANCELLED,
+        # A workflow task was to be done again, because something arrived while the run continued as new.
+        RPCStatusCode.FAILED_PRECONDITION,
+    }
+)
+# The server's own failure of an update whose run continued as new, or ended, before answering it.
+_RUN_WENT_ON: Final = "AcceptedUpdateCompletedWorkflow"
+
+
+class Joined(Contract):
+    """The answer to JOIN NOW. ``started`` is false for who enters an application that runs already."""
+
+    started: bool
+    workflow_id: str
+    application_id: str
+    status: Status
+
+
+class Listed(Contract):
+    """An application in a list; ``started_at`` is the start of its current run."""
+
+    uid: str
+    stage: Stage
+    waiting_on: WaitingOn
+    due_at: Instant | None = None
+    overdue: bool = False
+    started_at: Instant
+
+
+async def connect(temporal: TemporalSettings, codec: PayloadCodec | None = None) -> Client:
+    """A connection that speaks this project's payloads, encrypted by ``codec`` (`settings.Settings.codec`).
+
+    Raises:
+        RuntimeError: nothing answers at that address.
+    """
+    return await Client.connect(**temporal.options, plugins=[OnboardingPlugin(codec)])
+
+
+class OnboardingClient(Commands):
+    """Onboarding as a service calls it.
+
+    Every method that asks or commands raises `OnboardingError` with the contract's error type: ``not_found``
+    where the UID never joined, ``closed`` where its application has ended, ``unavailable`` where no answer
+    came within ``answer_within``. Errors of the connection itself come as `temporalio.service.RPCError`.
+
+    Args:
+        client: a connection made with `connect`.
+        verify_url: the "Go to Verify" link of remedies (guide, FAQ Q1).
+        answer_within: how long a call waits for its answer.
+    """
+
+    def __init__(
+        self, client: Client, *, verify_url: str = "", answer_within: timedelta = ANSWER_WITHIN
+    ) -> None:
+        self._client = client
+        self._verify_url = verify_url
+        self._answer_within = answer_within
+
+    @classmethod
+    async def connect(cls, settings: Settings, temporal: TemporalSettings) -> Self:
+        """A client for the service the settings name.
+
+        Raises:
+            RuntimeError: nothing answers at that address.
+        """
+        return cls(await connect(temporal, settings.codec), verify_url=settings.verify_url)
+
+    async def join(self, joining: OnboardingInput) -> Joined:
+        """Start an application, or enter the one that runs (guide §2.1 Step 3, §2.2 Step 2).
+
+        The policy is written into the input, so that the application keeps it whatever the default becomes.
+
+        Raises:
+            OnboardingError: ``already_partner``, an earlier application ended in access; ``invalid``.
+        """
+        uid = joining.company_master_uid
+        if joining.policy is None:
+            joining = joining.model_copy(update={"policy": Policy()})
+        try:
+            handle = await self._client.start_workflow(
+                WORKFLOW_TYPE,
+                joining,
+                id=workflow_id(uid),
+                task_queue=TASK_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                search_attributes=TypedSearchAttributes(
+                    [
+                        SearchAttributePair(STAGE, Stage.DRAFTING),
+                        SearchAttributePair(WAITING_ON, WaitingOn.PARTNER),
+                        SearchAttributePair(OVERDUE, False),
+                    ]
+                ),
+                static_summary=f"Reseller onboarding of UID {uid}",
+                static_details=f"From JOIN NOW to ACPN access. All about it: `onboarding status {uid}`",
+            )
+            started = True
+        except WorkflowAlreadyStartedError:
+            handle, started = self._client.get_workflow_handle(workflow_id(uid)), False
+        status = await self._first_status(uid, handle)
+        return Joined(
+            started=started, workflow_id=handle.id, application_id=status.application_id, status=status
+        )
+
+    async def status(self, uid: str) -> Status:
+        """The whole status; of an ended application too, as long as Temporal keeps its run."""
+        handle = self._client.get_workflow_handle(workflow_id(uid))
+        found: Status | None = None
+        try:
+            found = await self._ask(handle, uid, reject_condition=QueryRejectCondition.NOT_OPEN)
+        except WorkflowQueryRejectedError as rejected:
+            # What failed at once is no application: its start was none.
+            if rejected.status is not WorkflowExecutionStatus.FAILED:
+                found = await self._ask(handle, uid)
+        # Neither is it one where a partner joined again.
+        if found is None or found.outcome is ErrorType.ALREADY_PARTNER:
+            found = await self._ask(await self._last_application(uid), uid)
+        return found
+
+    async def list(
+        self,
+        *,
+        stage: Stage | None = None,
+        waiting_on: WaitingOn | None = None,
+        overdue: bool | None = None,
+    ) -> AsyncIterator[Listed]:
+        """The running applications; with an outcome as ``stage`` the ended ones. It lags by a moment."""
+        running = stage not in OUTCOMES
+        terms = [f"WorkflowType = '{WORKFLOW_TYPE}'", f"ExecutionStatus {'=' if running else '!='} 'Running'"]
+        if not running:
+            terms.append("ExecutionStatus != 'ContinuedAsNew'")
+        if stage is not None:
+            terms.append(f"{STAGE.name} = '{stage}'")
+        if waiting_on is not None:
+            terms.append(f"{WAITING_ON.name} = '{waiting_on}'")
+        if overdue is not None:
+            terms.append(f"{OVERDUE.name} = {str(overdue).lower()}")
+        async for execution in self._client.list_workflows(" AND ".join(terms)):
+            yield _listed(execution)
+
+    async def send(self, uid: str, command: Command) -> Status:
+        """Send a command and return the status it led to, without documents; `status` has the whole.
+
+        With a lost connection, a run that continued as new, or a look-up that was down a moment ago, it is
+        sent again under its ``command_id``: the workflow answers as it did the first time.
+        """
+        handle = self._client.get_workflow_handle(workflow_id(uid))
+        try:
+            async with asyncio.timeout(self._answer_within.total_seconds()):
+                update_id = command.command_id
+                pauses = _pauses()
+                while True:
+                    try:
+                        answer: Status = await handle.execute_update(
+                            UPDATE_NAME, command, id=update_id, result_type=Status
+                        )
+                        return answer
+                    except WorkflowUpdateFailedError as error:
+                        cause = error.cause
+                        kind = cause.type if isinstance(cause, ApplicationError) else None
+                        if kind == ErrorType.UNAVAILABLE and update_id == command.command_id:
+                            # Temporal answers an update ID it knows as it did before; the command's own ID,
+                            # which the workflow goes by, stays the same.
+                            update_id = f"{command.command_id}~{uuid4()}"
+                        elif kind != _RUN_WENT_ON:
+                            raise self._refusal(cause) from None
+                    except RPCError as error:
+                        await self._may_pass(error, uid, handle)
+                    await asyncio.sleep(next(pauses))
+        # The SDK reports a cancellation of its call, the timeout's included, as an error of its own.
+        except (TimeoutError, RPCTimeoutOrCancelledError):
+            raise self._no_answer(f"{command.kind} (command ID {command.command_id})") from None
+
+    async def _first_status(self, uid: str, handle: WorkflowHandle[Any, Any]) -> Status:
+        """The status once JOIN NOW is carried out, which is the application's first event."""
+        while True:
+            status = await self._ask(handle, uid)
+            if status.outcome is ErrorType.ALREADY_PARTNER:
+                raise self._error(
+                    ErrorType.ALREADY_PARTNER,
+                    f"Company Master UID {uid} already has access to the ACPN platform.",
+                )
+            if status.sequence:
+                return status
+            if (await handle.describe()).status is WorkflowExecutionStatus.FAILED:
+                try:
+                    await handle.result()
+                except WorkflowFailureError as error:
+                    raise self._refusal(error.cause) from None
+            await asyncio.sleep(_PAUSE_BETWEEN_TRIES.total_seconds() / 4)
+
+    async def _last_application(self, uid: str) -> WorkflowHandle[Any, Any]:
+        """The run of the UID's last application; what JOIN NOW refused never came to an outcome."""
+        outcomes = ", ".join(f"'{stage}'" for stage in sorted(OUTCOMES))
+        query = f"WorkflowId = '{workflow_id(uid)}' AND {STAGE.name} IN ({outcomes})"
+        async for execution in self._client.list_workflows(query, limit=1):
+            return self._client.get_workflow_handle(execution.id, run_id=execution.run_id)
+        raise self._never_joined(uid)
+
+    async def _ask(
+        self,
+        handle: WorkflowHandle[Any, Any],
+        uid: str,
+        reject_condition: QueryRejectCondition | None = None,
+    ) -> Status:
+        try:
+            async with asyncio.timeout(self._answer_within.total_seconds()):
+                while True:
+                    try:
+                        status: Status = await handle.query(
+                            QUERY_NAME, result_type=Status, reject_condition=reject_condition
+                        )
+                        return status
+                    except RPCError as error:
+                        if error.status is RPCStatusCode.NOT_FOUND:
+                            raise self._never_joined(uid) from None
+                        if error.status not in _PASSING:
+                            raise
+                    except WorkflowQueryFailedError as error:
+                        if ASK_AGAIN not in str(error):
+                            told = f"The status can't be read: {error}"
+                            raise self._error(ErrorType.UNAVAILABLE, told) from None
+                    await asyncio.sleep(_PAUSE_BETWEEN_TRIES.total_seconds())
+        except (TimeoutError, RPCTimeoutOrCancelledError):
+            raise self._no_answer(QUERY_NAME) from None
+
+    async def _may_pass(self, error: RPCError, uid: str, handle: WorkflowHandle[Any, Any]) -> None:
+        """Return if sending again may succeed.
+
+        Raises:
+            OnboardingError: it can't.
+            RPCError: the connection's own affair.
+        """
+        if error.status is RPCStatusCode.NOT_FOUND:
+            try:
+                described = await handle.describe()
+            except RPCError as missing:
+                if missing.status is RPCStatusCode.NOT_FOUND:
+                    raise self._never_joined(uid) from None
+                raise
+            if described.status is not WorkflowExecutionStatus.RUNNING:
+                raise self._error(ErrorType.CLOSED, f"The application of UID {uid} has ended.") from None
+        elif error.status is RPCStatusCode.INVALID_ARGUMENT:
+            raise self._error(ErrorType.INVALID, error.message) from None
+        elif error.status not in _PASSING:
+            raise error
+
+    def _refusal(self, cause: BaseException | None) -> OnboardingError:
+        if isinstance(cause, ApplicationError) and cause.type in set(ErrorType):
+            return self._error(ErrorType(cause.type), cause.message)
+        return self._error(ErrorType.UNAVAILABLE, f"The workflow could not answer: {cause}")
+
+    def _never_joined(self, uid: str) -> OnboardingError:
+        return self._error(ErrorType.NOT_FOUND, f"UID {uid} has no application.")
+
+    def _no_answer(self, asked: str) -> OnboardingError:
+        keep_cancellation()
+        return self._error(
+            ErrorType.UNAVAILABLE,
+            f"No answer to {asked} within {self._answer_within.total_seconds():g} s: does a worker run?",
+        )
+
+    def _error(self, error: ErrorType, message: str) -> OnboardingError:
+        return OnboardingError(error, message, verify_url=self._verify_url)
+
+
+def _pauses() -> Iterator[float]:
+    """Seconds between tries: doubling up to two, and never two callers in step.
+
+    A run takes ten updates at a time; callers that all come back at once would keep it from finishing any.
+    """
+    pause = _PAUSE_BETWEEN_TRIES.total_seconds()
+    while True:
+        yield pause * random.uniform(0.5, 1.5)  # noqa: S311 - spreads callers in time, guards nothing
+        pause = min(2 * pause, _LONGEST_PAUSE.total_seconds())
+
+
+def _listed(execution: WorkflowExecution) -> Listed:
+    attributes = execution.typed_search_attributes
+    return Listed(
+        uid=execution.id.removeprefix(workflow_id("")),
+        stage=Stage(attributes.get(STAGE, Stage.DRAFTING)),
+        waiting_on=WaitingOn(attributes.get(WAITING_ON, WaitingOn.PARTNER)),
+        due_at=attributes.get(DUE_AT),
+        overdue=attributes.get(OVERDUE, False),
+        started_at=execution.start_time,
+    )

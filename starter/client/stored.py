@@ -1,0 +1,110 @@
+"""What is stored of the applications, as the console script reads it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from alembic.util import CommandError
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from activities.acpn_access import Grant
+from activities.db.accounts import SqlAccountDirectory
+from activities.db.applications import ApplicationRecords, StoredApplication, StoredSheet
+from activities.db.email_ledger import EmailLedger, LedgerRow
+from activities.db.engine import Database, SchemaMismatchError
+from activities.db.tables import AccessGrantRow
+from domain.audit import AuditEvent
+from domain.inquiry import Account
+from runtime.errors import first_line
+from starter.client.errors import ArchiveError
+
+_NEWER: Final = "Run that release, or name another database in ONBOARDING_DATABASE_URL."
+
+
+class StoredArchive:
+    """What is stored, in the database. Raises `sqlalchemy.exc.SQLAlchemyError` on an outage."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._records = ApplicationRecords(database)
+        self._accounts = SqlAccountDirectory(database)
+
+    async def newest(self, uid: str) -> StoredApplication | None:
+        """The applicant's latest application."""
+        return await self._records.newest(uid)
+
+    async def audit(self, application_id: str) -> tuple[AuditEvent, ...]:
+        """Every command and every due deadline, accepted or refused."""
+        return await self._records.audit(application_id)
+
+    async def sheets(self, application_id: str) -> tuple[StoredSheet, ...]:
+        """The revisions of the decision sheet in order, also those undone by Temporal's Reset."""
+        return await self._records.sheets(application_id)
+
+    async def mails(self, application_id: str) -> list[LedgerRow]:
+        """The e-mails in the order they were queued."""
+        return await EmailLedger(self._database).of(application_id)
+
+    async def grant(self, uid: str) -> Grant | None:
+        """The access an account has."""
+        query = select(AccessGrantRow).where(AccessGrantRow.uid == uid).order_by(AccessGrantRow.granted_at)
+        async with self._database.session() as session:
+            row = (await session.scalars(query)).first()
+        return None if row is None else Grant.model_validate(row, from_attributes=True)
+
+    async def account(self, uid: str) -> Account | None:
+        """The account in the embedded directory."""
+        return next(iter(await self._accounts.find([uid])), None)
+
+    async def put_account(self, account: Account) -> None:
+        """Enter an account into the embedded directory, or replace it."""
+        await self._accounts.put(account)
+
+
+@asynccontextmanager
+async def open_archive(url: str, *, create: bool = False) -> AsyncIterator[StoredArchive]:
+    """The archive at an SQLAlchemy URL; ``create`` brings its schema up to date.
+
+    Raises:
+        ArchiveError: also when the database fails later, within the block.
+    """
+    database = Database(url)
+    try:
+        if create:
+            await _migrate(database)
+        elif has_no_file(database):
+            raise SchemaMismatchError(f"{database.name} does not exist")
+        await database.check()
+        yield StoredArchive(database)
+    except SchemaMismatchError as error:
+        remedy = _NEWER if error.ahead else "A worker prepares it: `onboarding up`."
+        raise ArchiveError(f"The database is not ready: {error}.", remedy) from None
+    except SQLAlchemyError as error:
+        raise ArchiveError(
+            f"The database {database.name} can't be used: {first_line(error)}",
+            "Check ONBOARDING_DATABASE_URL.",
+        ) from None
+    finally:
+        await database.dispose()
+
+
+async def _migrate(database: Database) -> None:
+    try:
+        await database.migrate()
+    except CommandError as error:
+        raise ArchiveError(
+            f"The database {database.name} has the schema of a newer release ({error}).", _NEWER
+        ) from None
+    except OSError as error:
+        raise ArchiveError(
+            f"The folder of the database {database.name} can't be made: {error.strerror}",
+            "Check ONBOARDING_DATA and ONBOARDING_DATABASE_URL.",
+        ) from None
+
+
+def has_no_file(database: Database) -> bool:
+    """Whether this is SQLite, which would make an empty file when asked."""
+    file = database.engine.url.database
+    return database.engine.dialect.name == "sqlite" and file is not None and not Path(file).exists()

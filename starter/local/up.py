@@ -1,0 +1,105 @@
+"""`onboarding up`: Temporal, database, mail sink and worker on this machine, in one foreground process."""
+
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from activities.db.engine import Database
+from domain.values import Contract
+from runtime.process import log_plainly
+from runtime.startup import connect_when_up
+from settings import Settings, TemporalSettings
+from starter.local.dev_server import DevServer
+from starter.local.mail_sink import MailSink
+from worker import running_worker
+
+
+class AlreadyUpError(Exception):
+    """Another `onboarding up` uses this data folder."""
+
+
+class Addresses(Contract):
+    """Where everything is."""
+
+    temporal: str
+    web_ui: str | None
+    database: str
+    mail_server: str
+    mails: Path | None
+    logs: Path
+
+
+async def run_up(settings: Settings, *, port: int, ui_port: int, ready: Callable[[Addresses], None]) -> None:
+    """Run everything until cancelled, then end it in order: worker, mail sink, Temporal.
+
+    The mail sink takes the place of a mail server unless one is named. What the data folder holds is taken up
+    again.
+
+    Raises:
+        AlreadyUpError: another one uses the folder.
+        DevServerError: a port is taken, Temporal does not start, or it ends by itself.
+        StartupError, SearchAttributesError: the database or the namespace can't be used as it is.
+    """
+    folder = settings.data
+    logs = folder / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_only_one(folder))
+        log_plainly(logging.FileHandler(logs / "worker.log", encoding="utf-8"))
+        server = await stack.enter_async_context(
+            DevServer(
+                log_file=logs / "temporal.log",
+                db_filename=folder / "temporal.db",
+                port=port,
+                ui_port=ui_port,
+            )
+        )
+        mails = None
+        if "smtp_url" not in settings.model_fields_set:
+            mails = folder / "mails"
+            sink = await stack.enter_async_context(MailSink(mails).running())
+            settings = settings.model_copy(update={"smtp_url": SecretStr(sink.url)})
+        client = await connect_when_up(
+            TemporalSettings(
+                server.address,
+                server.namespace,
+                {"target_host": server.address, "namespace": server.namespace},
+            ),
+            settings.codec,
+        )
+        # The only worker there is: a version that nobody promotes would do nothing.
+        settings = settings.model_copy(update={"build_id": None})
+        await stack.enter_async_context(running_worker(client, settings))
+        ready(
+            Addresses(
+                temporal=server.address,
+                web_ui=server.ui_url,
+                database=Database(settings.database).name,
+                mail_server=settings.smtp_server,
+                mails=mails,
+                logs=logs,
+            )
+        )
+        await server.until_it_ends()
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Hold the folder against a second `up`.
+
+    A lock of SQLite's: it works on every system, and ends with the process however that ends.
+    """
+    lock = sqlite3.connect(folder / "up.lock", timeout=0, isolation_level=None)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError:
+        lock.close()
+        raise AlreadyUpError(f"`onboarding up` runs already with the data folder {folder}") from None
+    try:
+        yield
+    finally:
+        lock.close()

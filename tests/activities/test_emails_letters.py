@@ -1,0 +1,237 @@
+"""What the letters say: every letter, in every locale, whatever people have typed."""
+
+import re
+from html.parser import HTMLParser
+from typing import Any, Final
+
+import pytest
+
+from activities.emails.render import Links, RenderedLetter, Renderer
+from activities.emails.wording import WORDINGS
+from domain.lifecycle import STAGES
+from tests.activities.letters import TEMPLATES, mail, sheet
+
+LINKS = Links(
+    portal_url="https://portal.example.com/onboarding?lang=en&from=mail",
+    acpn_url="https://acpn.example.com/console",
+    verify_url="https://verify.example.com/",
+)
+RENDERER = Renderer(LINKS)
+EVERY_LETTER = [(template, locale) for template in TEMPLATES for locale in WORDINGS]
+COMMITMENT = (
+    "It refers to the promised performance of the partner. Regardless of whether the partner achieves "
+    "the performance, the partner needs to pay the corresponding compensation to Alibaba Cloud. "
+    "Alibaba Cloud can evaluate the performance of partners and award partners at the corresponding "
+    "partner tier. The partner's commitment decides the discounts and rebates. For relevant details, "
+    "please refer to the Alibaba Cloud Channel Partner Policy."
+)
+SECTIONS = ("Basic information", "Commission Policy Information", "Discount information")
+HOSTILE = [
+    '<script>alert("x")</script><img src=x onerror=alert(1)>',
+    "{{ 7 * 7 }} {% raw %} {# x #}",
+    "</blockquote></td></table><a href='https://evil.example'>click</a>",
+    "x\nBcc: victim@example.com\n\nConfirm here: https://evil.example",
+    "\u202egnp.exe\u2066 abc",
+    "שלום עולם",
+    "&amp; &lt;b&gt;",
+    "x" * 4000,
+]
+SUBJECTS_NAMING_ACCESS = {"access_granted"}
+
+
+SHEET_ISSUED: Final = sheet()
+
+
+class _Reader(HTMLParser):
+    """The text a reader sees, and the tags around it."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.text: list[str] = []
+        self.tags: list[tuple[str, tuple[tuple[str, str | None], ...]]] = []
+        self.feed(source)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag != "br":
+            self.tags.append((tag, tuple(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def squeezed(text: str) -> str:
+    return re.sub(r"\s+", "", text)
+
+
+def rendered(template: str, locale: str = "en", **changes: Any) -> RenderedLetter:
+    return RENDERER.render(mail(template, locale=locale, **changes))
+
+
+@pytest.mark.parametrize(("template", "locale"), EVERY_LETTER)
+def test_every_letter_names_applicant_status_and_portal_in_text_and_html(template: str, locale: str) -> None:
+    status = "Please be patient and wait for the approval"
+    result = rendered(template, locale)
+    seen = " ".join(_Reader(result.html).text)
+
+    assert "Cloud Nine Pte. Ltd." in result.subject
+    for part in (result.text, seen):
+        assert "Cloud Nine Pte. Ltd." in part
+        assert status in part
+        assert "None" not in part
+        assert "li.wei@example.com" in part
+    assert LINKS.portal_url in result.text
+    assert any(("href", LINKS.portal_url) in attributes for _, attributes in _Reader(result.html).tags)
+
+
+@pytest.mark.parametrize(("template", "locale"), EVERY_LETTER)
+def test_text_and_html_say_the_same(template: str, locale: str) -> None:
+    """Every word of the plain text is in the HTML, in the same order, but for the addresses of links."""
+    result = rendered(template, locale)
+    reader = _Reader(result.html)
+    in_html = squeezed(" ".join(reader.text))
+    at = 0
+    for line in result.text.splitlines():
+        if re.fullmatch(r"-+|--", line):
+            continue
+        # The address of a link is in its href.
+        shown = re.sub(r"https://(portal|acpn|verify)\.\S+", "", line.removeprefix("> "))
+        for piece in re.split(r" \| |[:：] ?", shown):
+            found = in_html.find(squeezed(piece), at)
+            assert found >= 0, piece
+            at = found + len(squeezed(piece))
+
+
+@pytest.mark.parametrize(("template", "locale"), EVERY_LETTER)
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_what_people_type_is_shown_and_does_nothing_else(template: str, locale: str, text: str) -> None:
+    harmless = rendered(template, locale, user_text="word")
+    hostile = rendered(template, locale, user_text=text)
+    visible = _Reader(hostile.html)
+
+    assert visible.tags == _Reader(harmless.html).tags, "no markup of their own"
+    shown = squeezed(re.sub("[\u202a-\u202e\u2066-\u2069]", "", text))[:150]
+    assert shown in squeezed("".join(visible.text))
+    assert shown in squeezed(hostile.text.replace("\n> ", "\n"))
+    assert not re.search("[\u202a-\u202e\u2066-\u2069]", hostile.subject + hostile.text + hostile.html)
+    assert "\n" not in hostile.subject
+    forged = [line for line in hostile.text.splitlines() if line.startswith(("Bcc:", "Confirm here:"))]
+    assert not forged, "user text can't pose as a line of ours"
+
+
+@pytest.mark.parametrize(("template", "locale"), EVERY_LETTER)
+def test_only_granted_access_is_called_so_in_a_subject(template: str, locale: str) -> None:
+    named = "ACPN access" in rendered(template, locale).subject
+    assert named == (template in SUBJECTS_NAMING_ACCESS)
+
+
+@pytest.mark.parametrize("text", sorted({each.status_text for each in STAGES.values()}))
+def test_every_status_text_is_kept_and_has_a_translation(text: str) -> None:
+    assert WORDINGS["en"].status(text) == text
+    translated = WORDINGS["zh"].status(text).startswith(f"{text}（")
+    assert translated, f"activities/emails/wording.py has no Chinese for {text!r}"
+
+
+@pytest.mark.parametrize("locale", WORDINGS)
+@pytest.mark.parametrize("template", ["sheet_to_confirm", "terms_reminder"])
+def test_a_sheet_to_confirm_shows_all_terms_and_what_changed(template: str, locale: str) -> None:
+    text = rendered(template, locale).text
+    for term in (
+        *SECTIONS, "gold", "USD", "250,000 USD", "24", "Asia/Singapore", "1,250,000.5 USD", "12", COMMITMENT,
+        "CP-1", "Standard commission", "100,000 USD", "7.5 %", "ecs", "12.5 %", "ab" * 32,
+        "[basic.term_months] | 12 | 24", "[commission_policy.bands[1].rate_percent]", "Confirm", "Modify",
+    ):  # fmt: skip
+        assert term in text, term
+
+
+def test_a_first_sheet_has_no_differences_and_optional_terms_may_be_absent() -> None:
+    bare = SHEET_ISSUED.model_copy(
+        update={
+            "revision": 1,
+            "changes": (),
+            "content": SHEET_ISSUED.content
+            and SHEET_ISSUED.content.model_copy(update={"commitment": None, "discounts": ()}),
+        }
+    )
+    text = rendered("sheet_to_confirm", sheet=bare).text
+    assert "changed since" not in text
+    assert "Commitment: none" in text
+    assert "No discounts." in text
+
+
+def test_an_unchanged_revision_says_so() -> None:
+    unchanged = SHEET_ISSUED.model_copy(update={"changes": ()})
+    text = rendered("sheet_to_confirm", sheet=unchanged).text
+    assert "Nothing: the terms are the same." in text
+
+
+def test_a_deadline_is_the_end_of_its_last_day_with_the_zone_named() -> None:
+    assert "by the end of Wednesday, 19 March 2025 (Asia/Shanghai)" in rendered("application_received").text
+    assert "2025年3月19日（星期三）24:00（Asia/Shanghai）" in rendered("application_received", "zh").text
+
+
+def test_a_provisional_deadline_is_marked() -> None:
+    text = rendered("justification_requested").text
+    assert "the end of Saturday, 12 June 2027 (Asia/Shanghai) – provisional" in text
+    assert "provisional" not in rendered("application_received").text
+
+
+def test_the_distribution_warning_of_the_guide_appears_when_there_is_something_to_warn_of() -> None:
+    warning = "If you want the Company Master UID to carry out distribution business"
+    assert warning in rendered("application_received").text
+    assert warning not in rendered("application_received", warnings=[]).text
+
+
+def test_a_signed_contract_tells_when_it_starts_and_what_happens_before() -> None:
+    text = rendered("contract_signed").text
+    assert "Tuesday, 1 April 2025 (Asia/Singapore)" in text
+    assert "Please be patient" in text
+    assert "Logging in to the ACPN platform before the contract start date will cause an error" in text
+
+
+def test_granted_access_comes_with_the_link_and_the_guides_way_in() -> None:
+    result = rendered("access_granted")
+    assert LINKS.acpn_url in result.text
+    assert any(("href", LINKS.acpn_url) in attributes for _, attributes in _Reader(result.html).tags)
+    assert "click Alibaba Cloud Partner Network > Console to enter the ACPN Platform" in result.text
+
+
+@pytest.mark.parametrize("locale", WORDINGS)
+def test_letters_without_their_optional_facts(locale: str) -> None:
+    for template in ("application_cancelled", "application_expired", "closed_to_bd"):
+        rendered(template, locale, closing={"by": "partner"})
+    rendered("sheet_reminder", locale, modification=None)
+    rendered("assigned_to_bd", locale, deadline=None)
+    rendered("access_alert", locale, missing=[])
+    rendered("access_delayed", locale, missing=[])
+
+
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [
+        ("basic.term_months", "Basic information – term (months)"),
+        ("commission_policy.bands[2].rate_percent", "Commission Policy Information – band 2 – rate (%)"),
+        ("discounts[ecs].percent", "Discount information – ecs – discount (%)"),
+        ("commitment.amount", "Commitment – amount"),
+        ("something.else", "something.else"),
+    ],
+)
+def test_fields_have_readable_names(path: str, label: str) -> None:
+    assert WORDINGS["en"].field(path) == label
+
+
+@pytest.mark.parametrize(("template", "locale"), EVERY_LETTER)
+def test_a_zone_that_is_no_longer_known_holds_no_letter_up(template: str, locale: str) -> None:
+    """Its times are then told in UTC, and say so; the letter must leave before the zone is known again."""
+    facts = mail(template).letter.model_dump()
+    moved = {
+        name: fact | {"time_zone": "Mars/Base"}
+        for name, fact in facts.items()
+        if isinstance(fact, dict) and "time_zone" in fact
+    }
+    result = rendered(template, locale, time_zone="Mars/Base", **moved)
+    assert "(UTC)" in result.text
+    for name, fact in moved.items():
+        if "due_at" in fact:
+            told = f"{fact['due_at']:%H:%M} (UTC)"
+            assert told in result.text, f"when {name} ends"

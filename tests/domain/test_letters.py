@@ -1,0 +1,187 @@
+"""The letters of the process: each says its own facts, taken from the application when it is written."""
+
+from datetime import timedelta
+from typing import Final
+
+import pytest
+from pydantic import ValidationError
+
+from activities.db.queued import QueuedLetter
+from activities.emails.wording import WORDINGS
+from domain import letters
+from domain.anytime import ALERTS
+from domain.clocks import ClockKind
+from domain.letters import FACTS, LETTER_ADAPTER, LETTERS, Audience, Letter, audience_of, compose, key_of
+from domain.lifecycle import MOMENTS, STEPS
+from domain.status import FailedEmail
+from tests.activities.letters import TEMPLATES, letter
+from tests.domain.applications import MISSING, SITUATIONS, Journey, journey_to
+
+DOCUMENTS: Final = {"sheet", "form", "content", "application", "changes"}
+"""What a letter names by revision instead of carrying it."""
+
+
+def template_of(each: type[Letter]) -> str:
+    return str(each.model_fields["template"].default)
+
+
+@pytest.mark.parametrize("each", LETTERS, ids=template_of)
+class TestEachLetter:
+    """What holds for every one of them."""
+
+    def test_each_of_its_fields_is_a_fact(self, each: type[Letter]) -> None:
+        missing = each.model_fields.keys() - FACTS.keys() - {"template"}
+        assert not missing, f"Say in FACTS (letters.py) what {each.__name__} knows by {', '.join(missing)}"
+
+    def test_it_carries_no_document(self, each: type[Letter]) -> None:
+        assert not DOCUMENTS & each.model_fields.keys()
+
+    def test_its_template_is_its_name(self, each: type[Letter]) -> None:
+        words = "".join(f"_{c.lower()}" if c.isupper() else c for c in each.__name__).removeprefix("_")
+        assert template_of(each) == words
+        assert audience_of(template_of(each)) is each.audience
+
+    def test_it_survives_as_json(self, each: type[Letter]) -> None:
+        said = letter(template_of(each))
+        assert type(said) is each
+        assert LETTER_ADAPTER.validate_json(said.model_dump_json(exclude_none=True)) == said
+        assert LETTER_ADAPTER.validate_json(said.model_dump_json()) == said
+
+    def test_a_fact_that_is_not_set_survives_too(self, each: type[Letter]) -> None:
+        """Histories and the ledger leave ``null`` out."""
+        for situation in SITUATIONS:
+            application = journey_to(situation).application.but(modification=None, clocks=())
+            try:
+                said = compose(each, application)
+            except (ValidationError, IndexError):
+                continue
+            assert LETTER_ADAPTER.validate_json(said.model_dump_json(exclude_none=True)) == said
+
+    def test_something_sends_it(self, each: type[Letter]) -> None:
+        rows = [row for table in (STEPS, MOMENTS) for row in table]
+        by_tables = {sent for row in rows for sent in row.letters}
+        by_tables |= {sent for step in STEPS if step.branch for sent in step.branch.letters}
+        otherwise = {
+            *ALERTS.values(),
+            *(letters.AccessGranted, letters.AccessDelayed, letters.AccessAlert, letters.DeadlineEstimated),
+        }
+        assert (each in by_tables) != (each in otherwise)
+
+
+def test_every_fact_is_told_by_some_letter() -> None:
+    told = {name for each in LETTERS for name in each.model_fields} - {"template"}
+    assert told == FACTS.keys()
+
+
+def test_templates_and_classes_are_one_to_one() -> None:
+    assert len(set(TEMPLATES)) == len(TEMPLATES) == len(LETTERS)
+    assert all(audience in {each.audience for each in LETTERS} for audience in Audience)
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_what_a_letter_said_stays_true_however_late_it_leaves(situation: str) -> None:
+    """The letters of a journey say what was so when they were written: documents by the number they had."""
+    journey = journey_to(situation)
+    for mail in journey.mails:
+        said = mail.letter.model_dump()
+        assert mail.key == key_of(mail.sequence, mail.letter) == f"{mail.sequence}.{mail.template}"
+        assert said.get("sheet_revision", 0) <= journey.application.sheets_used
+        assert said.get("form_revision", 0) <= journey.application.forms_used
+    sheets = [m.said["sheet_revision"] for m in journey.mails if m.template == "sheet_to_confirm"]
+    assert sheets == list(range(1, len(sheets) + 1))
+
+
+def test_a_queued_letter_is_the_same_when_it_is_read_again() -> None:
+    mail = journey_to("signed").mails[-1]
+    queued = QueuedLetter(
+        to=mail.to,
+        bd=mail.bd,
+        company_master_uid=mail.company_master_uid,
+        company_name=mail.company_name,
+        status_text=mail.status_text,
+        time_zone=mail.time_zone,
+        letter=mail.letter,
+    )
+    assert QueuedLetter.model_validate_json(queued.model_dump_json()) == queued
+
+
+class TestFacts:
+    """What is told, fact by fact."""
+
+    def test_the_start_of_the_contract(self) -> None:
+        start = journey_to("amended").mails[-1].said["start"]
+        assert (str(start.day), start.time_zone) == ("2026-10-01", "Asia/Singapore")
+        assert start.at.isoformat() == "2026-09-30T16:00:00+00:00"
+        amendment = journey_to("amended").mails[-1].said["amendment"]
+        assert amendment == journey_to("amended").application.amendments[-1]
+
+    def test_the_next_deadline_is_the_nearest_that_is_not_past(self) -> None:
+        deadline = FACTS["deadline"]
+        journey = journey_to("confirming_terms")
+        assert deadline(journey.application).kind is ClockKind.REMINDER
+        journey.wait()
+        assert deadline(journey.application).kind is ClockKind.EXPIRY
+        assert deadline(journey_to("active").application) is None
+
+    def test_what_there_is_not_is_none_or_empty(self) -> None:
+        application = journey_to("drafting").application
+        told = {name: FACTS[name](application) for name in FACTS if name not in ("amendment", "start")}
+        assert {name for name, value in told.items() if value} == {"expiry", "deadline", "signing"}
+
+    def test_what_is_missing_and_who_is_covered(self) -> None:
+        journey = journey_to("activating")
+        application = journey.application.but(access_missing=(MISSING,))
+        assert FACTS["missing"](application) == (MISSING,)
+        assert FACTS["covered_uids"](application) == ("5000000000000001",)
+
+    def test_estimates_are_those_that_are(self) -> None:
+        assert FACTS["estimates"](journey_to("under_review").application) == ()
+        [estimate] = FACTS["estimates"](Journey(calendar_known=False).application)
+        assert estimate.kind is ClockKind.EXPIRY
+
+    def test_failed_mails_are_the_newest_that_fit(self) -> None:
+        journey = journey_to("qualified")
+        failed = tuple(
+            FailedEmail(key=f"{n}.x", template="x", to="a@b.example", reason="y" * 500, at=journey.now)
+            for n in range(50)
+        )
+        told = FACTS["failed_emails"](journey.application.but(failed_emails=failed))
+        assert told == failed[-len(told) :]
+        assert 5 < len(told) < 50
+
+    @pytest.mark.parametrize("each", LETTERS, ids=template_of)
+    def test_a_letter_without_its_facts_is_a_bug_that_shows(self, each: type[Letter]) -> None:
+        nothing = journey_to("drafting").application.but(clocks=())
+        needs = {
+            name for name, field in each.model_fields.items() if name != "template" and field.is_required()
+        }
+        needs -= {
+            "form_revision",
+            "warnings",
+            "missing",
+            "covered_uids",
+            "signing",
+            "failed_emails",
+            "estimates",
+        }
+        if not needs or each in (letters.SheetReminder, letters.AssignedToBd):
+            assert compose(each, nothing).template == template_of(each)
+        else:
+            with pytest.raises((ValidationError, IndexError)):
+                compose(each, nothing)
+
+
+def test_a_deadline_counted_in_working_days_is_told_as_it_was_counted() -> None:
+    journey = journey_to("under_review")
+    [received, requested] = journey.mails
+    review = journey.application.clock(ClockKind.REVIEW)
+    assert received.said["review"] == requested.said["review"] == review
+    journey.now += timedelta(days=1)
+    journey.say("request_justification", question="How many?")
+    assert journey.mails[-1].said["expiry"] == journey.application.clock(ClockKind.EXPIRY)
+
+
+@pytest.mark.parametrize("locale", WORDINGS)
+@pytest.mark.parametrize("kind", ClockKind)
+def test_every_clock_has_a_name_people_read(kind: ClockKind, locale: str) -> None:
+    assert WORDINGS[locale].name(kind.value) != kind.value or kind is ClockKind.REMINDER

@@ -1,0 +1,335 @@
+"""What a command has to meet once role and stage are right, and what a refusal tells to do (guide, FAQ)."""
+
+from typing import Any, Final
+
+import pytest
+
+from domain.contract import Party
+from domain.documents import BusinessType
+from domain.inquiry import Account, AccountFacts
+from domain.refusal import RefusedError
+from domain.signing import parties_to_sign
+from domain.status import Company, Signature, Signing
+from domain.terms import sheet_is_current
+from tests import payloads
+from tests.domain.applications import ENTERPRISE, START, UID, directory, journey_to, refused, signature
+from tests.payloads import Json
+
+OTHER: Final = ENTERPRISE.model_copy(update={"legal_name": "Other Ltd.", "registration_number": "9"})
+MAIN, ASSOCIATED = "5000000000000002", "5000000000000003"
+
+
+def account(uid: str, enterprise: Company | None = ENTERPRISE, **more: Any) -> Account:
+    return Account(uid=uid, enterprise=enterprise, **more)
+
+
+class TestEnterprise:
+    """FAQ Q1 and §2.2 Step 1."""
+
+    @pytest.mark.parametrize(
+        "known",
+        [(), (account(UID, None),), (account(UID, ENTERPRISE.model_copy(update={"verified": False})),)],
+        ids=["unknown", "no enterprise", "not verified"],
+    )
+    @pytest.mark.parametrize("kind", ["confirm_company", "submit_application"])
+    def test_not_verified(self, known: tuple[Account, ...], kind: str) -> None:
+        journey = journey_to("drafting")
+        journey.directory = AccountFacts(accounts=known)
+        payload = {"application": payloads.form(UID)} if kind == "submit_application" else {}
+
+        assert refused(journey, kind, **payload) == (
+            "enterprise_not_verified",
+            f"Your account has not completed enterprise verification (UID {UID}): "
+            "complete it by Go to Verify.",
+        )
+
+    def test_company_not_confirmed(self) -> None:
+        assert refused(journey_to("drafting"), "submit_application", application=payloads.form(UID)) == (
+            "company_not_confirmed",
+            "The company information is not confirmed yet: send confirm_company first.",
+        )
+
+    @pytest.mark.parametrize("kind", ["confirm_company", "submit_application"])
+    def test_a_partner_needs_no_second_application(self, kind: str) -> None:
+        journey = journey_to("drafting")
+        journey.directory = AccountFacts(accounts=directory().accounts, already_partner=True)
+        payload = {"application": payloads.form(UID)} if kind == "submit_application" else {}
+
+        assert refused(journey, kind, **payload) == (
+            "already_partner",
+            f"Company Master UID {UID} already has access to the ACPN platform.",
+        )
+
+
+class TestUids:
+    """FAQ Q3, Q4 and Q5."""
+
+    def submit(self, *accounts: Account, **changes: Any) -> tuple[str, str]:
+        """Company Master, Main and Associated UID with these accounts; the answer is '' when accepted."""
+        journey = journey_to("company_confirmed")
+        journey.directory = AccountFacts(accounts=(account(UID), *accounts))
+        form = payloads.form(MAIN, **{"associated_uids": [ASSOCIATED], **changes})
+        try:
+            journey.say("submit_application", application=form)
+        except RefusedError as refusal:
+            return refusal.error.value, refusal.message
+        return "", ""
+
+    def test_all_of_one_enterprise(self) -> None:
+        assert self.submit(account(MAIN), account(ASSOCIATED)) == ("", "")
+
+    @pytest.mark.parametrize(
+        ("main", "associated", "wrong"), [(OTHER, ENTERPRISE, MAIN), (ENTERPRISE, OTHER, ASSOCIATED)]
+    )
+    def test_of_another_enterprise(self, main: Company, associated: Company, wrong: str) -> None:
+        assert self.submit(account(MAIN, main), account(ASSOCIATED, associated)) == (
+            "uid_mismatch",
+            f"UID {wrong} is verified for another enterprise than the Company Master UID {UID}: "
+            "Company Master UID, Main UID and Associated UIDs must apply the same "
+            "enterprise-verified information.",
+        )
+
+    def test_main_and_associated_are_verified_too(self) -> None:
+        error, message = self.submit(account(MAIN))
+        assert error == "enterprise_not_verified"
+        assert f"(UID {ASSOCIATED})" in message
+
+    def test_the_form_is_in_the_verified_enterprises_name(self) -> None:
+        accounts = (account(MAIN), account(ASSOCIATED))
+        assert self.submit(*accounts, legal_name="acme  CLOUD pte. ltd.") == ("", ""), "case and spaces aside"
+        assert self.submit(*accounts, legal_name="Acme") == (
+            "uid_mismatch",
+            f"legal_name 'Acme' is not the name of the verified enterprise, '{ENTERPRISE.legal_name}': "
+            "correct the form, or the verification.",
+        )
+
+    @pytest.mark.parametrize(
+        ("main", "associated"),
+        [(None, None), ("reseller", None), (None, "reseller"), ("reseller", "reseller")],
+    )
+    def test_business_types_that_agree(
+        self, main: BusinessType | None, associated: BusinessType | None
+    ) -> None:
+        accounts = account(MAIN, business_type=main), account(ASSOCIATED, business_type=associated)
+        assert self.submit(*accounts) == ("", "")
+
+    @pytest.mark.parametrize(
+        ("main", "associated", "wrong"),
+        [("agency", None, MAIN), (None, "distributor", ASSOCIATED), ("reseller", "agency", ASSOCIATED)],
+    )
+    def test_business_types_that_do_not(
+        self, main: BusinessType | None, associated: BusinessType | None, wrong: str
+    ) -> None:
+        accounts = account(MAIN, business_type=main), account(ASSOCIATED, business_type=associated)
+        error, message = self.submit(*accounts)
+        assert error == "uid_mismatch"
+        assert message.startswith(f"UID {wrong} has business type {main if wrong == MAIN else associated}, ")
+        assert message.endswith("Main UID and Associated UIDs must have the same business type.")
+
+    def test_partner_levels(self) -> None:
+        gold, unset = account(MAIN, partner_level="gold"), account(ASSOCIATED)
+        assert self.submit(gold, unset) == ("", ""), "an account with none set matches any"
+        assert self.submit(gold, account(ASSOCIATED, partner_level="silver")) == (
+            "uid_mismatch",
+            f"Main UID and Associated UIDs must have the same partner level: {MAIN} has gold, "
+            f"{ASSOCIATED} has silver.",
+        )
+
+    def test_the_company_master_uids_own_type_and_level_do_not_count(self) -> None:
+        journey = journey_to("company_confirmed")
+        master = account(UID, business_type="agency", partner_level="silver")
+        journey.directory = AccountFacts(accounts=(master, account(MAIN, partner_level="gold")))
+        journey.say("submit_application", application=payloads.form(MAIN))
+        assert journey.status.stage == "under_review"
+
+    def test_a_company_master_uid_that_may_not_distribute_is_a_warning(self) -> None:
+        journey = journey_to("company_confirmed")
+        journey.directory = AccountFacts(accounts=(account(UID), account(MAIN)))
+        assert not journey.status.warnings
+        journey.say("submit_application", application=payloads.form(MAIN))
+
+        assert journey.status.warnings == (
+            f"The Company Master UID {UID} may not carry out distribution business: "
+            "enter it as Main UID or Associated UID if it shall.",
+        )
+        assert [mail.said["warnings"] for mail in journey.mails[-2:]] == [journey.status.warnings] * 2
+
+    @pytest.mark.parametrize("form", [payloads.form(UID), payloads.form(MAIN, associated_uids=[UID])])
+    def test_as_main_or_associated_uid_it_may(self, form: Json) -> None:
+        journey = journey_to("company_confirmed")
+        journey.directory = AccountFacts(accounts=(account(UID), account(MAIN)))
+        journey.say("submit_application", application=form)
+        assert journey.status.warnings == ()
+
+
+class TestRevisions:
+    """Approval names the form read, confirmation and signatures the sheet."""
+
+    def test_the_form_bd_has_read(self) -> None:
+        journey = journey_to("withdrawn")
+        journey.say("submit_application", application=payloads.form(UID))
+        assert refused(journey, "approve_application", form_revision=1) == (
+            "stale_revision",
+            "The form is at revision 2, not 1: read the current form, then approve that one.",
+        )
+
+    @pytest.mark.parametrize(
+        ("situation", "kind"), [("sheet_2", "confirm_terms"), ("sheet_2_confirmed", "sign_contract")]
+    )
+    def test_the_sheet_by_number_and_by_hash(self, situation: str, kind: str) -> None:
+        journey = journey_to(situation)
+        terms = journey.terms()
+        said = signature(journey, "partner") if kind == "sign_contract" else terms
+        old = terms | {"sheet_revision": 1}, "revision 2, not revision 1"
+        wrong = (
+            terms | {"sheet_hash": "ab" * 32},
+            f"revision 2 with hash {terms['sheet_hash']}, not hash {'ab' * 32}",
+        )
+
+        for stale, told in (old, wrong):
+            error, message = refused(journey, kind, **said | stale)
+            assert error == "stale_revision"
+            assert message == (
+                f"The decision sheet is at {told}: "
+                "read the current sheet, then send the command for that one."
+            )
+
+    def test_a_modification_names_the_revision_only(self) -> None:
+        error, message = refused(
+            journey_to("sheet_2"), "modify_terms", sheet_revision=1, description="ECS at 15 %"
+        )
+        assert error == "stale_revision"
+        assert "at revision 2" in message
+        assert ", not revision 1: " in message
+
+    def test_without_a_sheet_there_is_nothing_to_confirm(self) -> None:
+        journey = journey_to("qualified")
+        with pytest.raises(RefusedError, match="No decision sheet has been issued yet"):
+            sheet_is_current(journey.application, 1, None)
+
+
+# path, order, who signs first, with a document? -> first signature; then the other's
+SIGNATURES = """
+online_esign        any            partner  no   ok
+online_esign        any            vendor   no   ok
+online_esign        partner_first  partner  no   ok
+online_esign        partner_first  vendor   no   signature_order
+online_esign        vendor_first   partner  no   signature_order
+online_esign        vendor_first   vendor   no   ok
+offline_paper       any            partner  no   invalid
+offline_paper       any            partner  yes  ok
+offline_paper       any            vendor   no   invalid
+offline_paper       any            vendor   yes  ok
+offline_paper       partner_first  partner  no   invalid
+offline_paper       partner_first  partner  yes  ok
+offline_paper       partner_first  vendor   yes  signature_order
+offline_paper       vendor_first   partner  yes  signature_order
+offline_paper       vendor_first   vendor   yes  ok
+framework_addendum  any            partner  no   ok
+framework_addendum  any            vendor   no   ok
+framework_addendum  partner_first  partner  no   ok
+framework_addendum  partner_first  vendor   no   signature_order
+framework_addendum  vendor_first   partner  no   signature_order
+framework_addendum  vendor_first   vendor   no   ok
+"""
+
+
+class TestSigning:
+    """Paths and orders (guide §2.4)."""
+
+    @pytest.mark.parametrize("row", SIGNATURES.strip().splitlines())
+    def test_who_may_sign_first_and_with_what(self, row: str) -> None:
+        path, order, party, document, expected = row.split()
+        journey = journey_to("awaiting_signatures")
+        journey.say("choose_signing_path", path=path, order=order)
+        evidence = {"document_ref": "DOC-1"} if document == "yes" else {}
+        first = signature(journey, party) | evidence
+        if expected != "ok":
+            assert refused(journey, "sign_contract", role="esign", **first)[0] == expected
+            return
+
+        journey.say("sign_contract", role="esign", **first)
+        assert journey.status.stage == "awaiting_signatures"
+        other = "vendor" if party == "partner" else "partner"
+        journey.say("sign_contract", role="esign", **signature(journey, other) | evidence)
+
+        assert journey.status.stage == "signed"
+        signing = journey.status.signing
+        assert signing.partner
+        assert (signing.path, signing.order, signing.partner.document_ref) == (
+            path,
+            order,
+            evidence.get("document_ref"),
+        )
+
+    def test_each_refusal_says_what_to_do(self) -> None:
+        journey = journey_to("awaiting_signatures")
+        journey.say("choose_signing_path", path="offline_paper", order="vendor_first")
+        assert refused(journey, "sign_contract", **signature(journey, "partner")) == (
+            "signature_order",
+            "The order of signatures is vendor_first: the vendor has to sign first.",
+        )
+        assert refused(journey, "sign_contract", role="vendor", **signature(journey, "vendor")) == (
+            "invalid",
+            "document_ref: a signature on paper needs the reference of the signed document as evidence.",
+        )
+        signed = journey_to("partner_signed")
+        other = signature(signed, "partner") | {"signer_name": "Bea Tan"}
+        assert refused(signed, "sign_contract", **other) == (
+            "invalid",
+            "The partner has signed already (Ann Tan): BD can void signatures with reopen_terms.",
+        )
+
+    def test_whose_turn_it_is(self) -> None:
+        done = Signature.model_validate({"signer_name": "A", "signed_at": "2026-03-02T00:00:00Z"})
+        turns = {
+            ("any", None, None): (Party.PARTNER, Party.VENDOR),
+            ("any", done, None): (Party.VENDOR,),
+            ("partner_first", None, None): (Party.PARTNER,),
+            ("partner_first", done, None): (Party.VENDOR,),
+            ("vendor_first", None, None): (Party.VENDOR,),
+            ("vendor_first", None, done): (Party.PARTNER,),
+            ("any", done, done): (),
+        }
+        for (order, partner, vendor), turn in turns.items():
+            signing = Signing.model_validate({"order": order, "partner": partner, "vendor": vendor})
+            assert parties_to_sign(signing) == turn
+
+
+def test_only_what_has_failed_is_sent_once_more() -> None:
+    journey = journey_to("qualified")
+    assert refused(journey, "resend_email", key="3.sheet_to_confirm") == (
+        "invalid",
+        "key: no e-mail with this key has failed; the failed ones are: none.",
+    )
+    key = journey.bounce()
+    assert refused(journey, "resend_email", key="9.other")[1].endswith(f"the failed ones are: {key}.")
+    decision = journey.say("resend_email", key=key)
+    assert decision.resend == key
+    assert not journey.status.failed_emails
+
+
+class TestAmendments:
+    """The start date while `signed`."""
+
+    @pytest.mark.parametrize(
+        ("day", "zone"), [("2026-09-02", "Asia/Singapore"), (START, "Asia/Tokyo"), ("2020-01-01", "UTC")]
+    )
+    def test_another_day_or_zone_is_an_amendment(self, day: str, zone: str) -> None:
+        journey = journey_to("signed")
+        journey.say("amend_start_date", start_date=day, time_zone=zone, reason="Agreed by phone.")
+        [amendment] = journey.status.amendments
+        assert (amendment.start_date.isoformat(), amendment.time_zone) == (day, zone)
+        assert amendment.by
+        assert amendment.by.role == "bd"
+
+    def test_the_day_in_force_is_not(self) -> None:
+        journey = journey_to("signed")
+        said = {"time_zone": "Asia/Singapore", "reason": "Once more."}
+        journey.say("amend_start_date", start_date=START, **said)
+        assert not journey.status.amendments
+        journey.say("amend_start_date", start_date="2026-10-01", **said)
+        journey.say("amend_start_date", start_date="2026-10-01", **said)
+        assert len(journey.status.amendments) == 1
+        journey.say("amend_start_date", start_date=START, **said)
+        assert len(journey.status.amendments) == 2, "back to the sheet's date is an amendment as well"

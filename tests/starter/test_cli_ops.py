@@ -1,0 +1,303 @@
+"""What the console script shows: readable to a person, plain to a pipe, and nothing that harms a terminal."""
+
+import json
+import os
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from activities.acpn_access import Grant
+from activities.db.applications import StoredSheet
+from activities.db.email_ledger import LedgerRow
+from domain.audit import AuditEvent, Verdict
+from domain.contract import Actor, ErrorType, Role, Stage, WaitingOn
+from domain.inquiry import Account
+from domain.status import Status
+from starter.cli.main import app
+from starter.client.errors import OnboardingError
+from starter.client.onboarding_client import Listed
+from tests.starter.cli_fakes import AT, NOT_FOUND, UID, Cli, FakeArchive, FakeService, issued, status, stored
+from tests.starter.test_cli_steps import FORM, example_sheet
+
+JOIN = [
+    *("join", UID, "--contact-name", "Mei Lin", "--contact-email", "mei@lincloud.example"),
+    *("--bd-name", "Wei", "--bd-email", "wei@vendor.example"),
+    *("--lead-name", "Ada", "--lead-email", "ada@vendor.example"),
+]
+
+
+def active(**changes: Any) -> Status:
+    access = {"granted": True, "reason": "granted", "message": "ACPN access granted."}
+    return status(Stage.ACTIVE, waiting_on="none", outcome=Stage.ACTIVE, access=access, **changes)
+
+
+def all_commands() -> list[list[str]]:
+    names = []
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]  # a group has them
+        names += [[name, inner] for inner in getattr(command, "commands", {})] or [[name]]
+    return names
+
+
+@pytest.mark.parametrize("command", all_commands(), ids=" ".join)
+def test_every_help_shows_a_real_example(command: list[str]) -> None:
+    result = Cli().run(*command, "--help")
+    assert result.exit_code == 0
+    assert f"Example: onboarding {' '.join(command)}" in result.stdout
+
+
+def test_status_for_a_pipe_is_one_fact_a_line() -> None:
+    deadline = {"kind": "start_date", "due_at": AT, "time_zone": "Asia/Shanghai"}
+    cli = Cli(FakeService([status(due_at=AT, deadline=deadline, overdue=True)]))
+    lines = cli.run("status", UID).stdout.splitlines()
+    due = "due: start date, until Mon 2026-03-02 17:30 (Asia/Shanghai)"
+    assert {"stage: drafting", "waiting on: partner", due, "overdue: yes"} <= set(lines)
+
+
+def test_a_deadline_that_is_only_estimated_says_why() -> None:
+    deadline = {"kind": "review", "due_at": AT, "time_zone": "UTC", "estimate": "no calendar 'XX' here"}
+    lines = Cli(FakeService([status(due_at=AT, deadline=deadline)])).run("status", UID).stdout.splitlines()
+    assert "estimate: no calendar 'XX' here" in lines
+
+
+def test_status_names_the_newest_event() -> None:
+    assert "newest event: 12\n" in Cli(FakeService([status(sequence=12)])).run("status", UID).stdout
+
+
+def test_status_for_a_person_names_stage_and_text() -> None:
+    cli = Cli(terminal=True)
+    assert cli.run("status", UID).exit_code == 0
+    assert "Signing Process: Alibaba Cloud Reseller Partner" in cli.screen.getvalue()
+
+
+def test_status_as_json_is_the_contract() -> None:
+    result = Cli().run("status", UID, "--json")
+    assert Status.model_validate_json(result.stdout, extra="forbid") == status()
+
+
+def test_what_a_caller_sent_cannot_steer_the_terminal() -> None:
+    refusal = {"at": AT, "command": "x\x1b[2J", "error": "invalid", "message": "[bold]\x07 y"}
+    result = Cli(FakeService([status(last_refusals=[refusal])])).run("status", UID)
+    assert "last refusal: x\ufffd[2J at 2026-03-02 09:30:00Z: invalid: [bold]\ufffd y" in result.stdout
+    assert "\x1b" not in result.stdout
+
+
+@pytest.mark.parametrize("error", [ErrorType.NOT_FOUND, ErrorType.UNAVAILABLE])
+def test_status_falls_back_to_what_is_stored(error: ErrorType) -> None:
+    service = FakeService(refusal=OnboardingError(error, "gone"))
+    result = Cli(service, FakeArchive(stored(active()))).run("status", UID)
+    assert result.exit_code == 0
+    assert "stage: active" in result.stdout
+    assert "as stored at 2026-03-02" in result.stdout
+
+
+def test_status_falls_back_when_temporal_is_down() -> None:
+    result = Cli(archived=FakeArchive(stored(active())), reachable=False).run("status", UID)
+    assert "stage: active" in result.stdout
+
+
+def test_status_of_a_uid_that_never_joined() -> None:
+    result = Cli(FakeService(refusal=NOT_FOUND)).run("status", UID)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("not_found: ")
+
+
+def listed() -> Listed:
+    return Listed(
+        uid=UID, stage=Stage.UNDER_REVIEW, waiting_on=WaitingOn.BD, due_at=AT, overdue=True, started_at=AT
+    )
+
+
+def test_list_for_a_pipe_is_tab_separated() -> None:
+    result = Cli(FakeService(applications=[listed()])).run("list")
+    instant = "2026-03-02 09:30:00Z"
+    assert result.stdout == f"{UID}\tunder_review\tbd\t{instant}\toverdue\t{instant}\n"
+
+
+def test_list_for_a_person_has_a_heading() -> None:
+    cli = Cli(FakeService(applications=[listed()]), terminal=True)
+    cli.run("list")
+    assert "Waiting on" in cli.screen.getvalue()
+
+
+def test_list_passes_its_filters_on() -> None:
+    cli = Cli()
+    assert cli.run("list", "--stage", "signed", "--waiting-on", "platform", "--overdue").exit_code == 0
+    assert cli.running.asked == {"stage": Stage.SIGNED, "waiting_on": WaitingOn.PLATFORM, "overdue": True}
+
+
+def test_list_as_json() -> None:
+    result = Cli(FakeService(applications=[listed()])).run("list", "--json")
+    assert json.loads(result.stdout)[0]["uid"] == UID
+
+
+def test_watch_tells_each_change_until_the_end() -> None:
+    service = FakeService([status(), status(), status(Stage.SIGNED), active()])
+    lines = Cli(service).run("watch", UID, "--interval", "0").stdout.splitlines()
+    assert [line for line in lines if line.startswith("stage: ")] == [
+        "stage: drafting",
+        "stage: signed",
+        "stage: active",
+    ]
+
+
+def test_watch_is_live_on_a_terminal() -> None:
+    cli = Cli(FakeService([status(), active()]), terminal=True)
+    assert cli.run("watch", UID, "--interval", "0").exit_code == 0
+    assert "active" in cli.screen.getvalue()
+
+
+def test_audit_shows_who_did_what() -> None:
+    event = AuditEvent(
+        sequence=1,
+        at=AT,
+        command="approve_application",
+        verdict=Verdict.REFUSED,
+        actor=Actor(role=Role.PARTNER, id="mei"),
+        from_stage=Stage.UNDER_REVIEW,
+        to_stage=Stage.UNDER_REVIEW,
+        error="forbidden",
+        message="only BD\nmay",
+    )
+    cli = Cli(archived=FakeArchive(stored(status()), events=(event,)))
+    assert cli.run("audit", UID).stdout.split("\t") == [
+        *("1", "2026-03-02 09:30:00Z", "partner: mei", "approve_application", "refused", "under_review"),
+        "forbidden: only BD may\n",
+    ]
+    assert json.loads(cli.run("audit", UID, "--json").stdout)[0]["error"] == "forbidden"
+
+
+def test_mails_show_what_became_of_each() -> None:
+    row = ledger_row("failed", attempts=1, reason="550 no such user", failed_at=AT)
+    cli = Cli(archived=FakeArchive(stored(status()), ledger=[row]))
+    assert "failed\t1.application_received\tmei@lincloud.example" in cli.run("mails", UID).stdout
+    assert json.loads(cli.run("mails", UID, "--json").stdout)[0]["reason"] == "550 no such user"
+
+
+def ledger_row(state: str, **changes: Any) -> LedgerRow:
+    return LedgerRow.model_validate(
+        {
+            "key": "1.application_received",
+            "template": "application_received",
+            "locale": "en",
+            "recipient": "mei@lincloud.example",
+            "subject": "Application received",
+            "message_id": "<x@y>",
+            "state": state,
+            "attempts": 0,
+            "reason": None,
+            "queued_at": AT,
+            "sent_at": None,
+            "failed_at": None,
+        }
+        | changes
+    )
+
+
+def test_a_mail_of_what_was_undone_shows_as_withdrawn() -> None:
+    cli = Cli(archived=FakeArchive(stored(status()), ledger=[ledger_row("withdrawn")]))
+    assert "\twithdrawn\t1.application_received\t" in cli.run("mails", UID).stdout
+
+
+def test_sheets_show_every_revision_and_which_are_void() -> None:
+    change = {"field": "basic.term_months", "before": 12, "after": 24}
+    revisions = (
+        StoredSheet(sheet=issued(example_sheet()), issued_at=AT, void=True),
+        StoredSheet(sheet=issued(example_sheet(), 2, changes=[change]), issued_at=AT),
+    )
+    cli = Cli(archived=FakeArchive(stored(status()), revisions=revisions))
+    digest, instant = issued(example_sheet()).hash, "2026-03-02 09:30:00Z"
+    assert cli.run("sheets", UID).stdout.splitlines() == [
+        f"1\t{instant}\t{digest}\tvoid\t",
+        f"2\t{instant}\t{digest}\t\tbasic.term_months: 12 → 24",
+    ]
+    [first, second] = json.loads(cli.run("sheets", UID, "--json").stdout)
+    assert (first["void"], second["sheet"]["content"]["basic"]["partner_level"]) == (True, "L2")
+
+
+def test_audit_of_a_uid_that_never_joined() -> None:
+    assert Cli(FakeService(refusal=NOT_FOUND)).run("audit", UID).exit_code == 1
+
+
+def test_the_gate_lets_a_granted_account_in() -> None:
+    grant = Grant(uid="77", application_id="run-1", company_master_uid=UID, granted_at=AT)
+    result = Cli(archived=FakeArchive(granted=grant)).run("access", "77")
+    assert result.exit_code == 0
+    assert "granted" in result.stdout
+
+
+def test_the_gate_says_why_not_and_when() -> None:
+    access = {"reason": "before_start_date", "message": "Your contract starts later", "available_at": AT}
+    result = Cli(FakeService([status(Stage.SIGNED, access=access)])).run("access", UID)
+    assert result.exit_code == 1
+    assert result.stdout == "Your contract starts later\navailable at: 2026-03-02 09:30:00Z\n"
+
+
+def test_the_gate_keeps_out_a_master_uid_that_is_not_covered() -> None:
+    form = json.loads(FORM.read_text()) | {"main_uid": "77", "associated_uids": []}
+    result = Cli(FakeService([active(application=form)])).run("access", UID, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["granted"] is False
+
+
+def test_join_starts_an_application() -> None:
+    cli = Cli()
+    result = cli.run(*JOIN, "--locale", "zh")
+    assert result.exit_code == 0, result.output
+    [joining] = cli.running.joins
+    assert (joining.company_master_uid, joining.locale, joining.bd_lead.name) == (UID, "zh", "Ada")
+    assert "note" not in result.stdout
+
+
+def test_joining_again_enters_the_running_one() -> None:
+    result = Cli(FakeService(started=False)).run(*JOIN)
+    assert "running already" in result.stdout
+
+
+def test_wrong_join_fields_are_named() -> None:
+    result = Cli().run(*JOIN, "--locale", "de", "--contact-email", "x")
+    assert result.exit_code == 1
+    assert "locale: " in result.stderr
+    assert "contact_email: " in result.stderr
+
+
+def test_an_account_is_entered_and_then_changed_in_part() -> None:
+    cli = Cli()
+    line = ["account", "set", UID, "--enterprise", "Lin Cloud Ltd", "--registration", "91310000X"]
+    assert "not verified" in cli.run(*line, "--level", "L2", "--business-type", "reseller").stdout
+    assert not cli.archived.accounts[UID].verified
+    assert cli.run("account", "set", UID, "--verified", "--credit-control").exit_code == 0
+    account = cli.archived.accounts[UID]
+    assert account.verified
+    assert account.credit_control
+    assert account == Account.model_validate(account.model_dump() | {"partner_level": "L2"})
+
+
+def test_a_new_account_needs_an_enterprise() -> None:
+    result = Cli().run("account", "set", UID, "--verified")
+    assert result.exit_code == 1
+    assert "enterprise.legal_name: " in result.stderr
+
+
+def test_an_outside_directory_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONBOARDING_ACCOUNTS_URL", "https://accounts.example.com")
+    cli = Cli()
+    result = cli.run("account", "set", UID, "--enterprise", "X", "--registration", "Y")
+    assert result.exit_code == 1
+    assert "ONBOARDING_ACCOUNTS_URL" in result.stderr
+    assert cli.archived.accounts == {}
+
+
+def test_wrong_settings_exit_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONBOARDING_SMTP_URL", "nonsense")
+    result = Cli().run("up")
+    assert result.exit_code == 2
+    assert "ONBOARDING_SMTP_URL" in result.stderr
+
+
+@pytest.mark.parametrize("folder", [f"{os.devnull}/x", "x" * 300])
+def test_a_folder_that_cannot_be_made_is_named(folder: str) -> None:
+    result = Cli().run("histories", "export", "--anonymise", folder)
+    assert result.exit_code == 2
+    assert f"{folder} can't be made: " in result.stderr
+    assert "--anonymise" in result.stderr
