@@ -9,7 +9,7 @@ from typing import Final
 from temporalio import activity
 
 from activities.db.email_ledger import EmailLedger
-from activities.emails.mail import Mail
+from activities.emails.addressed import AddressedNotice
 from activities.emails.message import MessageFactory, UnsafeMessageError
 from activities.emails.render import Renderer
 from activities.smtp import DeferredRecipientError, PermanentDeliveryError, SmtpConnection, SmtpTransport
@@ -23,7 +23,7 @@ greylisting ends within minutes, and a person can have the mail sent again (`res
 
 
 class Deliverer:
-    """Renders letters and hands them to the mail server."""
+    """Renders notices and hands them to the mail server."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Deliverer:
             TemporaryDeliveryError: the mail server can't take one now; the next attempt goes on with that
                 one, under the same Message-ID.
             sqlalchemy.exc.SQLAlchemyError: the database is down.
-            jinja2.TemplateError: a template is wrong; the letter waits for the release that cures it.
+            jinja2.TemplateError: a template is wrong; the notice waits for the release that cures it.
         """
         mails = await self._ledger.waiting(lineage)
         if not mails:
@@ -56,7 +56,7 @@ class Deliverer:
             for mail in mails:
                 await self._send(lineage, mail, connection)
 
-    async def _send(self, lineage: Lineage, mail: Mail, connection: SmtpConnection) -> None:
+    async def _send(self, lineage: Lineage, mail: AddressedNotice, connection: SmtpConnection) -> None:
         # Temporal's time, which the workflow's clock follows; the machine's own may be another.
         at = activity.info().current_attempt_scheduled_time
         rendered = self._renderer.render(mail)
@@ -78,7 +78,7 @@ class Deliverer:
         else:
             await self._ledger.sent(mail.application_id, mail.key, at)
 
-    async def _give_up(self, mail: Mail, reason: str, at: datetime) -> None:
+    async def _give_up(self, mail: AddressedNotice, reason: str, at: datetime) -> None:
         activity.logger.warning("E-mail can't be delivered", extra={"key": mail.key})
         await self._ledger.failed(mail.application_id, mail.key, reason, at)
 

@@ -12,7 +12,7 @@ from activities.account_directory import AccountDirectory
 from activities.acpn_access import AcpnAccess
 from activities.clocks import set_clocks
 from activities.db.trail import AuditTrail
-from domain.inquiry import AccountFacts, AccountQuery, Answers, Head, Inquiry
+from domain.inquiry import AccountAnswers, AccountQuery, Answers, Head, Inquiry
 from domain.lifecycle import NEWEST
 from domain.policy import Policy
 
@@ -53,7 +53,7 @@ class LookUpActivities:
             policy=policy if opening else None,
         )
 
-    async def _accounts(self, query: AccountQuery | None) -> AccountFacts | None:
+    async def _accounts(self, query: AccountQuery | None) -> AccountAnswers | None:
         if query is None:
             return None
         uids = tuple(dict.fromkeys((query.company_master_uid, *query.uids)))
@@ -65,7 +65,7 @@ class LookUpActivities:
             return None
         master = next((account for account in accounts if account.uid == query.company_master_uid), None)
         named = query.legal_name and master and master.enterprise
-        return AccountFacts(
+        return AccountAnswers(
             accounts=accounts,
             already_partner=already_partner,
             name_matches=tables.same_name(query.legal_name or "", named.legal_name) if named else None,

@@ -5,10 +5,10 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from domain import letters
+from domain import notices
 from domain.clocks import ClockKind
 from domain.contract import Command, Stage
-from domain.inquiry import AccessOutcome, AccessRequest, AccountFacts, Table, TableEntry
+from domain.inquiry import AccessOutcome, AccessRequest, AccountAnswers, Table, TableEntry
 from domain.periods import start_date_clock
 from domain.state import Application, newest_within
 from domain.status import Amendment, Status
@@ -38,7 +38,7 @@ def _entries_of_the_amendment(command: AmendStartDate) -> tuple[TableEntry, ...]
 
 
 def _amend_start_date(
-    application: Application, command: AmendStartDate, now: datetime, facts: AccountFacts
+    application: Application, command: AmendStartDate, now: datetime, accounts: AccountAnswers
 ) -> Application:
     amendment = Amendment(
         start_date=command.start_date,
@@ -96,7 +96,7 @@ def _agreed_zone(status: Status) -> str:
 
 # fmt: off
 STEPS: Final[tuple[Step, ...]] = (
-    Step(AmendStartDate, BD, (Stage.SIGNED,), None, (letters.StartDateAmended,),
+    Step(AmendStartDate, BD, (Stage.SIGNED,), None, (notices.StartDateAmended,),
          done=_start_date_amended, entries=_entries_of_the_amendment, changes=_amend_start_date,
          restarts=(start_date_clock,), current={"time_zone": _agreed_zone}),
 )

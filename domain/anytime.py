@@ -6,11 +6,11 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from domain import letters
+from domain import notices
 from domain.clocks import ClockKind
 from domain.contract import Command, ErrorType, Person, Role, Stage
-from domain.inquiry import AccountFacts, Table, TableEntry
-from domain.letters import Audience, Letter
+from domain.inquiry import AccountAnswers, Table, TableEntry
+from domain.notices import Audience, Notice
 from domain.refusal import RefusedError
 from domain.state import Application, newest_within
 from domain.status import Closing, FailedEmail
@@ -38,7 +38,7 @@ def _entries_of_the_bd(command: ReassignBd) -> tuple[TableEntry, ...]:
 
 
 def _reassign_bd(
-    application: Application, command: ReassignBd, now: datetime, facts: AccountFacts
+    application: Application, command: ReassignBd, now: datetime, accounts: AccountAnswers
 ) -> Application:
     return application.but(bd=command.bd)
 
@@ -63,7 +63,7 @@ def _entries_of_the_contact(command: CorrectContact) -> tuple[TableEntry, ...]:
 
 
 def _correct_contact(
-    application: Application, command: CorrectContact, now: datetime, facts: AccountFacts
+    application: Application, command: CorrectContact, now: datetime, accounts: AccountAnswers
 ) -> Application:
     name = command.name or application.recipient.name
     return application.but(corrected_contact=Person(name=name, email=command.email))
@@ -93,7 +93,7 @@ def email_has_failed(application: Application, command: ResendEmail) -> None:
 
 
 def _resend_email(
-    application: Application, command: ResendEmail, now: datetime, facts: AccountFacts
+    application: Application, command: ResendEmail, now: datetime, accounts: AccountAnswers
 ) -> Application:
     still_failed = tuple(failed for failed in application.failed_emails if failed.key != command.key)
     return application.but(
@@ -118,7 +118,9 @@ class Decline(Command):
     reason: Text | None = Field(default=None, description="Why.", examples=["We stay with another vendor"])
 
 
-def _decline(application: Application, command: Decline, now: datetime, facts: AccountFacts) -> Application:
+def _decline(
+    application: Application, command: Decline, now: datetime, accounts: AccountAnswers
+) -> Application:
     return application.but(closing=Closing(by=Role.PARTNER, reason=command.reason))
 
 
@@ -130,7 +132,7 @@ class CancelApplication(Command):
 
 
 def cancel_application(
-    application: Application, command: CancelApplication, now: datetime, facts: AccountFacts
+    application: Application, command: CancelApplication, now: datetime, accounts: AccountAnswers
 ) -> Application:
     """Called off, by BD or ops, or by Temporal's own Cancel."""
     return application.but(closing=Closing(by=command.actor.role, reason=command.reason))
@@ -143,15 +145,15 @@ def expired(days: int) -> Closing:
 
 # fmt: off
 STEPS: Final[tuple[Step, ...]] = (
-    Step(ReassignBd, BD_LEAD, OPEN, None, (letters.AssignedToBd,),
+    Step(ReassignBd, BD_LEAD, OPEN, None, (notices.AssignedToBd,),
          done=_bd_reassigned, entries=_entries_of_the_bd, changes=_reassign_bd),
     Step(CorrectContact, ANYBODY, OPEN, None,
          done=_contact_corrected, entries=_entries_of_the_contact, changes=_correct_contact),
     Step(ResendEmail, ANYBODY, OPEN, None, resends=_key_of_the_email,
          done=_email_resent, rules=(email_has_failed,), changes=_resend_email),
-    Step(Decline, PARTNER, WITH_TERMS, Stage.CANCELLED, (letters.ApplicationCancelled, letters.ClosedToBd),
+    Step(Decline, PARTNER, WITH_TERMS, Stage.CANCELLED, (notices.ApplicationCancelled, notices.ClosedToBd),
          changes=_decline),
-    Step(CancelApplication, BD_OR_OPS, BEFORE_SIGNED, Stage.CANCELLED, (letters.ApplicationCancelled,),
+    Step(CancelApplication, BD_OR_OPS, BEFORE_SIGNED, Stage.CANCELLED, (notices.ApplicationCancelled,),
          changes=cancel_application),
 )
 MOMENTS: Final[tuple[Moment, ...]] = (
@@ -159,8 +161,8 @@ MOMENTS: Final[tuple[Moment, ...]] = (
 )
 # fmt: on
 
-ALERTS: Final[Mapping[Audience, type[Letter]]] = {
-    Audience.PARTNER: letters.EmailFailed,
-    Audience.BD: letters.EmailToBdFailed,
+ALERTS: Final[Mapping[Audience, type[Notice]]] = {
+    Audience.PARTNER: notices.EmailFailed,
+    Audience.BD: notices.EmailToBdFailed,
 }
 """Who is told when a mail to this audience can't be delivered."""

@@ -10,11 +10,11 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from domain import letters
+from domain import notices
 from domain.clocks import ClockKind, PausedClock
 from domain.contract import Command, ErrorType, Stage
 from domain.documents import ApplicationForm
-from domain.inquiry import Account, AccountFacts, AccountQuery, Table, TableEntry
+from domain.inquiry import Account, AccountAnswers, AccountQuery, Table, TableEntry
 from domain.refusal import RefusedError
 from domain.state import Application
 from domain.status import Closing, Justification, Rejection
@@ -43,16 +43,18 @@ def _applicant(application: Application, command: ConfirmCompany) -> AccountQuer
     return AccountQuery(company_master_uid=application.company_master_uid)
 
 
-def company_can_be_confirmed(application: Application, command: ConfirmCompany, facts: AccountFacts) -> None:
+def company_can_be_confirmed(
+    application: Application, command: ConfirmCompany, accounts: AccountAnswers
+) -> None:
     """There is a verified company to confirm, and it has no access yet (guide §2.1, §2.2 Step 1)."""
-    not_a_partner(application, facts)
-    _verified(application.company_master_uid, facts)
+    not_a_partner(application, accounts)
+    _verified(application.company_master_uid, accounts)
 
 
 def _confirm_company(
-    application: Application, command: ConfirmCompany, now: datetime, facts: AccountFacts
+    application: Application, command: ConfirmCompany, now: datetime, accounts: AccountAnswers
 ) -> Application:
-    master = facts.account(application.company_master_uid)
+    master = accounts.account(application.company_master_uid)
     return application.but(company=master and master.enterprise, company_confirmed=True)
 
 
@@ -87,25 +89,27 @@ def _entries_of_the_form(command: SubmitApplication) -> tuple[TableEntry, ...]:
     )
 
 
-def form_is_acceptable(application: Application, command: SubmitApplication, facts: AccountFacts) -> None:
+def form_is_acceptable(
+    application: Application, command: SubmitApplication, accounts: AccountAnswers
+) -> None:
     """Enterprise verified (FAQ Q1), company confirmed (§2.2 Step 1), UIDs that belong together (Q3, Q5)."""
     form = command.application
-    not_a_partner(application, facts)
-    master = _verified(application.company_master_uid, facts)
+    not_a_partner(application, accounts)
+    master = _verified(application.company_master_uid, accounts)
     if not application.company_confirmed:
         raise RefusedError(
             ErrorType.COMPANY_NOT_CONFIRMED,
             "The company information is not confirmed yet: send confirm_company first.",
         )
-    covered = [_verified(uid, facts) for uid in form.covered_uids]
-    _same_enterprise(master, covered, form, facts)
+    covered = [_verified(uid, accounts) for uid in form.covered_uids]
+    _same_enterprise(master, covered, form, accounts)
     _same_business(covered, form)
 
 
 def _submit_application(
-    application: Application, command: SubmitApplication, now: datetime, facts: AccountFacts
+    application: Application, command: SubmitApplication, now: datetime, accounts: AccountAnswers
 ) -> Application:
-    master = facts.account(application.company_master_uid)
+    master = accounts.account(application.company_master_uid)
     revision = max(application.form_revision, application.forms_used + 1)
     return application.but(
         company=master and master.enterprise,
@@ -127,14 +131,14 @@ def already_partner(application: Application) -> RefusedError:
     )
 
 
-def not_a_partner(application: Application, facts: AccountFacts) -> None:
+def not_a_partner(application: Application, accounts: AccountAnswers) -> None:
     """The applicant has no access yet."""
-    if facts.already_partner:
+    if accounts.already_partner:
         raise already_partner(application)
 
 
-def _verified(uid: str, facts: AccountFacts) -> Account:
-    account = facts.account(uid)
+def _verified(uid: str, accounts: AccountAnswers) -> Account:
+    account = accounts.account(uid)
     if account is None or not account.verified:
         raise RefusedError(
             ErrorType.ENTERPRISE_NOT_VERIFIED,
@@ -144,7 +148,7 @@ def _verified(uid: str, facts: AccountFacts) -> Account:
 
 
 def _same_enterprise(
-    master: Account, covered: list[Account], form: ApplicationForm, facts: AccountFacts
+    master: Account, covered: list[Account], form: ApplicationForm, accounts: AccountAnswers
 ) -> None:
     for account in covered:
         if account.enterprise != master.enterprise:
@@ -154,7 +158,7 @@ def _same_enterprise(
                 f"{master.uid}: Company Master UID, Main UID and Associated UIDs must apply the same "
                 "enterprise-verified information.",
             )
-    if master.enterprise and not facts.name_matches:
+    if master.enterprise and not accounts.name_matches:
         raise RefusedError(
             ErrorType.UID_MISMATCH,
             f"legal_name '{form.legal_name}' is not the name of the verified enterprise, "
@@ -191,7 +195,7 @@ def _withdrawn(application: Application, command: WithdrawApplication) -> bool:
 
 
 def _withdraw_application(
-    application: Application, command: WithdrawApplication, now: datetime, facts: AccountFacts
+    application: Application, command: WithdrawApplication, now: datetime, accounts: AccountAnswers
 ) -> Application:
     return application.but(form_revision=application.forms_used + 1, paused_review=None)
 
@@ -214,7 +218,7 @@ def _justification_requested(application: Application, command: RequestJustifica
 
 
 def _request_justification(
-    application: Application, command: RequestJustification, now: datetime, facts: AccountFacts
+    application: Application, command: RequestJustification, now: datetime, accounts: AccountAnswers
 ) -> Application:
     review = application.clock(ClockKind.REVIEW)
     return application.but(
@@ -236,7 +240,7 @@ def _justification_provided(application: Application, command: ProvideJustificat
 
 
 def _provide_justification(
-    application: Application, command: ProvideJustification, now: datetime, facts: AccountFacts
+    application: Application, command: ProvideJustification, now: datetime, accounts: AccountAnswers
 ) -> Application:
     asked = application.justification
     return application.but(justification=asked and asked.model_copy(update={"answer": command.answer}))
@@ -264,7 +268,7 @@ def reviewed_form_is_current(application: Application, command: ApproveApplicati
 
 
 def _approve_application(
-    application: Application, command: ApproveApplication, now: datetime, facts: AccountFacts
+    application: Application, command: ApproveApplication, now: datetime, accounts: AccountAnswers
 ) -> Application:
     return application.but(approved_revision=command.form_revision, paused_review=None)
 
@@ -281,7 +285,7 @@ class RejectApplication(Command):
 
 
 def _reject_application(
-    application: Application, command: RejectApplication, now: datetime, facts: AccountFacts
+    application: Application, command: RejectApplication, now: datetime, accounts: AccountAnswers
 ) -> Application:
     return application.but(
         rejection=Rejection(reason_code=command.reason_code, explanation=command.explanation),
@@ -295,30 +299,30 @@ STEPS: Final[tuple[Step, ...]] = (
          done=_company_confirmed, asks=_applicant, account_rules=(company_can_be_confirmed,),
          changes=_confirm_company),
     Step(SubmitApplication, PARTNER, (Stage.DRAFTING, Stage.WITHDRAWN), Stage.UNDER_REVIEW,
-         (letters.ApplicationReceived, letters.ReviewRequested),
+         (notices.ApplicationReceived, notices.ReviewRequested),
          done=_form_submitted, entries=_entries_of_the_form,
          asks=_accounts_of_the_form, account_rules=(form_is_acceptable,), changes=_submit_application),
     Step(WithdrawApplication, PARTNER, (Stage.UNDER_REVIEW, Stage.JUSTIFYING), Stage.WITHDRAWN,
-         (letters.ApplicationWithdrawn, letters.WithdrawnToBd),
+         (notices.ApplicationWithdrawn, notices.WithdrawnToBd),
          done=_withdrawn, changes=_withdraw_application),
-    Step(RequestJustification, BD, (Stage.UNDER_REVIEW,), Stage.JUSTIFYING, (letters.JustificationRequested,),
+    Step(RequestJustification, BD, (Stage.UNDER_REVIEW,), Stage.JUSTIFYING, (notices.JustificationRequested,),
          done=_justification_requested, changes=_request_justification),
     Step(ProvideJustification, PARTNER, (Stage.JUSTIFYING,), Stage.UNDER_REVIEW,
-         (letters.JustificationAnswered,),
+         (notices.JustificationAnswered,),
          done=_justification_provided, changes=_provide_justification),
-    Step(ApproveApplication, BD, (Stage.UNDER_REVIEW,), Stage.QUALIFIED, (letters.ApplicationApproved,),
+    Step(ApproveApplication, BD, (Stage.UNDER_REVIEW,), Stage.QUALIFIED, (notices.ApplicationApproved,),
          done=_approved, revision=reviewed_form_is_current, changes=_approve_application,
          current={"form_revision": lambda status: max(status.form_revision, 1)}),
     Step(RejectApplication, BD, (Stage.UNDER_REVIEW, Stage.JUSTIFYING), Stage.REJECTED,
-         (letters.ApplicationRejected,), changes=_reject_application),
+         (notices.ApplicationRejected,), changes=_reject_application),
 )
 MOMENTS: Final[tuple[Moment, ...]] = (
-    Moment("expiry", ClockKind.EXPIRY, (Stage.DRAFTING,), Stage.EXPIRED, (letters.ApplicationExpired,)),
+    Moment("expiry", ClockKind.EXPIRY, (Stage.DRAFTING,), Stage.EXPIRED, (notices.ApplicationExpired,)),
     Moment("expiry", ClockKind.EXPIRY, (Stage.JUSTIFYING, Stage.WITHDRAWN),
-           Stage.EXPIRED, (letters.ApplicationExpired, letters.ClosedToBd)),
+           Stage.EXPIRED, (notices.ApplicationExpired, notices.ClosedToBd)),
     Moment("review_reminder", ClockKind.REVIEW, (Stage.UNDER_REVIEW,),
-           None, (letters.ReviewReminder,), early=True),
+           None, (notices.ReviewReminder,), early=True),
     Moment("review_overdue", ClockKind.REVIEW, (Stage.UNDER_REVIEW,),
-           None, (letters.ReviewOverdue,), overdue=True),
+           None, (notices.ReviewOverdue,), overdue=True),
 )
 # fmt: on

@@ -7,30 +7,30 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from domain import letters
+from domain import notices
 from domain.access import still_closed
 from domain.anytime import ALERTS, CancelApplication, cancel_application, emails_failed, expired
 from domain.audit import Verdict
 from domain.clocks import Clock, ClockKind, ClockRequest
 from domain.contract import Actor, Command, ErrorType, Role, Stage, WaitingOn
 from domain.editions import UnknownEditionError, of_edition
-from domain.inquiry import AccessOutcome, AccountFacts, Answers, Inquiry
-from domain.letters import Audience, Letter
+from domain.inquiry import AccessOutcome, AccountAnswers, Answers, Inquiry
 from domain.lifecycle import NEWEST, STAGES, moment_for, steps_of
+from domain.notices import Audience, Notice
 from domain.periods import SetClock, calendar_clock
 from domain.refusal import RefusedError
 from domain.signing import parties_to_sign
 from domain.state import Application
 from domain.status import FailedEmail
-from domain.steps import Letters, Moment, SetClocks, Step
+from domain.steps import Moment, Notices, SetClocks, Step
 
 OPERATOR_CANCEL = "Cancelled by an operator in Temporal."
-_NOTHING_KNOWN = AccountFacts()
+_NOTHING_KNOWN = AccountAnswers()
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to be carried out: the application as it will be, the clocks to ask for, the letters to send.
+    """What is to be carried out: the application as it will be, the clocks to ask for, the notices to send.
 
     ``resend``: the key of an e-mail to be sent once more. ``close_access``: access that an attempt may have
     given, whose answer was lost, is taken back.
@@ -38,7 +38,7 @@ class Decision:
 
     application: Application
     verdict: Verdict = Verdict.ACCEPTED
-    letters: tuple[type[Letter], ...] = ()
+    notices: tuple[type[Notice], ...] = ()
     requests: tuple[ClockRequest, ...] = ()
     resend: str | None = None
     close_access: bool = False
@@ -115,15 +115,15 @@ def decide(
     if answers.problems:
         told = "; ".join(f"{problem.field}: {problem.message}" for problem in answers.problems)
         raise RefusedError(ErrorType.INVALID, told)
-    facts = answers.accounts or _NOTHING_KNOWN
+    accounts = answers.accounts or _NOTHING_KNOWN
     if step.asks:
         if answers.accounts is None:
             raise RefusedError(
                 ErrorType.UNAVAILABLE, "The account directory does not answer just now: send it again later."
             )
         for rule in step.account_rules:
-            rule(application, command, facts)
-    return completed(_carry_through(step, application, command, now, facts), answers, now)
+            rule(application, command, accounts)
+    return completed(_carry_through(step, application, command, now, accounts), answers, now)
 
 
 def _step_for(application: Application, command: Command) -> Step:
@@ -175,13 +175,13 @@ def _check_rules(step: Step, application: Application, command: Command, now: da
 
 
 def _carry_through(
-    step: Step, application: Application, command: Command, now: datetime, facts: AccountFacts
+    step: Step, application: Application, command: Command, now: datetime, accounts: AccountAnswers
 ) -> Decision:
-    changed = step.changes(application, command, now, facts)
+    changed = step.changes(application, command, now, accounts)
     branch = step.branch
     if branch and branch.when(changed):
-        return _enter(changed, branch.to, _letters(branch.letters, changed), now)
-    told = _letters(step.letters, changed)
+        return _enter(changed, branch.to, _notices(branch.notices, changed), now)
+    told = _notices(step.notices, changed)
     if step.to:
         return _enter(changed, step.to, told, now)
     decision = _stay(changed, told, step.restarts, now, stops=step.stops)
@@ -205,7 +205,7 @@ def cancelled_by_operator(application: Application, now: datetime) -> Decision:
         reason=OPERATOR_CANCEL,
     )
     cancelled = cancel_application(application, command, now, _NOTHING_KNOWN)
-    told = (letters.ApplicationCancelled, letters.ClosedToBd)
+    told = (notices.ApplicationCancelled, notices.ClosedToBd)
     decision = _enter(cancelled, Stage.CANCELLED, told, now)
     # An attempt to open access may have succeeded though its answer never came.
     return replace(decision, close_access=application.stage is Stage.ACTIVATING)
@@ -231,10 +231,10 @@ def time_is_up(application: Application, clock: Clock, now: datetime) -> Decisio
     spent = {"remind_at": None, "passed": not moment.early}
     told = with_clocks(application, (clock.model_copy(update=spent),))
     if moment.to:
-        return _enter(_closed_by_time(told, moment), moment.to, _letters(moment.letters, told), now)
+        return _enter(_closed_by_time(told, moment), moment.to, _notices(moment.notices, told), now)
     return _stay(
         told.but(overdue=application.overdue or moment.overdue),
-        tuple(letter for letter in _letters(moment.letters, told) if _concerns(letter, told)),
+        tuple(notice for notice in _notices(moment.notices, told) if _concerns(notice, told)),
         moment.restarts,
         now,
         since=_day_just_ended(clock, now),
@@ -267,28 +267,28 @@ def _closed_by_time(application: Application, moment: Moment) -> Application:
     return application.but(closing=expired(application.policy.partner_expiry_days))
 
 
-def _concerns(letter: type[Letter], application: Application) -> bool:
+def _concerns(notice: type[Notice], application: Application) -> bool:
     """A reminder to sign goes to those whose turn it is."""
     turn = waiting_on(application)
     return not (
-        (letter is letters.SignatureReminder and turn is WaitingOn.BD)
-        or (letter is letters.SignatureReminderToBd and turn is WaitingOn.PARTNER)
+        (notice is notices.SignatureReminder and turn is WaitingOn.BD)
+        or (notice is notices.SignatureReminderToBd and turn is WaitingOn.PARTNER)
     )
 
 
 def mails_bounced(application: Application, failed: tuple[FailedEmail, ...]) -> Decision:
     """Mails that can't be delivered are told to BD; those to BD, to the lead; those to the lead are shown."""
-    audiences = {letters.audience_of(email.template) for email in failed}
+    audiences = {notices.audience_of(email.template) for email in failed}
     told = tuple(ALERTS[audience] for audience in Audience if audience in audiences and audience in ALERTS)
-    return Decision(emails_failed(application, failed), letters=told)
+    return Decision(emails_failed(application, failed), notices=told)
 
 
 def access_answered(application: Application, outcome: AccessOutcome, now: datetime) -> Decision:
     """ACPN was asked to open: granted ends the process; what is missing is told once, and asked again."""
     if outcome.granted:
-        return _enter(application.but(access_missing=()), Stage.ACTIVE, (letters.AccessGranted,), now)
+        return _enter(application.but(access_missing=()), Stage.ACTIVE, (notices.AccessGranted,), now)
     waiting, tell = still_closed(application, outcome)
-    told: tuple[type[Letter], ...] = (letters.AccessDelayed, letters.AccessAlert) if tell else ()
+    told: tuple[type[Notice], ...] = (notices.AccessDelayed, notices.AccessAlert) if tell else ()
     return _stay(waiting, told, STAGES[Stage.ACTIVATING].clocks, now)
 
 
@@ -306,8 +306,8 @@ def completed(decision: Decision, answers: Answers, now: datetime) -> Decision:
         return replace(decision, application=_without_recheck(application))
     if application.clock(ClockKind.CALENDAR_CHECK) is None:
         application = with_clocks(application, (calendar_clock(application, now),))
-    told = () if estimated_before else (letters.DeadlineEstimated,)
-    return replace(decision, application=application, letters=(*decision.letters, *told))
+    told = () if estimated_before else (notices.DeadlineEstimated,)
+    return replace(decision, application=application, notices=(*decision.notices, *told))
 
 
 def _resumed(clock: Clock, application: Application) -> Clock:
@@ -324,19 +324,19 @@ def with_clocks(application: Application, clocks: tuple[Clock, ...]) -> Applicat
     return application.but(clocks=(*kept, *clocks))
 
 
-def _letters(rows: Letters, application: Application) -> tuple[type[Letter], ...]:
+def _notices(rows: Notices, application: Application) -> tuple[type[Notice], ...]:
     return tuple(of_edition(rows, application.edition))
 
 
-def _enter(application: Application, stage: Stage, told: tuple[type[Letter], ...], now: datetime) -> Decision:
-    """The decision to enter this stage: its clocks start anew, and these letters leave."""
+def _enter(application: Application, stage: Stage, told: tuple[type[Notice], ...], now: datetime) -> Decision:
+    """The decision to enter this stage: its clocks start anew, and these notices leave."""
     entered = application.but(stage=stage, clocks=(), overdue=False)
     return _clocked(entered, told, of_edition(STAGES[stage].clocks, application.edition), now)
 
 
 def _stay(
     application: Application,
-    told: tuple[type[Letter], ...],
+    told: tuple[type[Notice], ...],
     restarts: SetClocks,
     now: datetime,
     *,
@@ -349,7 +349,7 @@ def _stay(
 
 def _clocked(
     application: Application,
-    told: tuple[type[Letter], ...],
+    told: tuple[type[Notice], ...],
     clocks: Iterable[SetClock],
     now: datetime,
     since: datetime | None = None,
@@ -359,6 +359,6 @@ def _clocked(
     requests = tuple(request for request in asked if isinstance(request, ClockRequest))
     return Decision(
         with_clocks(application, known),
-        letters=told,
+        notices=told,
         requests=tuple(request.counted_from(since or now) for request in requests),
     )

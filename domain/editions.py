@@ -1,7 +1,7 @@
 """Editions of the process: an application keeps the rules it began with.
 
 The edition is recorded in the application's history by its first workflow task and carried along; it is
-never read from code on replay. A row, rule, letter or period of the tables holds for every edition unless
+never read from code on replay. A row, rule, notice or period of the tables holds for every edition unless
 it is wrapped::
 
     rules=(signature_is_in_order, In(signer_is_named_in_full, since=2))
@@ -60,7 +60,7 @@ def in_force(by_edition: Mapping[int, T], edition: int) -> T:
 
 
 def mentioned(items: Iterable[object]) -> Iterator[int]:
-    """The editions these rows, rules or letters speak of."""
+    """The editions these rows, rules or notices speak of."""
     for item in items:
         if isinstance(item, In):
             yield item.since

@@ -81,7 +81,7 @@ class Inquiry(Contract):
         return not (self.accounts or self.entries or self.clocks)
 
 
-class AccountFacts(Contract):
+class AccountAnswers(Contract):
     """The accounts found; unknown ones are absent.
 
     ``already_partner``: an earlier application got access. ``name_matches``: whether the form names the
@@ -130,7 +130,7 @@ class Answers(Contract):
     policy with its defaults. An application keeps both.
     """
 
-    accounts: AccountFacts | None = None
+    accounts: AccountAnswers | None = None
     problems: tuple[Problem, ...] = Field(default=(), exclude_if=says_nothing)
     clocks: tuple[Clock, ...] = Field(default=(), exclude_if=says_nothing)
     edition: int | None = None

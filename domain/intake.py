@@ -23,7 +23,7 @@ from domain.lifecycle import STEPS
 from domain.refusal import RefusedError
 
 MAX_COMMAND_BYTES: Final = 64 * 1024
-"""A command comes back in the status, its letters and its record, several at once. What Temporal can't take
+"""A command comes back in the status, its notices and its record, several at once. What Temporal can't take
 in one piece (2 MiB a payload, 4 MiB a workflow task) it answers by terminating the run."""
 MAX_KEPT_CHARACTERS: Final = 4_000
 MAX_NAME_CHARACTERS: Final = 100

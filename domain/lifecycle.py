@@ -80,10 +80,10 @@ def _editions(stages: Iterable[StageRow], steps: Iterable[Step], moments: Iterab
         yield row.since
         if row.until is not None:
             yield row.until
-        yield from mentioned((*row.letters, *row.restarts))
+        yield from mentioned((*row.notices, *row.restarts))
     for step in steps:
         yield from mentioned(step.rules)
-        yield from mentioned(step.branch.letters if step.branch else ())
+        yield from mentioned(step.branch.notices if step.branch else ())
 
 
 NEWEST: Final = max(_editions(STAGES.values(), STEPS, MOMENTS))

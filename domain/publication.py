@@ -1,22 +1,22 @@
 """What leaves an application once the workflow task that decided it is committed: rows, events, documents,
-letters.
+notices.
 
 There is one way out: entries are published in the order of their events, each once, in one transaction with
-the state they led to; the letters leave from what is stored.
+the state they led to; the notices leave from what is stored.
 """
 
 from pydantic import Field, JsonValue
 
 from domain.audit import AuditEvent
 from domain.documents import ApplicationForm, DecisionSheet
-from domain.letters import AnyLetter
+from domain.notices import AnyNotice
 from domain.state import Application
 from domain.status import FailedEmail
 from domain.values import Contract, Uid, says_nothing
 
 
 class Entry(Contract):
-    """An event of the audit trail with what it brought: the form or sheet it is about, and the letters to
+    """An event of the audit trail with what it brought: the form or sheet it is about, and the notices to
     send.
 
     ``sheet_replaces``: the revision the sheet differs from. ``resend``: the key of an e-mail to send once
@@ -25,7 +25,7 @@ class Entry(Contract):
     """
 
     event: AuditEvent
-    letters: tuple[AnyLetter, ...] = Field(default=(), exclude_if=says_nothing)
+    notices: tuple[AnyNotice, ...] = Field(default=(), exclude_if=says_nothing)
     form: ApplicationForm | None = None
     sheet: DecisionSheet | None = None
     sheet_replaces: int | None = None

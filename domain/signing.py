@@ -6,10 +6,10 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from domain import letters
+from domain import notices
 from domain.clocks import ClockKind
 from domain.contract import Command, ErrorType, Party, Role, SignatureOrder, SigningPath, Stage
-from domain.inquiry import AccountFacts
+from domain.inquiry import AccountAnswers
 from domain.periods import reminder_clock
 from domain.refusal import RefusedError
 from domain.state import Application
@@ -35,7 +35,7 @@ def _contact_recorded(application: Application, command: RecordContact) -> bool:
 
 
 def _record_contact(
-    application: Application, command: RecordContact, now: datetime, facts: AccountFacts
+    application: Application, command: RecordContact, now: datetime, accounts: AccountAnswers
 ) -> Application:
     return application.but(
         contacted_at=application.contacted_at or now, contact_note=command.note, overdue=False
@@ -63,7 +63,7 @@ def _path_chosen(application: Application, command: ChooseSigningPath) -> bool:
 
 
 def _choose_signing_path(
-    application: Application, command: ChooseSigningPath, now: datetime, facts: AccountFacts
+    application: Application, command: ChooseSigningPath, now: datetime, accounts: AccountAnswers
 ) -> Application:
     return application.but(
         signing=application.signing.model_copy(update={"path": command.path, "order": command.order})
@@ -132,7 +132,7 @@ def signature_is_in_order(application: Application, command: SignContract) -> No
 
 
 def _sign_contract(
-    application: Application, command: SignContract, now: datetime, facts: AccountFacts
+    application: Application, command: SignContract, now: datetime, accounts: AccountAnswers
 ) -> Application:
     signature = Signature(
         signer_name=command.signer_name, signed_at=command.signed_at, document_ref=command.document_ref
@@ -158,7 +158,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(ChooseSigningPath, BD, (Stage.AWAITING_SIGNATURES,), None, before_signatures=True,
          done=_path_chosen, changes=_choose_signing_path),
     Step(SignContract, SIGNATORIES, (Stage.AWAITING_SIGNATURES,), None,
-         branch=Branch(_both_have_signed, Stage.SIGNED, (letters.ContractSigned,)),
+         branch=Branch(_both_have_signed, Stage.SIGNED, (notices.ContractSigned,)),
          speaks_for=signs_for_itself,
          done=_contract_signed, revision=_signed_sheet_is_current, rules=(signature_is_in_order,),
          changes=_sign_contract, stops=(ClockKind.CONTACT,), restarts=(reminder_clock,),
@@ -166,8 +166,8 @@ STEPS: Final[tuple[Step, ...]] = (
 )
 MOMENTS: Final[tuple[Moment, ...]] = (
     Moment("contact_overdue", ClockKind.CONTACT, (Stage.AWAITING_SIGNATURES,),
-           None, (letters.ContactOverdue,), overdue=True, restarts=(reminder_clock,)),
+           None, (notices.ContactOverdue,), overdue=True, restarts=(reminder_clock,)),
     Moment("signature_reminder", ClockKind.REMINDER, (Stage.AWAITING_SIGNATURES,),
-           None, (letters.SignatureReminder, letters.SignatureReminderToBd), restarts=(reminder_clock,)),
+           None, (notices.SignatureReminder, notices.SignatureReminderToBd), restarts=(reminder_clock,)),
 )
 # fmt: on

@@ -13,8 +13,8 @@ from typing import Any, Final
 from domain.clocks import ClockKind
 from domain.contract import Command, Role, Stage, WaitingOn
 from domain.editions import FIRST, In
-from domain.inquiry import AccountFacts, AccountQuery, TableEntry
-from domain.letters import Letter
+from domain.inquiry import AccountAnswers, AccountQuery, TableEntry
+from domain.notices import Notice
 from domain.periods import SetClock
 from domain.state import OUTCOMES, Application
 from domain.status import Status
@@ -30,7 +30,7 @@ ANYBODY: Final = (*BD, *PARTNER, Role.OPS)
 """BD first: who is at the console acts as BD unless he says otherwise."""
 SIGNATORIES: Final = (Role.PARTNER, Role.VENDOR, Role.ESIGN)
 
-Letters = tuple[type[Letter] | In[type[Letter]], ...]
+Notices = tuple[type[Notice] | In[type[Notice]], ...]
 SetClocks = tuple[SetClock | In[SetClock], ...]
 Rule = Callable[[Application, Any], None]
 """Raises `RefusedError` where the command may not be carried out; changes nothing."""
@@ -47,11 +47,11 @@ class StageRow:
 
 @dataclass(frozen=True)
 class Branch:
-    """Where a step leads when, after it, ``when`` holds: to another stage, with these letters."""
+    """Where a step leads when, after it, ``when`` holds: to another stage, with these notices."""
 
     when: Callable[[Application], bool]
     to: Stage
-    letters: Letters = ()
+    notices: Notices = ()
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Step:
     """A row of the process: this command, by one of these roles, in one of these stages.
 
     ``to``: the stage it enters (its clocks start anew); ``None``: it stays, the clocks run on; ``branch``:
-    or that way. ``speaks_for``: whether its actor's role may speak for whom the command names. ``letters``
+    or that way. ``speaks_for``: whether its actor's role may speak for whom the command names. ``notices``
     leave when it is done. ``done``: its effect is in place already. ``revision``: it names a revision that
     must be current. ``rules``: what else must hold. ``asks`` the account directory; ``accounts_rules``
     judge its answer. ``entries``: its values that must be in a table. ``changes``: what it changes.
@@ -74,17 +74,17 @@ class Step:
     by: tuple[Role, ...]
     where: tuple[Stage, ...]
     to: Stage | None
-    letters: Letters = ()
+    notices: Notices = ()
     branch: Branch | None = None
     speaks_for: Callable[[Any], bool] = lambda command: True
     done: Callable[[Application, Any], bool] = lambda application, command: False
     revision: Rule | None = None
     rules: tuple[Rule | In[Rule], ...] = ()
     asks: Callable[[Application, Any], AccountQuery] | None = None
-    account_rules: tuple[Callable[[Application, Any, AccountFacts], None], ...] = ()
+    account_rules: tuple[Callable[[Application, Any, AccountAnswers], None], ...] = ()
     entries: Callable[[Any], tuple[TableEntry, ...]] = lambda command: ()
-    changes: Callable[[Application, Any, datetime, AccountFacts], Application] = (
-        lambda application, command, now, facts: application
+    changes: Callable[[Application, Any, datetime, AccountAnswers], Application] = (
+        lambda application, command, now, accounts: application
     )
     restarts: SetClocks = ()
     stops: tuple[ClockKind, ...] = ()
@@ -121,7 +121,7 @@ class Moment:
     clock: ClockKind
     where: tuple[Stage, ...]
     to: Stage | None = None
-    letters: Letters = ()
+    notices: Notices = ()
     early: bool = False
     overdue: bool = False
     restarts: SetClocks = ()

@@ -6,11 +6,11 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from domain import letters
+from domain import notices
 from domain.clocks import ClockKind
 from domain.contract import Command, ErrorType, Role, Stage
 from domain.documents import DecisionSheet, sheet_hash
-from domain.inquiry import AccountFacts, Table, TableEntry
+from domain.inquiry import AccountAnswers, Table, TableEntry
 from domain.periods import reminder_clock
 from domain.refusal import RefusedError
 from domain.state import Application
@@ -56,7 +56,7 @@ def sheet_fits_application(application: Application, command: IssueDecisionSheet
 
 
 def _issue_decision_sheet(
-    application: Application, command: IssueDecisionSheet, now: datetime, facts: AccountFacts
+    application: Application, command: IssueDecisionSheet, now: datetime, accounts: AccountAnswers
 ) -> Application:
     before = application.sheet
     changes = (
@@ -114,7 +114,7 @@ def _confirmed_sheet_is_current(application: Application, command: ConfirmTerms)
 
 
 def _confirm_terms(
-    application: Application, command: ConfirmTerms, now: datetime, facts: AccountFacts
+    application: Application, command: ConfirmTerms, now: datetime, accounts: AccountAnswers
 ) -> Application:
     return application.but(confirmed_revision=command.sheet_revision, contacted_at=None, contact_note=None)
 
@@ -139,7 +139,7 @@ def _modified_sheet_is_current(application: Application, command: ModifyTerms) -
 
 
 def _modify_terms(
-    application: Application, command: ModifyTerms, now: datetime, facts: AccountFacts
+    application: Application, command: ModifyTerms, now: datetime, accounts: AccountAnswers
 ) -> Application:
     return application.but(modification=_modification(command))
 
@@ -167,7 +167,7 @@ def _terms_reopened(application: Application, command: ReopenTerms) -> bool:
 
 
 def _reopen_terms(
-    application: Application, command: ReopenTerms, now: datetime, facts: AccountFacts
+    application: Application, command: ReopenTerms, now: datetime, accounts: AccountAnswers
 ) -> Application:
     signing = application.signing.model_copy(update={"partner": None, "vendor": None})
     return application.but(
@@ -197,25 +197,25 @@ CURRENT_SHEET: Final = {"sheet_revision": _shown_revision, "sheet_hash": _shown_
 # fmt: off
 STEPS: Final[tuple[Step, ...]] = (
     Step(IssueDecisionSheet, BD, (Stage.QUALIFIED, Stage.CORRECTING_TERMS, Stage.CONFIRMING_TERMS),
-         Stage.CONFIRMING_TERMS, (letters.SheetToConfirm,),
+         Stage.CONFIRMING_TERMS, (notices.SheetToConfirm,),
          done=_sheet_issued, rules=(sheet_fits_application,), entries=_entries_of_the_sheet,
          changes=_issue_decision_sheet),
     Step(ConfirmTerms, PARTNER, (Stage.CONFIRMING_TERMS,), Stage.AWAITING_SIGNATURES,
-         (letters.TermsConfirmed, letters.TermsConfirmedToBd),
+         (notices.TermsConfirmed, notices.TermsConfirmedToBd),
          done=_terms_confirmed, revision=_confirmed_sheet_is_current, changes=_confirm_terms,
          current=CURRENT_SHEET),
     Step(ModifyTerms, PARTNER, (Stage.CONFIRMING_TERMS,), Stage.CORRECTING_TERMS,
-         (letters.ModificationRequested,),
+         (notices.ModificationRequested,),
          done=_modification_asked, revision=_modified_sheet_is_current, changes=_modify_terms,
          current={"sheet_revision": _shown_revision}),
-    Step(ReopenTerms, BD, (Stage.AWAITING_SIGNATURES,), Stage.CORRECTING_TERMS, (letters.TermsReopened,),
+    Step(ReopenTerms, BD, (Stage.AWAITING_SIGNATURES,), Stage.CORRECTING_TERMS, (notices.TermsReopened,),
          done=_terms_reopened, changes=_reopen_terms),
 )
 MOMENTS: Final[tuple[Moment, ...]] = (
     Moment("sheet_reminder", ClockKind.REMINDER, (Stage.QUALIFIED, Stage.CORRECTING_TERMS),
-           None, (letters.SheetReminder,), restarts=(reminder_clock,)),
-    Moment("terms_reminder", ClockKind.REMINDER, (Stage.CONFIRMING_TERMS,), None, (letters.TermsReminder,)),
+           None, (notices.SheetReminder,), restarts=(reminder_clock,)),
+    Moment("terms_reminder", ClockKind.REMINDER, (Stage.CONFIRMING_TERMS,), None, (notices.TermsReminder,)),
     Moment("expiry", ClockKind.EXPIRY, (Stage.CONFIRMING_TERMS,),
-           Stage.EXPIRED, (letters.ApplicationExpired, letters.ClosedToBd)),
+           Stage.EXPIRED, (notices.ApplicationExpired, notices.ClosedToBd)),
 )
 # fmt: on

@@ -101,5 +101,5 @@ def _until_it_works(name: str, argument: Any, summary: str) -> workflow.Activity
 
 def _what_is_published(publication: Publication) -> str:
     events = ", ".join(entry.event.command for entry in publication.entries[:5])
-    letters = [letter.template for entry in publication.entries for letter in entry.letters]
-    return f"Store {events}" + (f"; e-mails: {', '.join(letters[:5])}" if letters else "")
+    notices = [notice.template for entry in publication.entries for notice in entry.notices]
+    return f"Store {events}" + (f"; e-mails: {', '.join(notices[:5])}" if notices else "")

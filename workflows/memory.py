@@ -15,7 +15,7 @@ from domain.audit import AuditEvent, Verdict
 from domain.contract import SYSTEM, Command, ErrorType
 from domain.decisions import Decision
 from domain.inquiry import Head
-from domain.letters import compose
+from domain.notices import compose
 from domain.publication import Entry, Lineage, Publication, Receipt, TurnedBack, stored_state
 from domain.refusal import RefusedError
 from domain.state import Application, newest_within
@@ -125,7 +125,7 @@ class RunMemory:
     @property
     def pending_emails(self) -> int:
         """E-mails that wait to leave, in the ledger or on their way there."""
-        waiting = sum(len(entry.letters) + (entry.resend is not None) for entry in self.backlog)
+        waiting = sum(len(entry.notices) + (entry.resend is not None) for entry in self.backlog)
         return self.pending + waiting
 
     @property
@@ -273,14 +273,14 @@ class RunMemory:
         )
 
     def carry_out(self, decision: Decision, event: AuditEvent) -> None:
-        """The one place where the stage changes, is put on record, and its letters are queued."""
+        """The one place where the stage changes, is put on record, and its notices are queued."""
         before, application = self.application.sheet, decision.application
         self.application = application
         self.note(
             event,
             Entry(
                 event=event,
-                letters=tuple(compose(letter, application) for letter in decision.letters),
+                notices=tuple(compose(notice, application) for notice in decision.notices),
                 form=application.form if _brings(event, SubmitApplication) else None,
                 sheet=application.sheet.content
                 if application.sheet and _brings(event, IssueDecisionSheet)
@@ -343,8 +343,8 @@ class RunMemory:
         """Whether the service itself only tried or reminded again, and what it tells waits to be told
         already."""
         event = entry.event
-        waiting = {letter.template for earlier in self.backlog for letter in earlier.letters}
-        told = {letter.template for letter in entry.letters}
+        waiting = {notice.template for earlier in self.backlog for notice in earlier.notices}
+        told = {notice.template for notice in entry.notices}
         stays = event.actor == SYSTEM and event.from_stage is event.to_stage and not event.details
         return stays and told <= waiting
 

@@ -197,7 +197,7 @@ class ResellerOnboarding:
                 return clock
             if self._ended or workflow.info().is_continue_as_new_suggested():
                 return None
-            self._timer.wind(clock.next_at if clock else None)
+            self._timer.set(clock.next_at if clock else None)
             self._show()
             self._quiet = True
             await workflow.wait_condition(self._something_to_do)
@@ -217,7 +217,7 @@ class ResellerOnboarding:
         return self._resets > self._resets_taken_up
 
     def _something_to_do(self) -> bool:
-        return self._called or self._timer.rung or workflow.info().is_continue_as_new_suggested()
+        return self._called or self._timer.fired or workflow.info().is_continue_as_new_suggested()
 
     async def _open(self) -> bool:
         """JOIN NOW; false where the applicant has access already.
@@ -237,11 +237,11 @@ class ResellerOnboarding:
         if answers.problems:
             told = "; ".join(f"{problem.field}: {problem.message}" for problem in answers.problems)
             raise failure(RefusedError(ErrorType.INVALID, told))
-        facts = answers.accounts
-        if facts and facts.already_partner:
+        accounts = answers.accounts
+        if accounts and accounts.already_partner:
             self._already_partner = True
             return False
-        account = facts and facts.account(joined.company_master_uid)
+        account = accounts and accounts.account(joined.company_master_uid)
         memory.application = memory.application.but(
             edition=answers.edition or memory.application.edition,
             policy=answers.policy or memory.application.policy,

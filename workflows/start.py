@@ -38,7 +38,7 @@ def memory_of(joined: OnboardingInput, arguments: tuple[Any, ...]) -> RunMemory:
     application = Application.joined(run.first_execution_run_id, joined, joined.policy or Policy())
     if len(arguments) == 1:
         return RunMemory.of(application)
-    # First: what a newer edition brings (a stage, a letter), older code can't read.
+    # First: what a newer edition brings (a stage, a notice), older code can't read.
     decisions.check_edition(application.but(edition=arguments[1]["application"].get("edition", FIRST)))
     return RunMemory(Memory.model_validate(arguments[1]))
 

@@ -7,10 +7,10 @@ from temporalio import workflow
 
 
 class Timer:
-    """Rings at an instant it was wound for, or before.
+    """Fires at the instant it is set to, or before.
 
     Most steps lead to a later deadline, and a timer cancelled and another started are two events each time.
-    So one that rings too early is left alone: the run looks for its next deadline then.
+    So one that fires too early is left alone: the run looks for its next deadline then.
     """
 
     def __init__(self) -> None:
@@ -18,12 +18,12 @@ class Timer:
         self._at: datetime | None = None
 
     @property
-    def rung(self) -> bool:
-        """Whether it has rung since it was wound."""
+    def fired(self) -> bool:
+        """Whether it has fired since it was set."""
         return self._task is not None and self._task.done()
 
-    def wind(self, at: datetime | None) -> None:
-        """Ring at this instant at the latest; ``None``: there is nothing to wake the run for."""
+    def set(self, at: datetime | None) -> None:
+        """Fire at this instant at the latest; ``None``: there is nothing to wake the run for."""
         if self._task and not self._task.done():
             if at is None or (self._at and self._at <= at):
                 return

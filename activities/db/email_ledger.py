@@ -1,6 +1,6 @@
 """The e-mail ledger: what waits to be sent, was sent, or has failed for good.
 
-A letter gets into it with the event it tells of, in one transaction (`trail.py`), and leaves from here. A
+A notice gets into it with the event it tells of, in one transaction (`trail.py`), and leaves from here. A
 row is unique on application and key, so that a retry after a recorded send sends nothing. ``sent`` and
 ``failed`` are final.
 """
@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.db.documents import issued_sheets, submitted_forms
 from activities.db.engine import Database
-from activities.db.queued import QueuedLetter
+from activities.db.queued import QueuedNotice
 from activities.db.tables import AuditHeadRow, EmailRow
-from activities.emails.mail import Mail
+from activities.emails.addressed import AddressedNotice
 from domain.documents import ApplicationForm
 from domain.publication import Lineage, Receipt
 from domain.status import FailedEmail, IssuedSheet
@@ -65,7 +65,7 @@ REPORTED_FAILURES: Final = 20
 
 @dataclass(frozen=True)
 class _Documents:
-    """What letters speak of, by revision."""
+    """What notices speak of, by revision."""
 
     sheets: Mapping[int, IssuedSheet]
     forms: Mapping[int, ApplicationForm]
@@ -77,7 +77,7 @@ class EmailLedger:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def waiting(self, lineage: Lineage) -> tuple[Mail, ...]:
+    async def waiting(self, lineage: Lineage) -> tuple[AddressedNotice, ...]:
         """The e-mails that wait, in order; none for a writer whose application has been reset since."""
         query = (
             select(EmailRow)
@@ -94,7 +94,7 @@ class EmailLedger:
             documents = await self._documents(session, lineage.application_id, rows)
         return tuple(_mail(row, documents) for row in rows)
 
-    async def attempt(self, lineage: Lineage, mail: Mail, message_id: str, subject: str) -> bool:
+    async def attempt(self, lineage: Lineage, mail: AddressedNotice, message_id: str, subject: str) -> bool:
         """Record, before sending, that the e-mail is about to be sent; false if it does not wait any more."""
         newest = select(AuditHeadRow.generation).where(AuditHeadRow.application_id == lineage.application_id)
         statement = (
@@ -164,9 +164,9 @@ class EmailLedger:
     async def _documents(
         self, session: AsyncSession, application_id: str, rows: Sequence[EmailRow]
     ) -> "_Documents":
-        letters = [row.letter["letter"] for row in rows if row.letter]
-        sheets = {letter["sheet_revision"] for letter in letters if letter.get("sheet_revision")}
-        forms = {letter["form_revision"] for letter in letters if letter.get("form_revision")}
+        notices = [row.notice["notice"] for row in rows if row.notice]
+        sheets = {notice["sheet_revision"] for notice in notices if notice.get("sheet_revision")}
+        forms = {notice["form_revision"] for notice in notices if notice.get("form_revision")}
         return _Documents(
             sheets=await issued_sheets(session, application_id, sheets) if sheets else {},
             forms=await submitted_forms(session, application_id, forms) if forms else {},
@@ -182,10 +182,10 @@ def _in_state(application_id: str, key: str, *states: LedgerState) -> Update:
     )
 
 
-def _mail(row: EmailRow, documents: _Documents) -> Mail:
-    queued = QueuedLetter.model_validate(row.letter)
-    letter = queued.letter
-    return Mail(
+def _mail(row: EmailRow, documents: _Documents) -> AddressedNotice:
+    queued = QueuedNotice.model_validate(row.notice)
+    notice = queued.notice
+    return AddressedNotice(
         key=row.key,
         sequence=row.sequence or 0,
         application_id=row.application_id,
@@ -197,9 +197,9 @@ def _mail(row: EmailRow, documents: _Documents) -> Mail:
         company_master_uid=queued.company_master_uid,
         company_name=queued.company_name,
         status_text=queued.status_text,
-        letter=letter,
-        sheet=documents.sheets.get(getattr(letter, "sheet_revision", 0)),
-        form=documents.forms.get(getattr(letter, "form_revision", 0)),
+        notice=notice,
+        sheet=documents.sheets.get(getattr(notice, "sheet_revision", 0)),
+        form=documents.forms.get(getattr(notice, "form_revision", 0)),
     )
 
 

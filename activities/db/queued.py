@@ -1,12 +1,12 @@
 """What the ledger keeps of an e-mail until it leaves."""
 
 from domain.contract import Person
-from domain.letters import AnyLetter
+from domain.notices import AnyNotice
 from domain.values import Contract, TimeZone
 
 
-class QueuedLetter(Contract):
-    """The letter, and what every mail says, as it was when the event it tells of was stored."""
+class QueuedNotice(Contract):
+    """The notice, and what every mail says, as it was when the event it tells of was stored."""
 
     to: Person
     bd: Person
@@ -14,4 +14,4 @@ class QueuedLetter(Contract):
     company_name: str
     status_text: str
     time_zone: TimeZone
-    letter: AnyLetter
+    notice: AnyNotice

@@ -154,7 +154,7 @@ class DecisionSheetRow(Base):
 class EmailRow(Base):
     """One e-mail in the ledger, from the transition it tells of; ``position`` orders those of an application.
 
-    ``letter``: what it will say; ``subject`` and ``message_id`` are empty until the first attempt.
+    ``notice``: what it will say; ``subject`` and ``message_id`` are empty until the first attempt.
     """
 
     __tablename__ = "emails"
@@ -176,7 +176,7 @@ class EmailRow(Base):
     sent_at: Mapped[datetime | None]
     failed_at: Mapped[datetime | None]
     sequence: Mapped[int | None]
-    letter: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    notice: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class AccessGrantRow(Base):

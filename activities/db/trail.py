@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.db.documents import restored
 from activities.db.email_ledger import LedgerState
 from activities.db.engine import Database
-from activities.db.queued import QueuedLetter
+from activities.db.queued import QueuedNotice
 from activities.db.resets import turned_back
 from activities.db.storable import storable
 from activities.db.tables import (
@@ -30,8 +30,8 @@ from domain.chain import Link, chained
 from domain.contract import Person, workflow_id
 from domain.documents import sheet_hash
 from domain.inquiry import Head
-from domain.letters import LETTER_ADAPTER, AnyLetter, Audience, audience_of, key_of
 from domain.lifecycle import STAGES
+from domain.notices import NOTICE_ADAPTER, AnyNotice, Audience, audience_of, key_of
 from domain.publication import Entry, Lineage, Publication, TakeUp
 from domain.state import Application
 from domain.view import describe
@@ -203,27 +203,27 @@ class AuditTrail:
     async def _queue_emails(
         self, connection: AsyncConnection, application: Application, entries: list[Entry]
     ) -> None:
-        if not any(entry.letters or entry.resend for entry in entries):
+        if not any(entry.notices or entry.resend for entry in entries):
             return
         mine = EmailRow.application_id == application.application_id
         newest = select(func.coalesce(func.max(EmailRow.position), 0)).where(mine)
         position = (await connection.execute(newest)).scalar_one()
         rows = []
         for entry in entries:
-            letters = list(entry.letters)
+            notices = list(entry.notices)
             if entry.resend:
-                letters += await self._letter(connection, application.application_id, entry.resend)
-            for letter in letters:
+                notices += await self._notice(connection, application.application_id, entry.resend)
+            for notice in notices:
                 position += 1
-                rows.append(_email_values(application, entry.event, letter, position))
+                rows.append(_email_values(application, entry.event, notice, position))
         if rows:
             await connection.execute(self._database.insert(EmailRow).values(rows))
 
-    async def _letter(self, connection: AsyncConnection, application_id: str, key: str) -> list[AnyLetter]:
-        """What the e-mail with this key said; nothing where the ledger has no such letter."""
-        query = select(EmailRow.letter).where(EmailRow.application_id == application_id, EmailRow.key == key)
+    async def _notice(self, connection: AsyncConnection, application_id: str, key: str) -> list[AnyNotice]:
+        """What the e-mail with this key said; nothing where the ledger has no such notice."""
+        query = select(EmailRow.notice).where(EmailRow.application_id == application_id, EmailRow.key == key)
         stored = (await connection.execute(query)).scalar_one_or_none()
-        return [LETTER_ADAPTER.validate_python(stored["letter"])] if stored else []
+        return [NOTICE_ADAPTER.validate_python(stored["notice"])] if stored else []
 
     async def _show(
         self,
@@ -254,23 +254,23 @@ def _event_values(application_id: str, event: AuditEvent, link: Link) -> dict[st
 
 
 def _email_values(
-    application: Application, event: AuditEvent, letter: AnyLetter, position: int
+    application: Application, event: AuditEvent, notice: AnyNotice, position: int
 ) -> dict[str, Any]:
-    to = _recipient(audience_of(letter.template), application)
-    queued = QueuedLetter(
+    to = _recipient(audience_of(notice.template), application)
+    queued = QueuedNotice(
         to=to,
         bd=application.bd,
         company_master_uid=application.company_master_uid,
         company_name=application.company_name,
         status_text=STAGES[event.to_stage].status_text,
         time_zone=application.policy.time_zone,
-        letter=letter,
+        notice=notice,
     )
     return {
         "application_id": application.application_id,
-        "key": key_of(event.sequence, letter),
+        "key": key_of(event.sequence, notice),
         "position": position,
-        "template": letter.template,
+        "template": notice.template,
         "locale": application.locale,
         "recipient": to.email,
         "subject": "",
@@ -280,7 +280,7 @@ def _email_values(
         "deferrals": 0,
         "queued_at": event.at,
         "sequence": event.sequence,
-        "letter": queued.model_dump(mode="json"),
+        "notice": queued.model_dump(mode="json"),
     }
 
 

@@ -1,4 +1,4 @@
-"""How values are written in letters: dates with their zone, money, names of fields."""
+"""How values are written in notices: dates with their zone, money, names of fields."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -29,14 +29,14 @@ def printable(value: Any) -> Any:
     Raises TypeError on ``None``.
     """
     if value is None:
-        raise TypeError("a letter would have said 'None'")
+        raise TypeError("a notice would have said 'None'")
     return without_bidi_controls(value) if isinstance(value, str) else value
 
 
 def known_zone(name: str) -> tuple[tzinfo, str]:
     """The time zone and its name; one this release does not know is UTC, and called so.
 
-    A letter is about an application that may have begun under other tables: it must leave all the same.
+    A notice is about an application that may have begun under other tables: it must leave all the same.
     """
     try:
         return ZoneInfo(name), name
@@ -61,7 +61,7 @@ def quoted(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """White space of a template's source is no white space of the letter."""
+    """White space of a template's source is no white space of the notice."""
     return " ".join(text.split())
 
 

@@ -6,17 +6,17 @@ from typing import Final, Self
 from icalendar import Calendar, Event, vCalAddress
 from pydantic import BaseModel, ConfigDict
 
+from activities.emails.addressed import AddressedNotice
 from activities.emails.filters import last_day
-from activities.emails.mail import Mail
 from domain.clocks import Clock, ClockKind
-from domain.letters import AnyLetter, ContractSigned, StartDateAmended
+from domain.notices import AnyNotice, ContractSigned, StartDateAmended
 from domain.values import Day, Instant
 
 _BD_DEADLINES: Final = {ClockKind.REVIEW: "review-deadline", ClockKind.CONTACT: "contact-deadline"}
 
 
 class Invitation(BaseModel):
-    """An all-day entry. A later letter about the same ``event`` moves the entry instead of adding one."""
+    """An all-day entry. A later notice about the same ``event`` moves the entry instead of adding one."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,13 +28,13 @@ class Invitation(BaseModel):
     at: Instant
 
     @classmethod
-    def for_mail(cls, mail: Mail, *, subject: str) -> Self | None:
+    def for_mail(cls, mail: AddressedNotice, *, subject: str) -> Self | None:
         """The entry that goes with a mail, if one does."""
-        letter = mail.letter
-        if isinstance(letter, ContractSigned | StartDateAmended):
-            event, day, zone = "contract-start", letter.start.day, letter.start.time_zone
+        notice = mail.notice
+        if isinstance(notice, ContractSigned | StartDateAmended):
+            event, day, zone = "contract-start", notice.start.day, notice.start.time_zone
         else:
-            clock = _deadline(letter)
+            clock = _deadline(notice)
             if clock is None or clock.kind not in _BD_DEADLINES:
                 return None
             zone = clock.time_zone or mail.time_zone
@@ -73,13 +73,13 @@ def _next(day: date) -> date:
     return day + timedelta(days=1)
 
 
-def _deadline(letter: AnyLetter) -> Clock | None:
+def _deadline(notice: AnyNotice) -> Clock | None:
     """What BD has to do by when; partners are told of it, but it is not theirs to keep."""
-    match letter.template:
+    match notice.template:
         case "review_requested" | "review_reminder" | "justification_answered":
-            return letter.review
+            return notice.review
         case "terms_confirmed_to_bd":
-            return letter.contact
+            return notice.contact
         case "assigned_to_bd":
-            return letter.deadline
+            return notice.deadline
     return None

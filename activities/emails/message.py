@@ -11,10 +11,10 @@ from typing import Any, Final
 import email_validator
 from pydantic import BaseModel, ConfigDict
 
+from activities.emails.addressed import AddressedNotice
 from activities.emails.filters import without_bidi_controls
 from activities.emails.invitation import Invitation
-from activities.emails.mail import Mail
-from activities.emails.render import RenderedLetter
+from activities.emails.render import RenderedNotice
 from domain.values import safe_in_header
 
 _ID_DOMAIN_LENGTH: Final = 30
@@ -23,7 +23,7 @@ Longer ones are folded, beyond 70 into encoded words that no mail program takes 
 
 
 class UnsafeMessageError(Exception):
-    """The letter can't become a message that says what was meant; it must never be sent."""
+    """The notice can't become a message that says what was meant; it must never be sent."""
 
 
 class OutgoingEmail(BaseModel):
@@ -82,16 +82,16 @@ class MessageFactory:
         """The address the envelope names, as ASCII."""
         return self._from.addr_spec
 
-    def message_id(self, mail: Mail) -> str:
-        """The same for every attempt to send this letter; at most 70 characters."""
+    def message_id(self, mail: AddressedNotice) -> str:
+        """The same for every attempt to send this notice; at most 70 characters."""
         return f"<{self._identifier(mail.application_id, mail.key)}>"
 
-    def thread_id(self, mail: Mail) -> str:
-        """What all letters of an application to one audience answer to, so that they form one thread."""
+    def thread_id(self, mail: AddressedNotice) -> str:
+        """What all notices of an application to one audience answer to, so that they form one thread."""
         return f"<{self._identifier(mail.application_id, 'thread', mail.audience)}>"
 
-    def build(self, mail: Mail, rendered: RenderedLetter) -> OutgoingEmail:
-        """The letter as bytes.
+    def build(self, mail: AddressedNotice, rendered: RenderedNotice) -> OutgoingEmail:
+        """The notice as bytes.
 
         Raises UnsafeMessageError when a text could break out of its header, when the address is none, or when
         the bytes, parsed again, do not have exactly the headers that were meant.
@@ -122,13 +122,13 @@ class MessageFactory:
             raise
         except Exception as error:
             # The standard library fails on some names with errors of its parser (AttributeError, TypeError,
-            # seen in Python 3.11.7). Let out, they would be tried for ever and hold up every later letter.
+            # seen in Python 3.11.7). Let out, they would be tried for ever and hold up every later notice.
             raise UnsafeMessageError(f"not sent: its headers can't be written ({error!r})") from error
         return OutgoingEmail(
             sender=self.sender, recipient=to.addr_spec, content=content, needs_utf8=needs_utf8
         )
 
-    def _add_parts(self, message: EmailMessage, mail: Mail, rendered: RenderedLetter) -> None:
+    def _add_parts(self, message: EmailMessage, mail: AddressedNotice, rendered: RenderedNotice) -> None:
         message.set_content(rendered.text)
         message.add_alternative(rendered.html, subtype="html")
         invitation = Invitation.for_mail(mail, subject=rendered.subject)

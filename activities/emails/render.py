@@ -1,4 +1,4 @@
-"""Letters as subject, text and HTML: one template for each letter and locale, rendered in two ways."""
+"""Notices as subject, text and HTML: one template for each notice and locale, rendered in two ways."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,15 +7,15 @@ from typing import Any, Final
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel, ConfigDict
 
+from activities.emails.addressed import AddressedNotice
 from activities.emails.filters import filters_for, printable
-from activities.emails.mail import Mail
 from activities.emails.wording import WORDINGS, Wording
 
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 
 
 class Links(BaseModel):
-    """Where the letters point to: the onboarding portal, the ACPN platform, enterprise verification."""
+    """Where the notices point to: the onboarding portal, the ACPN platform, enterprise verification."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -24,7 +24,7 @@ class Links(BaseModel):
     verify_url: str
 
 
-class RenderedLetter(BaseModel):
+class RenderedNotice(BaseModel):
     """What the reader sees; ``text`` and ``html`` say the same."""
 
     model_config = ConfigDict(frozen=True)
@@ -35,30 +35,30 @@ class RenderedLetter(BaseModel):
 
 
 class Renderer:
-    """Renders every letter in every locale. A template that asks for what is not there raises."""
+    """Renders every notice in every locale. A template that asks for what is not there raises."""
 
     def __init__(self, links: Links) -> None:
         self._links = links
         self._text = {name: _environment("text", wording) for name, wording in WORDINGS.items()}
         self._html = {name: _environment("html", wording) for name, wording in WORDINGS.items()}
 
-    def render(self, mail: Mail) -> RenderedLetter:
-        """The letter in its locale, English where there is none.
+    def render(self, mail: AddressedNotice) -> RenderedNotice:
+        """The notice in its locale, English where there is none.
 
         Raises ``jinja2.TemplateError`` when a template is wrong: a bug that a new release cures.
         """
         locale = mail.locale if mail.locale in WORDINGS else "en"
-        context = {"letter": mail.said, "links": self._links}
+        context = {"notice": mail.said, "links": self._links}
         subject, text = _render(self._text[locale], mail.template, context)
         _, html = _render(self._html[locale], mail.template, context)
-        return RenderedLetter(subject=" ".join(subject.split()), text=_tidy(text), html=html)
+        return RenderedNotice(subject=" ".join(subject.split()), text=_tidy(text), html=html)
 
 
 def _render(environment: Environment, template: str, context: Mapping[str, Any]) -> tuple[str, str]:
-    letter = environment.get_template(f"{template}.j2").make_module(dict(context))
-    subject = vars(letter)["subject"]
+    notice = environment.get_template(f"{template}.j2").make_module(dict(context))
+    subject = vars(notice)["subject"]
     layout = environment.get_template("layout.j2")
-    return str(subject), layout.render(**context, subject=subject, body=letter)
+    return str(subject), layout.render(**context, subject=subject, body=notice)
 
 
 def _tidy(text: str) -> str:
@@ -87,7 +87,7 @@ def _environment(form: str, wording: Wording) -> Environment:
     environment.globals.update(
         {
             name: getattr(macros, name)
-            for name in ("paragraph", "heading", "facts", "table", "quote", "button")
+            for name in ("paragraph", "heading", "accounts", "table", "quote", "button")
         }
     )
     return environment

@@ -143,7 +143,7 @@ _CHINESE_STATUSES: Final = {
 
 
 class Wording(ABC):
-    """What differs between locales besides the letters' own sentences."""
+    """What differs between locales besides the notices' own sentences."""
 
     locale: str
     not_set: str

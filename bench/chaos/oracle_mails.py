@@ -19,7 +19,7 @@ from bench.chaos.trails import standing
 
 PARTNER, BD = "partner", "bd"
 WITHDRAWN: Final = "withdrawn"
-LETTERS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
+NOTICES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "submit_application": (("application_received", PARTNER), ("review_requested", BD)),
     "withdraw_application": (("application_withdrawn", PARTNER), ("withdrawn_to_bd", BD)),
     "request_justification": (("justification_requested", PARTNER),),
@@ -60,16 +60,16 @@ def expected_mails(script: Script, audit: list[Audited]) -> list[Expected]:
     for number, audited in enumerate(audit):
         if audited.verdict != ACCEPTED:
             continue
-        letters = LETTERS.get(audited.command, ())
+        notices = NOTICES.get(audited.command, ())
         if audited.command == "sign_contract" and audited.to_stage == "signed":
-            letters = (("contract_signed", PARTNER),)
+            notices = (("contract_signed", PARTNER),)
         if audited.command == "access_check" and audited.to_stage == ACTIVE:
-            letters = (("access_granted", PARTNER),)
+            notices = (("access_granted", PARTNER),)
         elif audited.command == "access_check":
             # Nothing but an outage keeps access closed here, and a short one is told to nobody.
             attempts = [each for each in standing(audit[: number + 1]) if each.command == "access_check"]
             if len(attempts) == TOLD_AT_ATTEMPT:
-                letters = (("access_delayed", PARTNER), ("access_alert", BD))
+                notices = (("access_delayed", PARTNER), ("access_alert", BD))
         found += [
             Expected(
                 key=f"{audited.sequence}.{template}",
@@ -78,7 +78,7 @@ def expected_mails(script: Script, audit: list[Audited]) -> list[Expected]:
                 sequence=audited.sequence,
                 undone=audited.sequence not in kept,
             )
-            for template, who in letters
+            for template, who in notices
         ]
     return found
 
@@ -156,23 +156,23 @@ def _each_delivered(
         return Violation(promise="mail missing", uid=script.uid, evidence=evidence)
 
     failed: list[str] = []
-    for letter in expected:
-        row = ledger.get(letter.key)
-        impossible = script.bounces and letter.recipient == contact_of(script)
+    for notice in expected:
+        row = ledger.get(notice.key)
+        impossible = script.bounces and notice.recipient == contact_of(script)
         if row is None:
-            yield missing(f"{letter.key} to {letter.recipient} is not in the ledger")
-        elif row.state == WITHDRAWN and letter.undone:
+            yield missing(f"{notice.key} to {notice.recipient} is not in the ledger")
+        elif row.state == WITHDRAWN and notice.undone:
             continue
         elif row.state != ("failed" if impossible else "sent"):
-            yield missing(f"{letter.key} to {letter.recipient} is {row.state} in the ledger")
+            yield missing(f"{notice.key} to {notice.recipient} is {row.state} in the ledger")
         elif impossible:
-            failed.append(letter.key)
+            failed.append(notice.key)
         elif not any(
-            (m.message_id, m.template, m.recipient) == (row.message_id, letter.template, letter.recipient)
+            (m.message_id, m.template, m.recipient) == (row.message_id, notice.template, notice.recipient)
             for m in taken
         ):
-            yield missing(f"{letter.key} is {row.state} in the ledger, but the mail server never took it")
-    if failed and not any(letter.template == "email_failed" for letter in expected):
+            yield missing(f"{notice.key} is {row.state} in the ledger, but the mail server never took it")
+    if failed and not any(notice.template == "email_failed" for notice in expected):
         yield missing(f"{len(failed)} e-mails could not be delivered and nobody was told")
 
 
@@ -190,7 +190,7 @@ def _nothing_else(
                 uid=script.uid,
                 evidence=f"{mail.template} {mail.message_id} to {mail.recipient} is not in the ledger",
             )
-    wanted = Counter((letter.template, letter.recipient) for letter in expected)
+    wanted = Counter((notice.template, notice.recipient) for notice in expected)
     for (template, recipient), found in ids.items():
         if len(found) > wanted[template, recipient]:
             yield Violation(

@@ -156,7 +156,7 @@ async def whole_record(play: Play, element: str) -> None:
             Source.MAILS,
             "ledger and sink, in order",
             [(row.message_id, row.template, row.recipient, row.subject) for row in ledger],
-            [facts for mail in arrived if (facts := _facts(mail))[0] in ids],
+            [accounts for mail in arrived if (accounts := _facts(mail))[0] in ids],
         )
 
 

@@ -96,8 +96,8 @@ class Harmless:
             case "allowed_commands" | "command" | "error" | "template":
                 return text in self.words
             case "key" | "resend" | "resent_emails":
-                letter = _LETTER_KEY.fullmatch(text)
-                return letter is not None and letter[1] in self._listed["template"]
+                notice = _LETTER_KEY.fullmatch(text)
+                return notice is not None and notice[1] in self._listed["template"]
             case "calendar":
                 calendar = _CALENDAR.fullmatch(text)
                 return calendar is not None and _is_in(Table.CALENDAR, calendar[1])

@@ -46,22 +46,22 @@ def print_json(console: Console, value: BaseModel | Sequence[BaseModel]) -> None
 
 def print_status(console: Console, status: Status, note: str = "") -> None:
     """The status: what it waits for, on whom, until when, and what is possible now."""
-    facts = list(status_facts(status))
+    accounts = list(status_facts(status))
     if note:
-        facts.append(("note", note))
+        accounts.append(("note", note))
     if not console.is_terminal:
-        for name, value in facts:
+        for name, value in accounts:
             console.print(Text(f"{name}: {' / '.join(value.splitlines())}"), soft_wrap=True)
         return
-    console.print(status_panel(status, facts))
+    console.print(status_panel(status, accounts))
 
 
-def status_panel(status: Status, facts: Iterable[tuple[str, str]]) -> Panel:
+def status_panel(status: Status, accounts: Iterable[tuple[str, str]]) -> Panel:
     """The status as a person likes to read it."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, value in facts:
+    for name, value in accounts:
         grid.add_row(Text(name), Text(value, style=_fact_style(name, value)))
     title = Text(f"UID {status.company_master_uid} – {shown(status.status_text)}")
     return Panel(grid, title=title, title_align="left", border_style=_STYLES.get(status.stage, "cyan"))

@@ -10,8 +10,8 @@ from domain.audit import AuditEvent, Verdict
 from domain.clocks import Clock, ClockKind
 from domain.contract import Actor, OnboardingInput, Person, Role, Stage
 from domain.documents import ApplicationForm, DecisionSheet, sheet_hash
-from domain.letters import (
-    AnyLetter,
+from domain.notices import (
+    AnyNotice,
     ApplicationApproved,
     ApplicationReceived,
     ReviewOverdue,
@@ -39,8 +39,8 @@ APPROVED: Final = ApplicationApproved()
 OVERDUE: Final = ReviewOverdue(review=REVIEW)
 
 
-def to_confirm(revision: int) -> AnyLetter:
-    """The letter that brings the partner this revision of the decision sheet."""
+def to_confirm(revision: int) -> AnyNotice:
+    """The notice that brings the partner this revision of the decision sheet."""
     return SheetToConfirm(sheet_revision=revision, expiry=EXPIRY)
 
 
@@ -79,24 +79,24 @@ def event(
     )
 
 
-def entry(sequence: int, *letters: AnyLetter, **more: Any) -> Entry:
-    """An event with its letters; ``resend`` and ``close_access_of`` are the entry's, the rest its event's."""
+def entry(sequence: int, *notices: AnyNotice, **more: Any) -> Entry:
+    """An event with its notices; ``resend`` and ``close_access_of`` are the entry's, the rest its event's."""
     own = {name: more.pop(name) for name in ("resend", "close_access_of") if name in more}
-    return Entry(event=event(sequence, **more), letters=letters, **own)
+    return Entry(event=event(sequence, **more), notices=notices, **own)
 
 
-def submitted(sequence: int, revision: int, *letters: AnyLetter, **more: Any) -> Entry:
+def submitted(sequence: int, revision: int, *notices: AnyNotice, **more: Any) -> Entry:
     """The form comes in, as this revision."""
     at = event(sequence, command="submit_application", form_revision=revision, **more)
-    return Entry(event=at, form=form(revision), letters=letters)
+    return Entry(event=at, form=form(revision), notices=notices)
 
 
 def issued(
-    sequence: int, revision: int, *letters: AnyLetter, replaces: int | None = None, **more: Any
+    sequence: int, revision: int, *notices: AnyNotice, replaces: int | None = None, **more: Any
 ) -> Entry:
     """The decision sheet of this revision is issued."""
     at = event(sequence, command="issue_decision_sheet", sheet_revision=revision, **more)
-    return Entry(event=at, sheet=content(revision), sheet_replaces=replaces, letters=letters)
+    return Entry(event=at, sheet=content(revision), sheet_replaces=replaces, notices=notices)
 
 
 def publication(

@@ -43,13 +43,13 @@ WAITING = Delivery(lineage=LINEAGE)
 
 @pytest_asyncio.fixture
 async def ledger(database: Database) -> EmailLedger:
-    """One letter to the partner and one to BD wait in it."""
+    """One notice to the partner and one to BD wait in it."""
     await queue(database, with_form(application(stage=Stage.UNDER_REVIEW), 1))
     return EmailLedger(database)
 
 
 async def queue(database: Database, subject: Application) -> None:
-    """Of this application a letter to the partner and one to BD."""
+    """Of this application a notice to the partner and one to BD."""
     await AuditTrail(database).publish(publication(subject, submitted(1, 1, RECEIVED, REQUESTED)))
 
 
@@ -63,7 +63,7 @@ async def send(
 
 
 async def states(ledger: EmailLedger) -> list[LedgerState]:
-    """Of the letter to the partner, and of that to BD."""
+    """Of the notice to the partner, and of that to BD."""
     return [row.state for row in await ledger.of("run-1")]
 
 
@@ -71,7 +71,7 @@ async def tried(ledger: EmailLedger) -> list[bool]:
     return [row.attempts > 0 for row in await ledger.of("run-1")]
 
 
-async def test_letters_leave_in_order_over_one_connection_and_are_recorded(
+async def test_notices_leave_in_order_over_one_connection_and_are_recorded(
     database: Database, ledger: EmailLedger
 ) -> None:
     async with SmtpServer(Plan()).running() as server:
@@ -86,7 +86,7 @@ async def test_letters_leave_in_order_over_one_connection_and_are_recorded(
     assert [row.subject for row in rows] == [mail.message["Subject"] for mail in server.accepted]
 
 
-async def test_a_recorded_letter_is_never_sent_again(database: Database, ledger: EmailLedger) -> None:
+async def test_a_recorded_notice_is_never_sent_again(database: Database, ledger: EmailLedger) -> None:
     async with SmtpServer(Plan()).running() as server:
         emails = activities(database, server.url)
         await send(emails)
@@ -147,7 +147,7 @@ async def test_a_connection_closed_after_each_message_is_opened_again(
     ],
     ids=["at RCPT", "at DATA"],
 )
-async def test_a_refused_letter_is_recorded_reported_and_passed_over(
+async def test_a_refused_notice_is_recorded_reported_and_passed_over(
     database: Database, ledger: EmailLedger, plan: Plan
 ) -> None:
     async with SmtpServer(plan).running() as server:
@@ -176,7 +176,7 @@ async def test_a_refused_letter_is_recorded_reported_and_passed_over(
     ],
     ids=["421", "554 greeting", "451 at RCPT", "530 at RCPT", "5xx at MAIL", "451 at DATA", "no log-in"],
 )
-async def test_what_may_pass_is_retried_with_the_later_letters_waiting(
+async def test_what_may_pass_is_retried_with_the_later_notices_waiting(
     database: Database, ledger: EmailLedger, plan: Plan
 ) -> None:
     async with SmtpServer(plan).running() as server:
@@ -299,10 +299,10 @@ async def test_a_mail_the_server_took_is_recorded_though_the_activity_is_cancell
     assert [mail.recipient for mail in server.accepted] == [MEI, LI]
 
 
-async def test_two_senders_at_once_send_each_letter_and_lose_none(
+async def test_two_senders_at_once_send_each_notice_and_lose_none(
     database: Database, ledger: EmailLedger
 ) -> None:
-    """As when a worker that was taken for dead goes on: a letter may leave twice, under one Message-ID."""
+    """As when a worker that was taken for dead goes on: a notice may leave twice, under one Message-ID."""
     async with SmtpServer(Plan()).running() as server:
         receipts = await asyncio.gather(*(send(activities(database, server.url)) for _ in range(3)))
     assert receipts[-1].failed == ()
@@ -330,7 +330,7 @@ async def test_a_non_ascii_mailbox_needs_a_server_that_knows_smtputf8(
         assert sent == [LI]
 
 
-async def test_a_letter_that_would_forge_a_header_is_never_sent(database: Database) -> None:
+async def test_a_notice_that_would_forge_a_header_is_never_sent(database: Database) -> None:
     forged = Company(legal_name="=?utf-8?q?x=0ABcc:_z@z?=", registration_number="91-1")
     trail = AuditTrail(database)
     await trail.publish(publication(application().but(company=forged), entry(1, APPROVED)))

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from activities.db.email_ledger import REPORTED_FAILURES, SHOWN_REASON, EmailLedger, LedgerRow, LedgerState
 from activities.db.trail import AuditTrail
-from activities.emails.mail import Mail
+from activities.emails.addressed import AddressedNotice
 from domain.contract import Stage
-from domain.letters import SheetReminder
+from domain.notices import SheetReminder
 from domain.publication import Lineage, Receipt, TakeUp
 from domain.status import FailedEmail
 from tests.activities.examples import (
@@ -36,7 +36,7 @@ NEXT = LINEAGE.model_copy(update={"generation": 1})
 
 
 async def queue(trail: AuditTrail) -> None:
-    """One letter waits."""
+    """One notice waits."""
     await trail.publish(publication(application(), entry(1), entry(2), entry(3, APPROVED)))
 
 
@@ -44,7 +44,7 @@ async def take_up(trail: AuditTrail, back_to: int) -> None:
     await trail.take_up(TakeUp(application_id="run-1", company_master_uid="1001", sequence=back_to))
 
 
-async def first(ledger: EmailLedger, lineage: Lineage = LINEAGE) -> Mail:
+async def first(ledger: EmailLedger, lineage: Lineage = LINEAGE) -> AddressedNotice:
     return (await ledger.waiting(lineage))[0]
 
 
@@ -57,7 +57,7 @@ async def keys(ledger: EmailLedger, lineage: Lineage = LINEAGE) -> list[str]:
     return [mail.key for mail in await ledger.waiting(lineage)]
 
 
-async def test_letters_wait_in_the_order_of_their_events_and_by_application(
+async def test_notices_wait_in_the_order_of_their_events_and_by_application(
     trail: AuditTrail, ledger: EmailLedger
 ) -> None:
     reminder = SheetReminder(modification=None)
@@ -75,7 +75,7 @@ async def test_letters_wait_in_the_order_of_their_events_and_by_application(
     assert await keys(ledger, Lineage(application_id="404")) == []
 
 
-async def test_a_letter_brings_the_documents_it_names(trail: AuditTrail, ledger: EmailLedger) -> None:
+async def test_a_notice_brings_the_documents_it_names(trail: AuditTrail, ledger: EmailLedger) -> None:
     newest = with_sheet(UNDER_REVIEW, 2, replaces=1)
     await trail.publish(
         publication(
@@ -159,7 +159,7 @@ async def test_deferrals_are_counted_and_the_newest_reason_is_shown_until_it_is_
     assert (sent.state, sent.reason) == (LedgerState.SENT, None)
 
 
-async def test_of_a_letter_that_is_not_there_nothing_is_recorded(ledger: EmailLedger) -> None:
+async def test_of_a_notice_that_is_not_there_nothing_is_recorded(ledger: EmailLedger) -> None:
     await ledger.sent("run-1", KEY, LATER)
     await ledger.failed("run-1", KEY, "550", LATER)
     assert await ledger.deferred("run-1", KEY, "450") == 0
@@ -179,7 +179,7 @@ async def test_a_writer_of_an_older_generation_sends_nothing(trail: AuditTrail, 
     assert await ledger.attempt(NEXT, await first(ledger, NEXT), ID, "s")
 
 
-async def test_a_withdrawn_letter_is_not_tried_by_anybody(trail: AuditTrail, ledger: EmailLedger) -> None:
+async def test_a_withdrawn_notice_is_not_tried_by_anybody(trail: AuditTrail, ledger: EmailLedger) -> None:
     await queue(trail)
     mail = await first(ledger)
     await take_up(trail, 2)
@@ -191,7 +191,7 @@ async def test_a_withdrawn_letter_is_not_tried_by_anybody(trail: AuditTrail, led
     assert (await row(ledger)).state is LedgerState.WITHDRAWN
 
 
-async def test_a_letter_withdrawn_on_its_way_has_left_if_the_server_took_it(
+async def test_a_notice_withdrawn_on_its_way_has_left_if_the_server_took_it(
     trail: AuditTrail, ledger: EmailLedger
 ) -> None:
     await queue(trail)

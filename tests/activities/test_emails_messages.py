@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from icalendar import Calendar
 
-from activities.emails.mail import Mail
+from activities.emails.addressed import AddressedNotice
 from activities.emails.message import MessageFactory, UnsafeMessageError
-from activities.emails.render import RenderedLetter
+from activities.emails.render import RenderedNotice
 from activities.smtp import SmtpAddress, Tls
 from domain.contract import Person
-from tests.activities.letters import TEMPLATES, mail
+from tests.activities.notices import TEMPLATES, mail
 
 FACTORY = MessageFactory("Alibaba Cloud Partner Onboarding <onboarding@example.com>")
 PARTNER_DATES = {"contract_signed", "start_date_amended"}
@@ -33,8 +33,8 @@ def calendar_event(part: Message) -> Any:
     return event
 
 
-def built(a_mail: Mail, subject: str = "Application received", text: str = "text") -> EmailMessage:
-    outgoing = FACTORY.build(a_mail, RenderedLetter(subject=subject, text=text, html="<p>text</p>"))
+def built(a_mail: AddressedNotice, subject: str = "Application received", text: str = "text") -> EmailMessage:
+    outgoing = FACTORY.build(a_mail, RenderedNotice(subject=subject, text=text, html="<p>text</p>"))
     return message_from_bytes(outgoing.content, policy=SMTP)
 
 
@@ -52,7 +52,7 @@ def test_the_headers_say_who_what_when_and_that_a_machine_wrote_it() -> None:
     ]  # fmt: skip
 
 
-def test_a_message_id_is_the_letters_own_and_never_changes() -> None:
+def test_a_message_id_is_the_notices_own_and_never_changes() -> None:
     first, second = mail("application_received"), mail("application_approved")
     other = mail("application_received", application_id="another")
 
@@ -64,7 +64,7 @@ def test_a_message_id_is_the_letters_own_and_never_changes() -> None:
 def test_ids_stay_short_whatever_the_domain(domain: str) -> None:
     factory = MessageFactory(f"onboarding@{domain}")
     outgoing = factory.build(
-        mail("application_received"), RenderedLetter(subject="s", text="t", html="<p>t</p>")
+        mail("application_received"), RenderedNotice(subject="s", text="t", html="<p>t</p>")
     )
     message = message_from_bytes(outgoing.content, policy=SMTP)
 
@@ -138,10 +138,10 @@ def test_dates_to_keep_come_as_calendar_entries(template: str) -> None:
 
 @pytest.mark.parametrize("template", sorted(PARTNER_DATES | BD_DEADLINES))
 def test_a_zone_that_is_no_longer_known_holds_no_entry_up(template: str) -> None:
-    facts = mail(template).letter.model_dump()
+    accounts = mail(template).notice.model_dump()
     moved: dict[str, Any] = {
         name: fact | {"time_zone": "Mars/Base"}
-        for name, fact in facts.items()
+        for name, fact in accounts.items()
         if isinstance(fact, dict) and "time_zone" in fact
     }
     message = built(mail(template, time_zone="Mars/Base", **moved))
@@ -150,7 +150,7 @@ def test_a_zone_that_is_no_longer_known_holds_no_entry_up(template: str) -> None
 
 
 def test_a_moved_start_date_moves_the_entry() -> None:
-    def entry(a_mail: Mail) -> tuple[str, int, str]:
+    def entry(a_mail: AddressedNotice) -> tuple[str, int, str]:
         [part] = [p for p in built(a_mail).walk() if p.get_content_type() == "text/calendar"]
         event = calendar_event(part)
         return str(event["UID"]), int(event["SEQUENCE"]), event.decoded("DTSTART").isoformat()

@@ -24,7 +24,7 @@ from domain.clocks import ClockKind, ClockRequest
 from domain.documents import BusinessType
 from domain.inquiry import (
     Account,
-    AccountFacts,
+    AccountAnswers,
     AccountQuery,
     Answers,
     Head,
@@ -136,10 +136,10 @@ async def test_it_answers_for_the_company_and_the_accounts_named(
     directory: SqlAccountDirectory, access: SqlAcpnAccess, trail: AuditTrail
 ) -> None:
     answers = await look_up(asked(uids=("1002", "1001", "404")), directory, access, trail)
-    assert answers == Answers(accounts=AccountFacts(accounts=(MASTER, MAIN)))
+    assert answers == Answers(accounts=AccountAnswers(accounts=(MASTER, MAIN)))
     await access.give([GRANT])
     answers = await look_up(asked(), directory, access, trail)
-    assert answers.accounts == AccountFacts(accounts=(MASTER,), already_partner=True)
+    assert answers.accounts == AccountAnswers(accounts=(MASTER,), already_partner=True)
 
 
 async def test_over_http_it_answers_the_same(
@@ -149,7 +149,7 @@ async def test_over_http_it_answers_the_same(
     answers = await look_up(
         asked(uids=("1002",)), HttpAccountDirectory(client), HttpAcpnAccess(client), trail
     )
-    assert answers == Answers(accounts=AccountFacts(accounts=(MASTER, MAIN), already_partner=True))
+    assert answers == Answers(accounts=AccountAnswers(accounts=(MASTER, MAIN), already_partner=True))
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ async def test_a_database_that_does_not_answer_is_not_waited_for(postgresql_url:
     patient = await look_up(
         EVERYTHING, SqlAccountDirectory(database), SqlAcpnAccess(database), AuditTrail(database)
     )
-    assert (patient.accounts, patient.head) == (AccountFacts(), Head())
+    assert (patient.accounts, patient.head) == (AccountAnswers(), Head())
     await database.dispose()
     await other.dispose()
 

@@ -15,8 +15,8 @@ from activities.db.access import SqlAcpnAccess
 from activities.db.applications import ApplicationRecords
 from activities.db.email_ledger import EmailLedger, LedgerState
 from activities.db.engine import Database
-from activities.emails.mail import Mail
-from activities.emails.render import RenderedLetter, Renderer
+from activities.emails.addressed import AddressedNotice
+from activities.emails.render import RenderedNotice, Renderer
 from activities.smtp import TemporaryDeliveryError
 from domain.chain import broken_at
 from domain.publication import Receipt
@@ -139,8 +139,8 @@ async def test_a_mail_that_bounces_is_in_the_receipt_and_the_others_leave(
 class Misprint(Renderer):
     """A release with a template that is wrong."""
 
-    def render(self, mail: Mail) -> RenderedLetter:
-        raise jinja2.UndefinedError("'letter' has no attribute 'sheat'")
+    def render(self, mail: AddressedNotice) -> RenderedNotice:
+        raise jinja2.UndefinedError("'notice' has no attribute 'sheat'")
 
 
 async def test_a_template_that_is_wrong_holds_mails_up_and_nothing_else(

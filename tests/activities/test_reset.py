@@ -300,8 +300,8 @@ async def test_resets_and_late_writers_at_once_leave_one_trail(
     goes_on = publication(newest, entry(head.sequence + 1, at=NOON, command="reset"), generation=1)
     assert await trail.publish(goes_on) is Written.STORED
     await intact(records, *range(1, head.sequence + 2))
-    late_letter = (await by_key(ledger)).get("6.application_received")
-    assert late_letter is None or late_letter.state is LedgerState.WITHDRAWN
+    late_notice = (await by_key(ledger)).get("6.application_received")
+    assert late_notice is None or late_notice.state is LedgerState.WITHDRAWN
 
 
 async def test_what_counts_again_is_void_no_more_and_its_mails_leave(

@@ -61,7 +61,7 @@ async def other(database_url: str) -> AsyncIterator[Database]:
 # Publishing
 
 
-async def test_events_documents_letters_and_state_are_stored_together(
+async def test_events_documents_notices_and_state_are_stored_together(
     trail: AuditTrail, records: ApplicationRecords, ledger: EmailLedger
 ) -> None:
     entries = [
@@ -141,7 +141,7 @@ async def test_an_event_that_was_readable_is_never_changed(
 
 
 async def test_nothing_is_stored_where_one_part_can_not_be(trail: AuditTrail, database: Database) -> None:
-    """Two forms under one number: the second can't be stored, so neither are the events and the letter."""
+    """Two forms under one number: the second can't be stored, so neither are the events and the notice."""
     await trail.publish(publication(UNDER_REVIEW, submitted(1, 1, RECEIVED)))
     before = await everything(database)
     twice = publication(QUALIFIED, entry(2, APPROVED), submitted(3, 1, REQUESTED), after=UNDER_REVIEW)

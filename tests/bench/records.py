@@ -152,20 +152,20 @@ class _Telling:
         ]
 
     def emails(self) -> list[tuple[LedgerRow, Mail | None]]:
-        letters = expected_mails(self.script, self.audit)
-        return [self._email(position, letter) for position, letter in enumerate(letters, start=1)]
+        notices = expected_mails(self.script, self.audit)
+        return [self._email(position, notice) for position, notice in enumerate(notices, start=1)]
 
-    def _email(self, position: int, letter: Expected) -> tuple[LedgerRow, Mail | None]:
-        at = self.audit[letter.sequence - 1].at
-        bounced = letter.recipient.startswith("gone-")
+    def _email(self, position: int, notice: Expected) -> tuple[LedgerRow, Mail | None]:
+        at = self.audit[notice.sequence - 1].at
+        bounced = notice.recipient.startswith("gone-")
         # Those of the event right before the reset had not left yet.
-        late = letter.undone and self.audit[letter.sequence].command == RESET
+        late = notice.undone and self.audit[notice.sequence].command == RESET
         row = LedgerRow(
             application_id=self.application_id,
-            key=letter.key,
-            template=letter.template,
-            recipient=letter.recipient,
-            message_id="" if late else f"<{letter.key}.{self.script.uid}@vendor.example.com>",
+            key=notice.key,
+            template=notice.template,
+            recipient=notice.recipient,
+            message_id="" if late else f"<{notice.key}.{self.script.uid}@vendor.example.com>",
             state="withdrawn" if late else "failed" if bounced else "sent",
             position=position,
             queued_at=at,

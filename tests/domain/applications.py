@@ -13,15 +13,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from activities.emails.mail import Mail
+from activities.emails.addressed import AddressedNotice
 from activities.tables import same_name
 from domain import decisions, intake, view
 from domain.clocks import Clock, ClockKind, ClockRequest
 from domain.contract import Command, OnboardingInput, Stage
 from domain.decisions import Decision
-from domain.inquiry import AccessOutcome, Account, AccountFacts, Answers, Inquiry, Problem
-from domain.letters import compose
+from domain.inquiry import AccessOutcome, Account, AccountAnswers, Answers, Inquiry, Problem
 from domain.lifecycle import NEWEST
+from domain.notices import compose
 from domain.policy import Policy
 from domain.refusal import RefusedError
 from domain.state import Application
@@ -48,9 +48,9 @@ NOT_KNOWN: Final = "no calendar of that name"
 """Why a deadline is only estimated while `Journey.calendar_known` is false."""
 
 
-def directory(*accounts: Account) -> AccountFacts:
+def directory(*accounts: Account) -> AccountAnswers:
     """What the account directory answers: the applicant's account unless others are given."""
-    return AccountFacts(accounts=accounts or (Account(uid=UID, enterprise=ENTERPRISE),))
+    return AccountAnswers(accounts=accounts or (Account(uid=UID, enterprise=ENTERPRISE),))
 
 
 def set_clocks(requests: tuple[ClockRequest, ...], at: datetime, *, known: bool = True) -> tuple[Clock, ...]:
@@ -106,11 +106,11 @@ class Journey:
     ) -> None:
         joined = OnboardingInput.model_validate(payloads.join(UID, locale=locale))
         self.now = JOINED_AT
-        self.directory: AccountFacts | None = directory()
+        self.directory: AccountAnswers | None = directory()
         self.problems: tuple[Problem, ...] = ()
         self.calendar_known = calendar_known
         self.said: dict[str, Json] = {}
-        self.mails: list[Mail] = []
+        self.mails: list[AddressedNotice] = []
         self.moments: list[tuple[Moment, Stage]] = []
         self.transitions = 0
         application = Application.joined("run-1", joined, policy or Policy()).but(
@@ -137,14 +137,14 @@ class Journey:
 
     def answers(self, asked: Inquiry) -> Answers:
         """What the outside knows."""
-        facts, wanted = self.directory, asked.accounts
-        if facts and wanted:
-            master = facts.account(wanted.company_master_uid)
+        accounts, wanted = self.directory, asked.accounts
+        if accounts and wanted:
+            master = accounts.account(wanted.company_master_uid)
             if wanted.legal_name and master and master.enterprise:
                 matches = same_name(wanted.legal_name, master.enterprise.legal_name)
-                facts = facts.model_copy(update={"name_matches": matches})
+                accounts = accounts.model_copy(update={"name_matches": matches})
         return Answers(
-            accounts=facts if wanted else None,
+            accounts=accounts if wanted else None,
             problems=self.problems if asked.entries else (),
             clocks=set_clocks(asked.clocks, asked.at, known=self.calendar_known),
         )
@@ -164,12 +164,12 @@ class Journey:
         return decision
 
     def carry_out(self, decision: Decision) -> None:
-        """Take over what was decided, and write the letters, as the workflow does."""
+        """Take over what was decided, and write the notices, as the workflow does."""
         self.application = decision.application
         self.transitions += 1
         self.mails += [
-            addressed(compose(letter, self.application), self.application, self.transitions, self.now)
-            for letter in decision.letters
+            addressed(compose(notice, self.application), self.application, self.transitions, self.now)
+            for notice in decision.notices
         ]
 
     def wait(self, access: AccessOutcome | None = None) -> Decision:

@@ -202,8 +202,8 @@ class Orders:
             while (due := process.next_at) and due < until:
                 before, mails = process.status, len(process.mails)
                 process.pass_until(due)
-                letters = tuple(letter.template for letter in process.mails[mails:])
-                known = keep(known, Happening(process.now, before, process.status, letters))
+                notices = tuple(notice.template for notice in process.mails[mails:])
+                known = keep(known, Happening(process.now, before, process.status, notices))
 
 
 def _told(
@@ -219,8 +219,8 @@ def _told(
         verdict=answer.verdict,
         error=answer.refusal.error if answer.refusal else None,
     )
-    letters = tuple(letter.template for letter in process.mails[mails:])
-    return keep(known, Happening(process.now, before, answer.status, letters, said)), answer
+    notices = tuple(notice.template for notice in process.mails[mails:])
+    return keep(known, Happening(process.now, before, answer.status, notices, said)), answer
 
 
 def _with_one_more(counts: tuple[int, ...], who: int) -> tuple[int, ...]:

@@ -105,8 +105,8 @@ def test_any_changed_byte_is_found(at: int, data: st.DataObject) -> None:
     events = trail()
     stored = events[at].model_dump_json()
     position = data.draw(st.integers(0, len(stored) - 1))
-    letter = data.draw(st.sampled_from("0123456789abcdefXYZ"))
-    changed = stored[:position] + letter + stored[position + 1 :]
+    notice = data.draw(st.sampled_from("0123456789abcdefXYZ"))
+    changed = stored[:position] + notice + stored[position + 1 :]
     try:
         events[at] = ChainedEvent.model_validate_json(changed)
     except ValueError:

@@ -6,7 +6,7 @@ import pytest
 
 from domain import decisions
 from domain.inquiry import AccessOutcome
-from domain.letters import Letter
+from domain.notices import Notice
 from tests import payloads
 from tests.domain.applications import MISSING, STAGES, Journey, journey_to, set_clocks, signature
 
@@ -15,9 +15,9 @@ def is_overdue(journey: Journey) -> bool:
     return journey.status.overdue
 
 
-def told(letters: tuple[type[Letter], ...]) -> list[str]:
-    """The templates of these letters."""
-    return [letter.model_fields["template"].default for letter in letters]
+def told(notices: tuple[type[Notice], ...]) -> list[str]:
+    """The templates of these notices."""
+    return [notice.model_fields["template"].default for notice in notices]
 
 
 class TestDeadlines:
@@ -40,7 +40,7 @@ class TestDeadlines:
         assert review
         journey.now = review.due_at
 
-        assert told(journey.wait().letters) == ["review_overdue"]
+        assert told(journey.wait().notices) == ["review_overdue"]
         assert decisions.next_clock(journey.application) is None
 
     def test_answering_a_justification_resumes_the_days_that_were_left(self) -> None:
@@ -192,20 +192,20 @@ class TestDeadlines:
     def test_an_outage_of_a_moment_is_told_to_nobody(self) -> None:
         down = AccessOutcome(granted=False, missing=("an answer",), outage=True)
         journey = journey_to("activating")
-        assert told(journey.wait(down).letters) == []
-        assert told(journey.wait(down).letters) == ["access_delayed", "access_alert"], "but one that lasts is"
-        assert told(journey.wait(down).letters) == []
+        assert told(journey.wait(down).notices) == []
+        assert told(journey.wait(down).notices) == ["access_delayed", "access_alert"], "but one that lasts is"
+        assert told(journey.wait(down).notices) == []
 
         short = journey_to("activating")
         short.wait(down)
-        assert told(short.wait().letters) == ["access_granted"]
+        assert told(short.wait().notices) == ["access_granted"]
 
     def test_what_is_missing_after_an_outage_is_told(self) -> None:
         journey = journey_to("activating")
         journey.wait(AccessOutcome(granted=False, missing=("an answer",), outage=True))
         missing = AccessOutcome(granted=False, missing=(MISSING,))
-        assert told(journey.wait(missing).letters) == ["access_delayed", "access_alert"]
-        assert told(journey.wait(missing).letters) == []
+        assert told(journey.wait(missing).notices) == ["access_delayed", "access_alert"]
+        assert told(journey.wait(missing).notices) == []
 
     def test_the_next_reminder_counts_from_the_day_that_has_just_ended(self) -> None:
         journey = journey_to("qualified")
@@ -231,7 +231,7 @@ class TestDeadlines:
             assert journey.status.outcome == "cancelled"
             assert journey.application.closing
             assert journey.application.closing.by == "system"
-            assert told(decision.letters) == ["application_cancelled", "closed_to_bd"]
+            assert told(decision.notices) == ["application_cancelled", "closed_to_bd"]
 
     def test_the_calendars_answer_is_what_runs(self) -> None:
         journey = journey_to("signed")

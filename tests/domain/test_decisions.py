@@ -5,8 +5,8 @@ from pydantic import ValidationError
 
 from domain import decisions
 from domain.contract import Command
-from domain.inquiry import AccountFacts, Inquiry
-from domain.letters import Audience, ContractSigned, SheetToConfirm, TermsConfirmed, compose
+from domain.inquiry import AccountAnswers, Inquiry
+from domain.notices import Audience, ContractSigned, SheetToConfirm, TermsConfirmed, compose
 from domain.refusal import RefusedError
 from domain.status import FailedEmail
 from tests import payloads
@@ -47,10 +47,10 @@ def overdue(stage: str) -> Journey:
     return journey
 
 
-class TestLetters:
-    """Whom a letter reaches, and what it says."""
+class TestNotices:
+    """Whom a notice reaches, and what it says."""
 
-    def test_a_letter_reaches_its_audience_at_the_time_of_the_transition(self) -> None:
+    def test_a_notice_reaches_its_audience_at_the_time_of_the_transition(self) -> None:
         for journey in (journey_to("started"), overdue("under_review"), overdue("awaiting_signatures")):
             for mail in journey.mails:
                 address = {
@@ -82,7 +82,7 @@ class TestLetters:
         assert journey.status.bd
         assert journey.status.bd.name == "Nia New"
 
-    def test_the_letter_to_a_new_bd_names_what_is_due(self) -> None:
+    def test_the_notice_to_a_new_bd_names_what_is_due(self) -> None:
         journey = journey_to("confirming_terms")
         journey.say("reassign_bd", **journey.something_new("reassign_bd"))
         assert journey.mails[-1].said["deadline"].kind == "reminder"
@@ -91,7 +91,7 @@ class TestLetters:
         journey.say("reassign_bd", **journey.something_new("reassign_bd"))
         assert journey.mails[-1].said["deadline"] is None, "the only one is past"
 
-    def test_letters_are_in_the_language_of_the_application(self) -> None:
+    def test_notices_are_in_the_language_of_the_application(self) -> None:
         journey = Journey(locale="zh")
         journey.wait()
         assert [mail.locale for mail in journey.mails] == ["zh"]
@@ -110,19 +110,19 @@ class TestLetters:
             {"field": "discounts[ecs].percent", "before": "10", "after": "11"}
         ]
 
-    def test_a_letter_without_its_facts_is_a_bug_that_shows(self) -> None:
+    def test_a_notice_without_its_facts_is_a_bug_that_shows(self) -> None:
         journey = journey_to("qualified")
-        for letter in (SheetToConfirm, TermsConfirmed, ContractSigned):
+        for notice in (SheetToConfirm, TermsConfirmed, ContractSigned):
             with pytest.raises(ValidationError, match=r"sheet|day"):
-                compose(letter, journey.application)
+                compose(notice, journey.application)
 
-    def test_the_last_letter_names_the_accounts_that_have_access(self) -> None:
+    def test_the_last_notice_names_the_accounts_that_have_access(self) -> None:
         mail = journey_to("active").mails[-1]
         assert (mail.template, mail.said["covered_uids"]) == ("access_granted", ("5000000000000001",))
 
 
 class TestFailedMails:
-    """Whom a mail that can't be delivered is told to; a letter to the lead is only shown."""
+    """Whom a mail that can't be delivered is told to; a notice to the lead is only shown."""
 
     @pytest.mark.parametrize(
         ("templates", "alerts"),
@@ -145,7 +145,7 @@ class TestFailedMails:
 
         decision = decisions.mails_bounced(journey.application, failed)
 
-        told = [letter.model_fields["template"].default for letter in decision.letters]
+        told = [notice.model_fields["template"].default for notice in decision.notices]
         assert told == alerts
         assert decision.application.failed_emails == failed
         assert decision.application.stage == "qualified"
@@ -219,7 +219,7 @@ class TestDirectory:
 
     def test_who_became_a_partner_meanwhile_is_refused(self) -> None:
         journey = journey_to("company_confirmed")
-        journey.directory = AccountFacts(accounts=directory().accounts, already_partner=True)
+        journey.directory = AccountAnswers(accounts=directory().accounts, already_partner=True)
 
         with pytest.raises(RefusedError, match="already has access") as refused:
             journey.say("submit_application", application=payloads.form("5000000000000001"))
@@ -262,7 +262,7 @@ class TestSigning:
         assert status.sheet.revision == 2
         assert "sign_contract" not in status.allowed_commands
 
-    def test_hash_letters_may_be_of_any_case(self) -> None:
+    def test_hash_notices_may_be_of_any_case(self) -> None:
         journey = journey_to("confirming_terms")
         terms = journey.terms()
         journey.say("confirm_terms", **terms | {"sheet_hash": terms["sheet_hash"].upper()})

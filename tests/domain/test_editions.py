@@ -1,4 +1,4 @@
-"""Editions: an application keeps the rules, letters and periods it began with; a stricter rule is one row."""
+"""Editions: an application keeps the rules, notices and periods it began with; a stricter rule is one row."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,8 +10,8 @@ from domain import decisions, lifecycle, periods
 from domain.clocks import Clock, ClockKind, ClockRequest
 from domain.contract import ErrorType, Stage
 from domain.editions import FIRST, In, UnknownEditionError, in_force, mentioned, of_edition
-from domain.letters import ApplicationApproved, ApplicationReceived, ReviewRequested, TermsReopened
 from domain.lifecycle import MOMENTS, NEWEST, STAGES, STEPS
+from domain.notices import ApplicationApproved, ApplicationReceived, ReviewRequested, TermsReopened
 from domain.refusal import RefusedError
 from domain.state import Application
 from domain.steps import Moment, StageRow, Step
@@ -98,13 +98,13 @@ class TestNewest:
         assert self.newest(moments=(*MOMENTS, moment)) == 7
 
     @pytest.mark.parametrize("change", [{"since": 7}, {"until": 7}])
-    def test_a_rule_letter_branch_or_clock(self, change: Any) -> None:
-        letters = (In(ApplicationApproved, **change),)
+    def test_a_rule_notice_branch_or_clock(self, change: Any) -> None:
+        notices = (In(ApplicationApproved, **change),)
         branch = next(step.branch for step in STEPS if step.branch)
         changed: list[dict[str, Any]] = [
             {"rules": (In(no_rule, **change),)},
-            {"letters": letters},
-            {"branch": replace(branch, letters=letters)},
+            {"notices": notices},
+            {"branch": replace(branch, notices=notices)},
             {"restarts": (In(periods.reminder_clock, **change),)},
         ]
         for each in changed:
@@ -139,7 +139,7 @@ def signers_have_two_names(application: Application, command: Any) -> None:
 
 @pytest.fixture
 def second_edition(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A release whose second edition has a stricter rule, other letters, periods and clocks, a step less."""
+    """A release whose second edition has a stricter rule, other notices, periods and clocks, a step less."""
     monkeypatch.setattr(lifecycle, "STEPS", tuple(map(_in_second_edition, STEPS)))
     reminder = replace(
         next(moment for moment in MOMENTS if moment.name == "sheet_reminder"),
@@ -161,9 +161,9 @@ def _in_second_edition(step: Step) -> Step:
         case "sign_contract":
             return replace(step, rules=(*step.rules, In(signers_have_two_names, since=2)))
         case "submit_application":
-            received, requested = step.letters
+            received, requested = step.notices
             assert (received, requested) == (ApplicationReceived, ReviewRequested)
-            return replace(step, letters=(In(ApplicationReceived, until=2), ReviewRequested))
+            return replace(step, notices=(In(ApplicationReceived, until=2), ReviewRequested))
         case "reopen_terms":
             return replace(step, until=2)
         case _:
@@ -193,18 +193,18 @@ class TestBothAtOnce:
             else:
                 assert journey.say("sign_contract", **said).application.signing.partner
 
-    def test_a_letter_is_sent_by_edition(self) -> None:
+    def test_a_notice_is_sent_by_edition(self) -> None:
         told = {}
         for edition in (1, 2):
             decision = of(edition, "company_confirmed").judge(
                 "submit_application", application=payloads.form(UID)
             )
-            told[edition] = decision.letters
+            told[edition] = decision.notices
         assert told == {1: (ApplicationReceived, ReviewRequested), 2: (ReviewRequested,)}
 
     def test_a_step_that_is_gone_is_refused_in_words_and_in_the_list(self) -> None:
         old, new = of(1, "awaiting_signatures"), of(2, "awaiting_signatures")
-        assert old.judge("reopen_terms", reason="x").letters == (TermsReopened,)
+        assert old.judge("reopen_terms", reason="x").notices == (TermsReopened,)
         assert "reopen_terms" in old.status.allowed_commands
         assert "reopen_terms" not in new.status.allowed_commands
         error, message = refused(new, "reopen_terms", reason="x")

@@ -9,7 +9,7 @@ from activities.clocks import set_clocks
 from domain import decisions
 from domain.clocks import Clock, ClockKind, ClockRequest, PausedClock
 from domain.contract import Stage
-from domain.letters import Audience, DeadlineEstimated
+from domain.notices import Audience, DeadlineEstimated
 from domain.policy import Policy
 from domain.steps import OPEN
 from tests import payloads
@@ -29,7 +29,7 @@ def estimates(journey: Journey) -> dict[str, Clock]:
 
 def told(journey: Journey) -> int:
     """How often the lead was told of an estimate."""
-    return sum(isinstance(mail.letter, DeadlineEstimated) for mail in journey.mails)
+    return sum(isinstance(mail.notice, DeadlineEstimated) for mail in journey.mails)
 
 
 def uncounted(stage: str) -> Journey:
@@ -70,9 +70,9 @@ class TestEstimated:
         assert recheck
         assert recheck.due_at == journey.now + AN_HOUR
         assert told(journey) == 1
-        letter = journey.mails[-1]
-        assert letter.audience is Audience.BD_LEAD
-        assert [clock.estimate for clock in letter.said["estimates"]] == [NOT_KNOWN] * len(exact)
+        notice = journey.mails[-1]
+        assert notice.audience is Audience.BD_LEAD
+        assert [clock.estimate for clock in notice.said["estimates"]] == [NOT_KNOWN] * len(exact)
         assert journey.status.deadline
         assert journey.status.deadline.estimate == NOT_KNOWN
 
@@ -86,7 +86,7 @@ class TestEstimated:
 
         [(moment, where)] = journey.moments[-1:]
         assert (moment.name, where) == ("calendar_check", stage)
-        assert decision.letters == ()
+        assert decision.notices == ()
         assert not estimates(journey)
         exact = {clock.kind: clock for clock in journey_to(stage).application.clocks}
         assert {clock.kind: clock for clock in journey.application.clocks} == exact, (
@@ -205,7 +205,7 @@ class TestReminders:
         again = Clock.after(ClockKind.CALENDAR_CHECK, journey.now, AN_HOUR)
         application = decisions.with_clocks(journey.application, (again,))
         decision = decisions.time_is_up(application, again, journey.now)
-        assert (decision.requests, decision.letters) == ((), ())
+        assert (decision.requests, decision.notices) == ((), ())
         assert decision.application == journey.application
 
 

@@ -7,7 +7,7 @@ import pytest
 from domain import decisions
 from domain.audit import Verdict
 from domain.clocks import ClockKind
-from domain.inquiry import AccountFacts, AccountQuery, Answers, Inquiry, Problem, Table, TableEntry
+from domain.inquiry import AccountAnswers, AccountQuery, Answers, Inquiry, Problem, Table, TableEntry
 from domain.lifecycle import STEPS
 from domain.policy import Policy
 from domain.refusal import RefusedError
@@ -202,9 +202,9 @@ class TestAnswers:
     def test_a_name_the_directory_did_not_confirm_is_refused(self, matches: bool | None) -> None:
         journey = journey_to("company_confirmed")
         command = journey.command("submit_application", application=payloads.form(UID))
-        facts = directory().model_copy(update={"name_matches": matches})
+        accounts = directory().model_copy(update={"name_matches": matches})
         with pytest.raises(RefusedError, match="is not the name of the verified enterprise"):
-            decisions.decide(journey.application, command, journey.now, 3, Answers(accounts=facts))
+            decisions.decide(journey.application, command, journey.now, 3, Answers(accounts=accounts))
 
     def test_the_decision_has_the_clocks_of_the_answer(self) -> None:
         journey, said = before("approve_application")
@@ -218,7 +218,7 @@ class TestAnswers:
         assert decision.requests == found.clocks
 
     def test_facts_of_unknown_accounts_are_none(self) -> None:
-        assert AccountFacts().account(UID) is None
+        assert AccountAnswers().account(UID) is None
         assert directory().account(UID)
 
 

@@ -93,7 +93,7 @@ class Onboarding:
 
     def _keep(self, before: Status, mails: int, said: Said | None = None) -> None:
         journey = self.journey
-        templates = tuple(letter.template for letter in journey.mails[mails:])
+        templates = tuple(notice.template for notice in journey.mails[mails:])
         self.known = keep(self.known, Happening(journey.now, before, journey.status, templates, said))
 
     def the_directory_comes_and_goes(self, random: Random) -> None:
@@ -133,12 +133,12 @@ class Onboarding:
     def it_survives_continue_as_new(self) -> None:
         memory = RunMemory.of(self.journey.application)
         event = memory.event(self.journey.now, "join", Verdict.ACCEPTED, memory.application)
-        letters = tuple(mail.letter for mail in self.journey.mails[-3:])
-        memory.note(event, Entry(event=event, letters=letters))
+        notices = tuple(mail.notice for mail in self.journey.mails[-3:])
+        memory.note(event, Entry(event=event, notices=notices))
         handed_over = Memory.model_validate_json(memory.memory().model_dump_json())
         assert handed_over == memory.memory()
         assert handed_over.application == self.journey.application
-        assert [entry.letters for entry in handed_over.backlog] == [letters]
+        assert [entry.notices for entry in handed_over.backlog] == [notices]
 
 
 INSIDE: Final = (

@@ -21,8 +21,8 @@ from domain.clocks import Clock, ClockKind, ClockRequest
 from domain.contract import Role, Stage
 from domain.decisions import Decision
 from domain.inquiry import AccessOutcome
-from domain.letters import LETTERS, Audience, DeadlineEstimated, Letter
 from domain.lifecycle import MOMENTS, STEPS
+from domain.notices import NOTICES, Audience, DeadlineEstimated, Notice
 from domain.policy import Policy
 from domain.refusal import RefusedError
 from domain.steps import Step
@@ -251,7 +251,7 @@ def test_the_tables_leave_no_command_out(step: Step) -> None:
         "SOMETHING_NEW": grid(SOMETHING_NEW),
         "WHO_MAY": {command.partition(":")[0] for command, _ in who_may()},
     }
-    if step.letters or step.branch:
+    if step.notices or step.branch:
         tables["MAILS"] = {row.split("|")[1].strip() for row in MAILS.strip().splitlines()}
     missing = [table for table, commands in tables.items() if step.name not in commands]
     assert not missing, f"Say what is right for '{step.name}' in {', '.join(missing)}"
@@ -428,8 +428,8 @@ def happens(journey: Journey, what: str) -> Decision:
             return journey.say(kind, role=usual_role(kind, payload), **payload)
 
 
-def templates(told: tuple[type[Letter], ...], audience: Audience) -> str:
-    return " ".join(letter.model_fields["template"].default for letter in told if letter.audience is audience)
+def templates(told: tuple[type[Notice], ...], audience: Audience) -> str:
+    return " ".join(notice.model_fields["template"].default for notice in told if notice.audience is audience)
 
 
 @pytest.mark.parametrize("row", MAILS.strip().splitlines())
@@ -440,14 +440,14 @@ def test_mails_of_a_transition(row: str) -> None:
     decision = happens(journey, what)
 
     assert SHORT[decision.application.stage] == becomes
-    assert [templates(decision.letters, audience) for audience in Audience] == expected
+    assert [templates(decision.notices, audience) for audience in Audience] == expected
 
 
-def test_every_letter_is_in_the_table_of_mails() -> None:
+def test_every_notice_is_in_the_table_of_mails() -> None:
     """Those about mails that bounce and deadlines that can't be counted have tests of their own."""
     of_their_own = {*ALERTS.values(), DeadlineEstimated}
-    listed = {letter for letter in LETTERS if letter.model_fields["template"].default in MAILS.split()}
-    assert listed == set(LETTERS) - of_their_own
+    listed = {notice for notice in NOTICES if notice.model_fields["template"].default in MAILS.split()}
+    assert listed == set(NOTICES) - of_their_own
 
 
 def test_every_moment_is_in_the_table_of_mails() -> None:

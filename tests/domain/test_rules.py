@@ -6,7 +6,7 @@ import pytest
 
 from domain.contract import Party
 from domain.documents import BusinessType
-from domain.inquiry import Account, AccountFacts
+from domain.inquiry import Account, AccountAnswers
 from domain.refusal import RefusedError
 from domain.signing import parties_to_sign
 from domain.status import Company, Signature, Signing
@@ -34,7 +34,7 @@ class TestEnterprise:
     @pytest.mark.parametrize("kind", ["confirm_company", "submit_application"])
     def test_not_verified(self, known: tuple[Account, ...], kind: str) -> None:
         journey = journey_to("drafting")
-        journey.directory = AccountFacts(accounts=known)
+        journey.directory = AccountAnswers(accounts=known)
         payload = {"application": payloads.form(UID)} if kind == "submit_application" else {}
 
         assert refused(journey, kind, **payload) == (
@@ -52,7 +52,7 @@ class TestEnterprise:
     @pytest.mark.parametrize("kind", ["confirm_company", "submit_application"])
     def test_a_partner_needs_no_second_application(self, kind: str) -> None:
         journey = journey_to("drafting")
-        journey.directory = AccountFacts(accounts=directory().accounts, already_partner=True)
+        journey.directory = AccountAnswers(accounts=directory().accounts, already_partner=True)
         payload = {"application": payloads.form(UID)} if kind == "submit_application" else {}
 
         assert refused(journey, kind, **payload) == (
@@ -67,7 +67,7 @@ class TestUids:
     def submit(self, *accounts: Account, **changes: Any) -> tuple[str, str]:
         """Company Master, Main and Associated UID with these accounts; the answer is '' when accepted."""
         journey = journey_to("company_confirmed")
-        journey.directory = AccountFacts(accounts=(account(UID), *accounts))
+        journey.directory = AccountAnswers(accounts=(account(UID), *accounts))
         form = payloads.form(MAIN, **{"associated_uids": [ASSOCIATED], **changes})
         try:
             journey.say("submit_application", application=form)
@@ -138,13 +138,13 @@ class TestUids:
     def test_the_company_master_uids_own_type_and_level_do_not_count(self) -> None:
         journey = journey_to("company_confirmed")
         master = account(UID, business_type="agency", partner_level="silver")
-        journey.directory = AccountFacts(accounts=(master, account(MAIN, partner_level="gold")))
+        journey.directory = AccountAnswers(accounts=(master, account(MAIN, partner_level="gold")))
         journey.say("submit_application", application=payloads.form(MAIN))
         assert journey.status.stage == "under_review"
 
     def test_a_company_master_uid_that_may_not_distribute_is_a_warning(self) -> None:
         journey = journey_to("company_confirmed")
-        journey.directory = AccountFacts(accounts=(account(UID), account(MAIN)))
+        journey.directory = AccountAnswers(accounts=(account(UID), account(MAIN)))
         assert not journey.status.warnings
         journey.say("submit_application", application=payloads.form(MAIN))
 
@@ -157,7 +157,7 @@ class TestUids:
     @pytest.mark.parametrize("form", [payloads.form(UID), payloads.form(MAIN, associated_uids=[UID])])
     def test_as_main_or_associated_uid_it_may(self, form: Json) -> None:
         journey = journey_to("company_confirmed")
-        journey.directory = AccountFacts(accounts=(account(UID), account(MAIN)))
+        journey.directory = AccountAnswers(accounts=(account(UID), account(MAIN)))
         journey.say("submit_application", application=form)
         assert journey.status.warnings == ()
 

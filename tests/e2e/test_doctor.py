@@ -110,10 +110,10 @@ async def test_a_database_that_is_down_or_none(tmp_path: Path) -> None:
     assert "Connection refused" in said
     assert "ONBOARDING_DATABASE_URL" in said
     assert "geheim-4711" not in said
-    (tmp_path / "letter.txt").write_text(
+    (tmp_path / "notice.txt").write_text(
         "Dear Sir or Madam, this is no database at all." * 20, encoding="utf-8"
     )
-    none = settings(database_url=f"sqlite:///{tmp_path / 'letter.txt'}")
+    none = settings(database_url=f"sqlite:///{tmp_path / 'notice.txt'}")
     assert "file is not a database" in failure((await examined(none)).of(Part.DATABASE))
 
 

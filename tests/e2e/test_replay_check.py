@@ -47,7 +47,7 @@ PERSONAL = {
         "email": "wilhelmina.tan@walnut.example.org",
         "phone": "+65 6123 4567",
     },
-    "qualification": "Seventeen engineers, 云计算合作伙伴, and a letter from Mr Lim.",
+    "qualification": "Seventeen engineers, 云计算合作伙伴, and a notice from Mr Lim.",
 }
 TEXTS = {
     "reason": "Our registered office moved to Jurong",
@@ -335,7 +335,7 @@ async def test_exported_histories_hold_nothing_personal_and_replay(live: Live, t
     words = {word for text in texts for word in text.split() if not word.islower()}
     # The contract's time zone is kept.
     words.discard("Singapore")
-    # Shorter ones turn up by chance among so many random letters.
+    # Shorter ones turn up by chance among so many random notices.
     personal = {text for text in texts | words if len(text) > 5}
     for file in files:
         document = file.read_text(encoding="utf-8")

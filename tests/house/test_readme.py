@@ -14,8 +14,8 @@ import pytest
 from domain.contract import UPDATE_NAME, Command, ErrorType
 from domain.documents import DecisionSheet, sheet_hash
 from domain.intake import parse_command, parse_start
-from domain.letters import Audience, audience_of
 from domain.lifecycle import STAGES, STEPS
+from domain.notices import Audience, audience_of
 from domain.policy import Policy
 from domain.status import Access
 from settings import PREFIX, Settings

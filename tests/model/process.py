@@ -11,13 +11,13 @@ from functools import lru_cache
 
 from activities import tables
 from activities.clocks import set_clocks
-from activities.emails.mail import Mail
+from activities.emails.addressed import AddressedNotice
 from domain import decisions, intake, view
 from domain.audit import AuditEvent, Verdict
 from domain.clocks import Clock, ClockKind
 from domain.contract import Command, ErrorType, OnboardingInput
 from domain.decisions import Decision
-from domain.inquiry import AccessOutcome, Account, AccountFacts, AccountQuery, Answers, Inquiry
+from domain.inquiry import AccessOutcome, Account, AccountAnswers, AccountQuery, Answers, Inquiry
 from domain.lifecycle import NEWEST
 from domain.policy import Policy
 from domain.publication import Receipt
@@ -48,7 +48,7 @@ class Process:
         self.account: Account = account
         self.now: datetime = now
         self.stores: bool = True
-        self.mails: list[Mail] = []
+        self.mails: list[AddressedNotice] = []
         self.trail: list[AuditEvent] = []
         begun = Application.joined(application_id, start, start.policy or Policy())
         application = begun.but(edition=NEWEST)
@@ -149,10 +149,10 @@ class Process:
             clocks=set_clocks(asked.clocks, asked.at, self.application.policy),
         )
 
-    def _facts(self, query: AccountQuery) -> AccountFacts:
+    def _facts(self, query: AccountQuery) -> AccountAnswers:
         enterprise = self.account.enterprise
         named = query.legal_name and enterprise and tables.same_name(query.legal_name, enterprise.legal_name)
-        return AccountFacts(accounts=(self.account,), name_matches=bool(named))
+        return AccountAnswers(accounts=(self.account,), name_matches=bool(named))
 
     def _counted(self, decision: Decision) -> Decision:
         clocks = set_clocks(decision.requests, self.now, decision.application.policy)
@@ -194,9 +194,9 @@ class Process:
             entries = memory.publication(hold=False).entries
             self.trail += [entry.event for entry in entries]
             self.mails += [
-                addressed(letter, memory.application, entry.event.sequence, entry.event.at)
+                addressed(notice, memory.application, entry.event.sequence, entry.event.at)
                 for entry in entries
-                for letter in entry.letters
+                for notice in entry.notices
             ]
             memory.published(entries, self.now)
         if self.stores:

@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from domain.audit import Verdict
 from domain.contract import Party, Role, Stage, WaitingOn
-from domain.letters import Audience, audience_of
+from domain.notices import Audience, audience_of
 from domain.status import Status
 from tests import payloads
 from tests.payloads import Json

@@ -45,7 +45,7 @@ class Ask(BaseModel):
     """One command of a run: ``ask`` is the name of the activity or child workflow, or the command's kind.
 
     Of each audit event that is published there is an ask of its own (``command`` to ``to_stage``, only then)
-    with the templates of its letters, the key of the e-mail it ``resends`` and whether it ``closes_access``.
+    with the templates of its notices, the key of the e-mail it ``resends`` and whether it ``closes_access``.
     ``clocks`` are those a look-up asks the calendar for or, with a publication's last event, those that run
     from then on where they have changed; ``about``, what else a look-up asks for. The others: what a timer
     is for and how long it runs, the search attributes as set, the ID of a patch, and the type a run or an
@@ -61,7 +61,7 @@ class Ask(BaseModel):
     from_stage: Stage | None = None
     to_stage: Stage | None = None
     clocks: tuple[ClockKind, ...] = ()
-    letters: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
     resends: str | None = None
     closes_access: bool = False
     about: tuple[str, ...] = ()
@@ -234,8 +234,8 @@ class _Observer:
             case {"entries": entries, "changes": changes}:
                 self._published(name, entries, _kinds(changes.get("clocks") or ()))
             case {"backlog": backlog}:
-                told = [letter["template"] for entry in backlog for letter in entry.get("letters", ())]
-                self.asked.append(Ask(ask=name, letters=tuple(told)))
+                told = [notice["template"] for entry in backlog for notice in entry.get("notices", ())]
+                self.asked.append(Ask(ask=name, notices=tuple(told)))
             case {"at": _, "entries": entries, "clocks": clocks}:
                 also = [question for question in ("accounts", "head_of") if question in argument]
                 fields = [entry["field"] for entry in entries]
@@ -252,7 +252,7 @@ class _Observer:
             self.asked.append(
                 Ask(
                     ask=name,
-                    letters=tuple(letter["template"] for letter in entry.get("letters", ())),
+                    notices=tuple(notice["template"] for notice in entry.get("notices", ())),
                     resends=entry.get("resend"),
                     closes_access="close_access_of" in entry,
                     clocks=clocks if entry is new[-1] else (),

@@ -1,5 +1,5 @@
 """The process as a release after this one might have it: an edition more, with a stricter rule, a longer
-period and a letter that was not sent before.
+period and a notice that was not sent before.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from activities import look_up
-from domain import decisions, letters, lifecycle, periods
+from domain import decisions, lifecycle, notices, periods
 from domain.application import ApproveApplication
 from domain.clocks import ClockRequest
 from domain.contract import ErrorType, Stage
@@ -42,7 +42,7 @@ def _changed(step: Step) -> Step:
     if step.command is IssueDecisionSheet:
         return replace(step, rules=(*step.rules, In(_term_is_short, since=NEXT)))
     if step.command is ApproveApplication:
-        return replace(step, letters=(*step.letters, In(letters.AssignedToBd, since=NEXT)))
+        return replace(step, notices=(*step.notices, In(notices.AssignedToBd, since=NEXT)))
     return step
 
 

@@ -10,8 +10,8 @@ from domain.audit import Verdict
 from domain.clocks import ClockKind
 from domain.contract import DELIVERY_TYPE, ErrorType, Stage
 from domain.editions import FIRST
-from domain.letters import LETTERS
 from domain.lifecycle import MOMENTS, NEWEST, STEPS
+from domain.notices import NOTICES
 from domain.state import OUTCOMES
 from domain.steps import Step
 from tests.replay import record
@@ -99,14 +99,14 @@ def test_every_refusal_has_a_history(error: ErrorType) -> None:
     assert found, f"No history with a command refused as {error}. {ADD}"
 
 
-_LETTERS: Final = [letter.model_fields["template"].default for letter in LETTERS]
+_NOTICES: Final = [notice.model_fields["template"].default for notice in NOTICES]
 
 
-@pytest.mark.parametrize("template", _LETTERS)
-def test_every_letter_leaves_in_some_history(template: str) -> None:
-    found = any(template in ask.letters for trail in trails().values() for ask in trail)
+@pytest.mark.parametrize("template", _NOTICES)
+def test_every_notice_leaves_in_some_history(template: str) -> None:
+    found = any(template in ask.notices for trail in trails().values() for ask in trail)
 
-    assert found, f"No history in which the letter {template} is sent. {ADD}"
+    assert found, f"No history in which the notice {template} is sent. {ADD}"
 
 
 @pytest.mark.parametrize("ask", [*calls.NAMES, DELIVERY_TYPE, "continue_as_new"])

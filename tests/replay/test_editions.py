@@ -69,10 +69,10 @@ async def days_of_review(applicant: Applicant) -> int:
 
 
 async def approved_with(applicant: Applicant) -> tuple[str, ...]:
-    """The letters the approval was told by, and that no patch was asked for on the way."""
+    """The notices the approval was told by, and that no patch was asked for on the way."""
     asked: tuple[Ask, ...] = (await replay(await applicant.history())).trail
     assert not [ask for ask in asked if ask.patch]
-    return next(ask.letters for ask in asked if ask.command == "approve_application")
+    return next(ask.notices for ask in asked if ask.command == "approve_application")
 
 
 async def test_running_applications_go_their_way_and_new_ones_the_new_way(release: Releases) -> None:

@@ -58,8 +58,8 @@ async def test_missing_command_is_told_with_the_recorded_event(active: Recorded)
 
 async def test_other_decision_is_told_though_the_history_replays(active: Recorded) -> None:
     replayed = await replay(active.history())
-    number = max(number for number, ask in enumerate(replayed.trail) if ask.letters)
-    late = replayed.trail[number].model_copy(update={"letters": ("access_delayed",)})
+    number = max(number for number, ask in enumerate(replayed.trail) if ask.notices)
+    late = replayed.trail[number].model_copy(update={"notices": ("access_delayed",)})
 
     wrong = str(
         verdict(active, Replayed((*replayed.trail[:number], late, *replayed.trail[number + 1 :]), None))

@@ -33,7 +33,7 @@ class Remedy(Enum):
     """What to do, by what is wrong."""
 
     BREAKS = """\
-A run that has got this far would stand still under this code. If a rule, letter, period or row is meant to
+A run that has got this far would stand still under this code. If a rule, notice, period or row is meant to
 change, let the new one hold since the next edition, the old one until then (`In(…, since=…)` in domain/). A
 change of the machinery is a patch: name it in workflows/patches.py and ask for it in workflows/ at the place
 told above (`if workflow.patched(patches.NAME.id):` the new way, else the way this history went). Both stand

@@ -100,7 +100,7 @@ def test_digests_are_put_in_their_spelling() -> None:
 
 def test_short_texts_run_out_without_an_error() -> None:
     stand_ins = StandIns()
-    assert {len(stand_ins.text(letter)) for letter in "abcdefghijklmnopqrstuvwxyz0123456789"} == {1}
+    assert {len(stand_ins.text(notice)) for notice in "abcdefghijklmnopqrstuvwxyz0123456789"} == {1}
 
 
 @pytest.mark.parametrize("one", recorded(), ids=lambda one: one.name)

@@ -12,7 +12,7 @@ from domain.audit import AuditEvent, Verdict
 from domain.contract import SYSTEM, Command, ErrorType, Stage
 from domain.decisions import Decision
 from domain.inquiry import Head
-from domain.letters import DeadlineEstimated, SheetToConfirm
+from domain.notices import DeadlineEstimated, SheetToConfirm
 from domain.publication import Entry, Receipt, TurnedBack, stored_state
 from domain.refusal import RefusedError
 from tests import payloads
@@ -205,8 +205,8 @@ class TestEvents:
         assert journey.application.sheet
         assert issued.sheet == journey.application.sheet.content
         assert (issued.sheet_replaces, issued.event.sheet_revision) == (None, 1)
-        assert kept.pending_emails == len(submitted.letters) + len(approved.letters) + len(issued.letters) > 3
-        assert isinstance(issued.letters[0], SheetToConfirm)
+        assert kept.pending_emails == len(submitted.notices) + len(approved.notices) + len(issued.notices) > 3
+        assert isinstance(issued.notices[0], SheetToConfirm)
 
         second = journey.say("issue_decision_sheet", sheet=payloads.sheet(ecs="44"))
         again = journey.command("issue_decision_sheet", sheet=payloads.sheet(ecs="44"))
@@ -230,7 +230,7 @@ class TestEvents:
         resent, closed = kept.backlog
         assert (resent.resend, resent.close_access_of) == (key, None)
         assert (closed.resend, closed.close_access_of) == (None, journey.application.company_master_uid)
-        assert kept.pending_emails == 1 + len(closed.letters)
+        assert kept.pending_emails == 1 + len(closed.notices)
 
     def test_what_the_service_does_is_on_record_as_its_own(self) -> None:
         event = note(memory_of("under_review"), "review_reminder")
@@ -398,7 +398,7 @@ class TestMemory:
         kept.remember(command())
         kept.remember(command("c-2"), refusal())
         event = kept.event(JOINED_AT, "one", Verdict.ACCEPTED, kept.application, command=command())
-        kept.note(event, Entry(event=event, letters=tuple(mail.letter for mail in journey.mails)))
+        kept.note(event, Entry(event=event, notices=tuple(mail.notice for mail in journey.mails)))
         note(kept, "two", Verdict.REFUSED, refusal=refusal())
         kept.received(Receipt(pending=2, failed_through=5))
         kept.undelivered, kept.generation = True, 3
@@ -436,7 +436,7 @@ class TestMemory:
         after = handed_over(RunMemory.of(journey.application))
         [expiry] = [clock for clock in after.application.clocks if clock.estimate]
         assert expiry.request
-        assert isinstance(journey.mails[-1].letter, DeadlineEstimated)
+        assert isinstance(journey.mails[-1].notice, DeadlineEstimated)
 
 
 class TestReset:
@@ -519,17 +519,17 @@ class TestReset:
 
 
 def test_nothing_is_carried_out_but_in_one_place() -> None:
-    """The stage, the record and the letters change together."""
+    """The stage, the record and the notices change together."""
     journey = journey_to("under_review")
     kept = RunMemory.of(journey.application)
     decision = journey.judge("approve_application", form_revision=1)
     event = kept.event(JOINED_AT, "approve_application", decision.verdict, decision.application)
     kept.carry_out(decision, event)
     assert kept.application.stage == event.to_stage == "qualified"
-    assert [letter.template for letter in kept.backlog[-1].letters] == ["application_approved"]
+    assert [notice.template for notice in kept.backlog[-1].notices] == ["application_approved"]
 
     nothing = replace(Decision(kept.application), verdict=Verdict.NO_OP)
     kept.carry_out(nothing, kept.event(JOINED_AT, "confirm_company", nothing.verdict, kept.application))
     last = kept.backlog[-1]
-    assert (last.event.verdict, last.letters, last.form, last.sheet) == (Verdict.NO_OP, (), None, None)
+    assert (last.event.verdict, last.notices, last.form, last.sheet) == (Verdict.NO_OP, (), None, None)
     assert kept.sequence == 2

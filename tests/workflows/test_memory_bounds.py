@@ -14,7 +14,7 @@ from domain.anytime import KEPT_RESENT_EMAILS
 from domain.audit import Verdict
 from domain.contract import Command, ErrorType
 from domain.inquiry import AccessOutcome, Account, Head
-from domain.letters import TOLD_BYTES, EmailFailed
+from domain.notices import TOLD_BYTES, EmailFailed
 from domain.refusal import RefusedError
 from domain.state import KEPT_BYTES, newest_within
 from domain.status import FailedEmail
@@ -139,7 +139,7 @@ class TestEachList:
         assert 20 < len(kept) < 500
         assert list_size(kept) <= KEPT_BYTES
         assert kept[-1].key == "499.sheet_to_confirm"
-        [told] = process.memory.backlog[-1].letters
+        [told] = process.memory.backlog[-1].notices
         assert isinstance(told, EmailFailed)
         assert 1 < len(told.failed_emails) < len(kept)
         assert list_size(told.failed_emails) <= TOLD_BYTES
@@ -227,7 +227,7 @@ class TestAllAtOnce:
 
         assert process.application.access_attempts > 5_000
         assert size(process.memory) < MOST
-        told = [letter.template for entry in process.memory.backlog for letter in entry.letters]
+        told = [notice.template for entry in process.memory.backlog for notice in entry.notices]
         assert told.count("access_delayed") == 1
 
     def test_through_two_years_of_reminders_without_database(self) -> None:
@@ -242,7 +242,7 @@ class TestAllAtOnce:
         assert process.memory.backlog_full
         process.pass_until(MONDAY + timedelta(days=2 * 365))
         assert size(process.memory) < MOST
-        told = [letter.template for entry in process.memory.backlog for letter in entry.letters]
+        told = [notice.template for entry in process.memory.backlog for notice in entry.notices]
         assert told.count("contact_overdue") == told.count("signature_reminder") == 1
         assert process.status.overdue
 
@@ -341,7 +341,7 @@ class TestFullBacklog:
         process.pass_until(datetime(2027, 6, 1, tzinfo=UTC))
         assert process.application.stage == "active"
         assert process.memory.backlog[-1].event.to_stage == "active"
-        assert [letter.template for letter in process.memory.backlog[-1].letters] == ["access_granted"]
+        assert [notice.template for notice in process.memory.backlog[-1].notices] == ["access_granted"]
 
     def test_an_operators_cancel_and_reset_are_kept_also_then(self) -> None:
         process = self.full()

@@ -140,9 +140,9 @@ class TestUnderReview:
         assert status.rejection.reason_code == "no-references"
         assert status.rejection.explanation == "Send two reference customers."
         assert mails(applicant) == [*SUBMITTED, ("application_rejected", PARTNER)]
-        letter = service.mailbox.of(applicant.uid)[-1].get_body(("plain",))
-        assert letter is not None
-        assert "Send two reference customers." in letter.get_content()
+        notice = service.mailbox.of(applicant.uid)[-1].get_body(("plain",))
+        assert notice is not None
+        assert "Send two reference customers." in notice.get_content()
 
     async def test_reminder_to_bd_one_working_day_before(self, service: Service) -> None:
         applicant = await service.applicant()

@@ -192,9 +192,9 @@ class TestCorrectingTerms:
         assert status.modification == "We agreed on 12 % for ecs."
         assert status.modification_fields == ("discounts[ecs].percent",)
         assert mails(applicant) == [*QUALIFIED, ISSUED, ("modification_requested", BD)]
-        letter = service.mailbox.of(applicant.uid)[-1].get_body(("plain",))
-        assert letter is not None
-        assert "We agreed on 12 % for ecs." in letter.get_content()
+        notice = service.mailbox.of(applicant.uid)[-1].get_body(("plain",))
+        assert notice is not None
+        assert "We agreed on 12 % for ecs." in notice.get_content()
 
     async def test_bd_is_reminded_until_the_corrected_sheet_is_there(self, service: Service) -> None:
         applicant = await service.applicant()
@@ -227,10 +227,10 @@ class TestCorrectingTerms:
             assert status.sheet is not None
             assert status.sheet.revision == revision + 1
             assert [(c.field, c.before, c.after) for c in status.sheet.changes] == [change]
-            letter = service.mailbox.of(applicant.uid)[-1].get_body(("plain",))
-            assert letter is not None
-            assert change[1] in letter.get_content()
-            assert change[2] in letter.get_content()
+            notice = service.mailbox.of(applicant.uid)[-1].get_body(("plain",))
+            assert notice is not None
+            assert change[1] in notice.get_content()
+            assert change[2] in notice.get_content()
 
         stored = await (await records(applicant)).sheets((await row(applicant)).application_id)
         assert [entry.sheet.revision for entry in stored] == [1, 2, 3, 4]

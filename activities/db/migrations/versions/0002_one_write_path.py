@@ -1,4 +1,4 @@
-"""One write path: heads, chained events, forms of their own, letters in the ledger"""
+"""One write path: heads, chained events, forms of their own, notices in the ledger"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -45,7 +45,7 @@ def upgrade() -> None:
         ),
         "emails": (
             sa.Column("sequence", sa.Integer(), nullable=True),
-            sa.Column("letter", sa.JSON(), nullable=True),
+            sa.Column("notice", sa.JSON(), nullable=True),
         ),
     }.items():
         for column in columns:
@@ -58,7 +58,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index(op.f("ix_emails_state"), "emails")
     for table, names in {
-        "emails": ("letter", "sequence"),
+        "emails": ("notice", "sequence"),
         "decision_sheets": ("void", "replaces", "sequence"),
         "applications": ("state",),
         "audit_events": ("hash", "commitment", "salt", "previous_hash", "via", "form_revision"),

@@ -1,4 +1,4 @@
-"""The letters of the process: each says its own facts, taken from the application when it is written."""
+"""The notices of the process: each says its own accounts, taken from the application when it is written."""
 
 from datetime import timedelta
 from typing import Final
@@ -6,48 +6,48 @@ from typing import Final
 import pytest
 from pydantic import ValidationError
 
-from activities.db.queued import QueuedLetter
+from activities.db.queued import QueuedNotice
 from activities.emails.wording import WORDINGS
-from domain import letters
+from domain import notices
 from domain.anytime import ALERTS
 from domain.clocks import ClockKind
-from domain.letters import FACTS, LETTER_ADAPTER, LETTERS, Audience, Letter, audience_of, compose, key_of
 from domain.lifecycle import MOMENTS, STEPS
+from domain.notices import NOTICE_ADAPTER, NOTICES, SOURCES, Audience, Notice, audience_of, compose, key_of
 from domain.status import FailedEmail
-from tests.activities.letters import TEMPLATES, letter
+from tests.activities.notices import TEMPLATES, notice
 from tests.domain.applications import MISSING, SITUATIONS, Journey, journey_to
 
 DOCUMENTS: Final = {"sheet", "form", "content", "application", "changes"}
-"""What a letter names by revision instead of carrying it."""
+"""What a notice names by revision instead of carrying it."""
 
 
-def template_of(each: type[Letter]) -> str:
+def template_of(each: type[Notice]) -> str:
     return str(each.model_fields["template"].default)
 
 
-@pytest.mark.parametrize("each", LETTERS, ids=template_of)
-class TestEachLetter:
+@pytest.mark.parametrize("each", NOTICES, ids=template_of)
+class TestEachNotice:
     """What holds for every one of them."""
 
-    def test_each_of_its_fields_is_a_fact(self, each: type[Letter]) -> None:
-        missing = each.model_fields.keys() - FACTS.keys() - {"template"}
-        assert not missing, f"Say in FACTS (letters.py) what {each.__name__} knows by {', '.join(missing)}"
+    def test_each_of_its_fields_is_a_fact(self, each: type[Notice]) -> None:
+        missing = each.model_fields.keys() - SOURCES.keys() - {"template"}
+        assert not missing, f"Say in SOURCES (notices.py) what {each.__name__} knows by {', '.join(missing)}"
 
-    def test_it_carries_no_document(self, each: type[Letter]) -> None:
+    def test_it_carries_no_document(self, each: type[Notice]) -> None:
         assert not DOCUMENTS & each.model_fields.keys()
 
-    def test_its_template_is_its_name(self, each: type[Letter]) -> None:
+    def test_its_template_is_its_name(self, each: type[Notice]) -> None:
         words = "".join(f"_{c.lower()}" if c.isupper() else c for c in each.__name__).removeprefix("_")
         assert template_of(each) == words
         assert audience_of(template_of(each)) is each.audience
 
-    def test_it_survives_as_json(self, each: type[Letter]) -> None:
-        said = letter(template_of(each))
+    def test_it_survives_as_json(self, each: type[Notice]) -> None:
+        said = notice(template_of(each))
         assert type(said) is each
-        assert LETTER_ADAPTER.validate_json(said.model_dump_json(exclude_none=True)) == said
-        assert LETTER_ADAPTER.validate_json(said.model_dump_json()) == said
+        assert NOTICE_ADAPTER.validate_json(said.model_dump_json(exclude_none=True)) == said
+        assert NOTICE_ADAPTER.validate_json(said.model_dump_json()) == said
 
-    def test_a_fact_that_is_not_set_survives_too(self, each: type[Letter]) -> None:
+    def test_a_fact_that_is_not_set_survives_too(self, each: type[Notice]) -> None:
         """Histories and the ledger leave ``null`` out."""
         for situation in SITUATIONS:
             application = journey_to(situation).application.but(modification=None, clocks=())
@@ -55,54 +55,54 @@ class TestEachLetter:
                 said = compose(each, application)
             except (ValidationError, IndexError):
                 continue
-            assert LETTER_ADAPTER.validate_json(said.model_dump_json(exclude_none=True)) == said
+            assert NOTICE_ADAPTER.validate_json(said.model_dump_json(exclude_none=True)) == said
 
-    def test_something_sends_it(self, each: type[Letter]) -> None:
+    def test_something_sends_it(self, each: type[Notice]) -> None:
         rows = [row for table in (STEPS, MOMENTS) for row in table]
-        by_tables = {sent for row in rows for sent in row.letters}
-        by_tables |= {sent for step in STEPS if step.branch for sent in step.branch.letters}
+        by_tables = {sent for row in rows for sent in row.notices}
+        by_tables |= {sent for step in STEPS if step.branch for sent in step.branch.notices}
         otherwise = {
             *ALERTS.values(),
-            *(letters.AccessGranted, letters.AccessDelayed, letters.AccessAlert, letters.DeadlineEstimated),
+            *(notices.AccessGranted, notices.AccessDelayed, notices.AccessAlert, notices.DeadlineEstimated),
         }
         assert (each in by_tables) != (each in otherwise)
 
 
-def test_every_fact_is_told_by_some_letter() -> None:
-    told = {name for each in LETTERS for name in each.model_fields} - {"template"}
-    assert told == FACTS.keys()
+def test_every_fact_is_told_by_some_notice() -> None:
+    told = {name for each in NOTICES for name in each.model_fields} - {"template"}
+    assert told == SOURCES.keys()
 
 
 def test_templates_and_classes_are_one_to_one() -> None:
-    assert len(set(TEMPLATES)) == len(TEMPLATES) == len(LETTERS)
-    assert all(audience in {each.audience for each in LETTERS} for audience in Audience)
+    assert len(set(TEMPLATES)) == len(TEMPLATES) == len(NOTICES)
+    assert all(audience in {each.audience for each in NOTICES} for audience in Audience)
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
-def test_what_a_letter_said_stays_true_however_late_it_leaves(situation: str) -> None:
-    """The letters of a journey say what was so when they were written: documents by the number they had."""
+def test_what_a_notice_said_stays_true_however_late_it_leaves(situation: str) -> None:
+    """The notices of a journey say what was so when they were written: documents by the number they had."""
     journey = journey_to(situation)
     for mail in journey.mails:
-        said = mail.letter.model_dump()
-        assert mail.key == key_of(mail.sequence, mail.letter) == f"{mail.sequence}.{mail.template}"
+        said = mail.notice.model_dump()
+        assert mail.key == key_of(mail.sequence, mail.notice) == f"{mail.sequence}.{mail.template}"
         assert said.get("sheet_revision", 0) <= journey.application.sheets_used
         assert said.get("form_revision", 0) <= journey.application.forms_used
     sheets = [m.said["sheet_revision"] for m in journey.mails if m.template == "sheet_to_confirm"]
     assert sheets == list(range(1, len(sheets) + 1))
 
 
-def test_a_queued_letter_is_the_same_when_it_is_read_again() -> None:
+def test_a_queued_notice_is_the_same_when_it_is_read_again() -> None:
     mail = journey_to("signed").mails[-1]
-    queued = QueuedLetter(
+    queued = QueuedNotice(
         to=mail.to,
         bd=mail.bd,
         company_master_uid=mail.company_master_uid,
         company_name=mail.company_name,
         status_text=mail.status_text,
         time_zone=mail.time_zone,
-        letter=mail.letter,
+        notice=mail.notice,
     )
-    assert QueuedLetter.model_validate_json(queued.model_dump_json()) == queued
+    assert QueuedNotice.model_validate_json(queued.model_dump_json()) == queued
 
 
 class TestFacts:
@@ -116,7 +116,7 @@ class TestFacts:
         assert amendment == journey_to("amended").application.amendments[-1]
 
     def test_the_next_deadline_is_the_nearest_that_is_not_past(self) -> None:
-        deadline = FACTS["deadline"]
+        deadline = SOURCES["deadline"]
         journey = journey_to("confirming_terms")
         assert deadline(journey.application).kind is ClockKind.REMINDER
         journey.wait()
@@ -125,18 +125,18 @@ class TestFacts:
 
     def test_what_there_is_not_is_none_or_empty(self) -> None:
         application = journey_to("drafting").application
-        told = {name: FACTS[name](application) for name in FACTS if name not in ("amendment", "start")}
+        told = {name: SOURCES[name](application) for name in SOURCES if name not in ("amendment", "start")}
         assert {name for name, value in told.items() if value} == {"expiry", "deadline", "signing"}
 
     def test_what_is_missing_and_who_is_covered(self) -> None:
         journey = journey_to("activating")
         application = journey.application.but(access_missing=(MISSING,))
-        assert FACTS["missing"](application) == (MISSING,)
-        assert FACTS["covered_uids"](application) == ("5000000000000001",)
+        assert SOURCES["missing"](application) == (MISSING,)
+        assert SOURCES["covered_uids"](application) == ("5000000000000001",)
 
     def test_estimates_are_those_that_are(self) -> None:
-        assert FACTS["estimates"](journey_to("under_review").application) == ()
-        [estimate] = FACTS["estimates"](Journey(calendar_known=False).application)
+        assert SOURCES["estimates"](journey_to("under_review").application) == ()
+        [estimate] = SOURCES["estimates"](Journey(calendar_known=False).application)
         assert estimate.kind is ClockKind.EXPIRY
 
     def test_failed_mails_are_the_newest_that_fit(self) -> None:
@@ -145,12 +145,12 @@ class TestFacts:
             FailedEmail(key=f"{n}.x", template="x", to="a@b.example", reason="y" * 500, at=journey.now)
             for n in range(50)
         )
-        told = FACTS["failed_emails"](journey.application.but(failed_emails=failed))
+        told = SOURCES["failed_emails"](journey.application.but(failed_emails=failed))
         assert told == failed[-len(told) :]
         assert 5 < len(told) < 50
 
-    @pytest.mark.parametrize("each", LETTERS, ids=template_of)
-    def test_a_letter_without_its_facts_is_a_bug_that_shows(self, each: type[Letter]) -> None:
+    @pytest.mark.parametrize("each", NOTICES, ids=template_of)
+    def test_a_notice_without_its_facts_is_a_bug_that_shows(self, each: type[Notice]) -> None:
         nothing = journey_to("drafting").application.but(clocks=())
         needs = {
             name for name, field in each.model_fields.items() if name != "template" and field.is_required()
@@ -164,7 +164,7 @@ class TestFacts:
             "failed_emails",
             "estimates",
         }
-        if not needs or each in (letters.SheetReminder, letters.AssignedToBd):
+        if not needs or each in (notices.SheetReminder, notices.AssignedToBd):
             assert compose(each, nothing).template == template_of(each)
         else:
             with pytest.raises((ValidationError, IndexError)):

@@ -1,8 +1,8 @@
 """The e-mails of the process: which there are, what each one says, and who gets it (guide §2.2 to §2.5).
 
-A letter is what a mail says beyond what every mail says, taken when the transition happened; however late
+A notice is what a mail says beyond what every mail says, taken when the transition happened; however late
 it leaves, it says what was true then. Form and decision sheet are named by revision: they are stored beside
-it. Which letter is sent is a matter of the tables and so of the edition; how it is worded
+it. Which notice is sent is a matter of the tables and so of the edition; how it is worded
 (`activities/emails/`) is not.
 """
 
@@ -27,11 +27,11 @@ from domain.status import (
 from domain.values import Contract, Day, Instant, TimeZone
 
 TOLD_BYTES: Final = 8 * 1024
-"""What a letter about other e-mails may list."""
+"""What a notice about other e-mails may list."""
 
 
 class Audience(StrEnum):
-    """Whose mailbox a letter is for; each audience has one thread per application."""
+    """Whose mailbox a notice is for; each audience has one thread per application."""
 
     PARTNER = "partner"
     BD = "bd"
@@ -46,7 +46,7 @@ class ContractStart(Contract):
     at: Instant
 
 
-class Letter(Contract):
+class Notice(Contract):
     """An e-mail to the partner, unless a subclass says otherwise."""
 
     audience: ClassVar[Audience] = Audience.PARTNER
@@ -54,14 +54,14 @@ class Letter(Contract):
     template: str
 
 
-class ToBd(Letter):
-    """A letter to the BD who looks after the application."""
+class ToBd(Notice):
+    """A notice to the BD who looks after the application."""
 
     audience: ClassVar[Audience] = Audience.BD
 
 
-class ToBdLead(Letter):
-    """A letter to the BD lead."""
+class ToBdLead(Notice):
+    """A notice to the BD lead."""
 
     audience: ClassVar[Audience] = Audience.BD_LEAD
 
@@ -69,92 +69,92 @@ class ToBdLead(Letter):
 # To the partner
 
 
-class ApplicationReceived(Letter):
+class ApplicationReceived(Notice):
     template: Literal["application_received"] = "application_received"
     review: Clock
     form_revision: int
     warnings: tuple[str, ...]
 
 
-class JustificationRequested(Letter):
+class JustificationRequested(Notice):
     template: Literal["justification_requested"] = "justification_requested"
     justification: Justification
     expiry: Clock
 
 
-class ApplicationApproved(Letter):
+class ApplicationApproved(Notice):
     template: Literal["application_approved"] = "application_approved"
 
 
-class SheetToConfirm(Letter):
+class SheetToConfirm(Notice):
     template: Literal["sheet_to_confirm"] = "sheet_to_confirm"
     sheet_revision: int
     expiry: Clock
 
 
-class TermsReminder(Letter):
+class TermsReminder(Notice):
     template: Literal["terms_reminder"] = "terms_reminder"
     sheet_revision: int
     expiry: Clock
 
 
-class TermsConfirmed(Letter):
+class TermsConfirmed(Notice):
     template: Literal["terms_confirmed"] = "terms_confirmed"
     sheet_revision: int
     contact: Clock
 
 
-class SignatureReminder(Letter):
+class SignatureReminder(Notice):
     template: Literal["signature_reminder"] = "signature_reminder"
     sheet_revision: int
     signing: Signing
 
 
-class TermsReopened(Letter):
+class TermsReopened(Notice):
     template: Literal["terms_reopened"] = "terms_reopened"
     modification: Modification
 
 
-class ContractSigned(Letter):
+class ContractSigned(Notice):
     template: Literal["contract_signed"] = "contract_signed"
     sheet_revision: int
     signing: Signing
     start: ContractStart
 
 
-class StartDateAmended(Letter):
+class StartDateAmended(Notice):
     template: Literal["start_date_amended"] = "start_date_amended"
     sheet_revision: int
     amendment: Amendment
     start: ContractStart
 
 
-class AccessDelayed(Letter):
+class AccessDelayed(Notice):
     template: Literal["access_delayed"] = "access_delayed"
     missing: tuple[str, ...]
 
 
-class AccessGranted(Letter):
+class AccessGranted(Notice):
     template: Literal["access_granted"] = "access_granted"
     covered_uids: tuple[str, ...]
 
 
-class ApplicationRejected(Letter):
+class ApplicationRejected(Notice):
     template: Literal["application_rejected"] = "application_rejected"
     rejection: Rejection
 
 
-class ApplicationWithdrawn(Letter):
+class ApplicationWithdrawn(Notice):
     template: Literal["application_withdrawn"] = "application_withdrawn"
     expiry: Clock
 
 
-class ApplicationCancelled(Letter):
+class ApplicationCancelled(Notice):
     template: Literal["application_cancelled"] = "application_cancelled"
     closing: Closing
 
 
-class ApplicationExpired(Letter):
+class ApplicationExpired(Notice):
     template: Literal["application_expired"] = "application_expired"
     closing: Closing
 
@@ -247,7 +247,7 @@ class ContactOverdue(ToBdLead):
     contact: Clock
 
 
-AnyLetter = Annotated[
+AnyNotice = Annotated[
     ApplicationReceived | JustificationRequested | ApplicationApproved | SheetToConfirm | TermsReminder
     | TermsConfirmed | SignatureReminder | TermsReopened | ContractSigned | StartDateAmended | AccessDelayed
     | AccessGranted | ApplicationRejected | ApplicationWithdrawn | ApplicationCancelled | ApplicationExpired
@@ -256,13 +256,13 @@ AnyLetter = Annotated[
     | EmailFailed | EmailToBdFailed | DeadlineEstimated | ReviewOverdue | ContactOverdue,
     Field(discriminator="template"),
 ]  # fmt: skip
-"""Every letter there is, told apart by ``template``."""
+"""Every notice there is, told apart by ``template``."""
 
 
-LETTER_ADAPTER: Final[TypeAdapter[AnyLetter]] = TypeAdapter(AnyLetter)
-LETTERS: Final[tuple[type[Letter], ...]] = get_args(get_args(AnyLetter)[0])
+NOTICE_ADAPTER: Final[TypeAdapter[AnyNotice]] = TypeAdapter(AnyNotice)
+NOTICES: Final[tuple[type[Notice], ...]] = get_args(get_args(AnyNotice)[0])
 _AUDIENCES: Final[dict[str, Audience]] = {
-    letter.model_fields["template"].default: letter.audience for letter in LETTERS
+    notice.model_fields["template"].default: notice.audience for notice in NOTICES
 }
 
 
@@ -282,7 +282,7 @@ def _next_deadline(application: Application) -> Clock | None:
     return min(running, key=lambda clock: clock.due_at, default=None)
 
 
-FACTS: Final[Mapping[str, Callable[[Application], Any]]] = {
+SOURCES: Final[Mapping[str, Callable[[Application], Any]]] = {
     "review": lambda application: application.clock(ClockKind.REVIEW),
     "contact": lambda application: application.clock(ClockKind.CONTACT),
     "expiry": lambda application: application.clock(ClockKind.EXPIRY),
@@ -302,24 +302,24 @@ FACTS: Final[Mapping[str, Callable[[Application], Any]]] = {
     "closing": lambda application: application.closing,
     "failed_emails": lambda application: newest_within(application.failed_emails, TOLD_BYTES),
 }
-"""What a letter may say about an application, by the name of its field."""
+"""What a notice may say about an application, by the name of its field."""
 
 
-def compose(letter: type[Letter], application: Application) -> AnyLetter:
-    """Write a letter about the application as it stands.
+def compose(notice: type[Notice], application: Application) -> AnyNotice:
+    """Write a notice about the application as it stands.
 
-    A letter that asks for a fact the application does not have is a bug and raises ``ValidationError``.
+    A notice that asks for a fact the application does not have is a bug and raises ``ValidationError``.
     """
-    own = {name: FACTS[name](application) for name in letter.model_fields if name != "template"}
-    return cast("AnyLetter", letter.model_validate(own))
+    own = {name: SOURCES[name](application) for name in notice.model_fields if name != "template"}
+    return cast("AnyNotice", notice.model_validate(own))
 
 
 def audience_of(template: str) -> Audience:
-    """Whose mailbox letters of this template are for."""
+    """Whose mailbox notices of this template are for."""
     return _AUDIENCES[template]
 
 
-def key_of(sequence: int, letter: Letter) -> str:
-    """The key of a letter in its application (ledger, Message-ID): the event it tells of, and the
+def key_of(sequence: int, notice: Notice) -> str:
+    """The key of a notice in its application (ledger, Message-ID): the event it tells of, and the
     template."""
-    return f"{sequence}.{letter.template}"
+    return f"{sequence}.{notice.template}"

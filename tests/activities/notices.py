@@ -3,13 +3,13 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from activities.emails.mail import Mail
+from activities.emails.addressed import AddressedNotice
 from domain.contract import Person
 from domain.documents import ApplicationForm
-from domain.letters import LETTER_ADAPTER, LETTERS, AnyLetter
+from domain.notices import NOTICE_ADAPTER, NOTICES, AnyNotice
 from domain.status import SheetShown
 
-TEMPLATES: Final = tuple(letter.model_fields["template"].default for letter in LETTERS)
+TEMPLATES: Final = tuple(notice.model_fields["template"].default for notice in NOTICES)
 
 SHEET: Final[dict[str, Any]] = {
     "basic": {
@@ -39,12 +39,12 @@ def _clock(kind: str, due_at: str, **more: Any) -> dict[str, Any]:
     return {"kind": kind, "due_at": due_at, "time_zone": "Asia/Shanghai", **more}
 
 
-def letter(template: str, *, user_text: str | None = None, **changes: Any) -> AnyLetter:
-    """A letter of this template; ``user_text`` stands wherever somebody may write freely."""
+def notice(template: str, *, user_text: str | None = None, **changes: Any) -> AnyNotice:
+    """A notice of this template; ``user_text`` stands wherever somebody may write freely."""
     free = user_text or "Line one\nLine two"
     name = _one_line(user_text)
     review = _clock("review", "2025-03-19T16:00:00Z")
-    facts: dict[str, Any] = {
+    accounts: dict[str, Any] = {
         "template": template,
         "review": review,
         "contact": _clock("contact", "2025-03-19T16:00:00Z"),
@@ -82,14 +82,16 @@ def letter(template: str, *, user_text: str | None = None, **changes: Any) -> An
         "rejection": {"reason_code": "INCOMPLETE", "explanation": free},
         "closing": {"by": "bd", "reason": free},
     }
-    return LETTER_ADAPTER.validate_python(facts | changes)
+    return NOTICE_ADAPTER.validate_python(accounts | changes)
 
 
-def mail(template: str, *, locale: str = "en", user_text: str | None = None, **changes: Any) -> Mail:
-    """A mail with a letter of this template; ``changes`` are the mail's own, the rest is the letter's."""
-    own = {name: changes.pop(name) for name in tuple(changes) if name in Mail.__dataclass_fields__}
-    said = letter(template, user_text=user_text, **changes)
-    facts: dict[str, Any] = {
+def mail(
+    template: str, *, locale: str = "en", user_text: str | None = None, **changes: Any
+) -> AddressedNotice:
+    """A mail with a notice of this template; ``changes`` are the mail's own, the rest is the notice's."""
+    own = {name: changes.pop(name) for name in tuple(changes) if name in AddressedNotice.__dataclass_fields__}
+    said = notice(template, user_text=user_text, **changes)
+    accounts: dict[str, Any] = {
         "key": f"7.{template}",
         "sequence": 7,
         "application_id": "0195a1f2-0000-7000-8000-000000000001",
@@ -101,11 +103,11 @@ def mail(template: str, *, locale: str = "en", user_text: str | None = None, **c
         "company_master_uid": "5000000000000001",
         "company_name": _one_line(user_text),
         "status_text": "Please be patient and wait for the approval",
-        "letter": said,
+        "notice": said,
         "sheet": sheet(user_text) if hasattr(said, "sheet_revision") else None,
         "form": form(user_text) if hasattr(said, "form_revision") else None,
     }
-    return Mail(**facts | own)
+    return AddressedNotice(**accounts | own)
 
 
 def sheet(user_text: str | None = None) -> SheetShown:

@@ -1,4 +1,4 @@
-"""What events bring: letters, which go into the ledger with them, and documents."""
+"""What events bring: notices, which go into the ledger with them, and documents."""
 
 from sqlalchemy import select
 
@@ -11,7 +11,7 @@ from activities.db.tables import (
 from activities.db.trail import AuditTrail, Written
 from domain.audit import Verdict
 from domain.contract import Person, Stage
-from domain.letters import EmailFailed
+from domain.notices import EmailFailed
 from domain.status import FailedEmail
 from tests.activities.examples import (
     APPROVED,
@@ -39,10 +39,10 @@ QUALIFIED = UNDER_REVIEW.but(stage=Stage.QUALIFIED)
 CONFIRMING = with_sheet(UNDER_REVIEW.but(stage=Stage.CONFIRMING_TERMS), 1)
 
 
-# Letters
+# Notices
 
 
-async def test_each_letter_goes_to_its_audience_in_order(trail: AuditTrail, ledger: EmailLedger) -> None:
+async def test_each_notice_goes_to_its_audience_in_order(trail: AuditTrail, ledger: EmailLedger) -> None:
     told = FailedEmail(key="1.x", template="x", to="x@y.example", reason="550", at=NOON)
     await trail.publish(publication(UNDER_REVIEW, submitted(1, 1, RECEIVED, REQUESTED, OVERDUE)))
     await trail.publish(publication(UNDER_REVIEW, entry(2, EmailFailed(failed_emails=(told,)))))
@@ -56,7 +56,7 @@ async def test_each_letter_goes_to_its_audience_in_order(trail: AuditTrail, ledg
     ]
 
 
-async def test_a_letter_says_what_was_true_when_its_event_was_stored(
+async def test_a_notice_says_what_was_true_when_its_event_was_stored(
     trail: AuditTrail, ledger: EmailLedger
 ) -> None:
     await trail.publish(publication(UNDER_REVIEW, submitted(1, 1, RECEIVED, to_stage=Stage.UNDER_REVIEW)))
@@ -68,7 +68,7 @@ async def test_a_letter_says_what_was_true_when_its_event_was_stored(
     assert (mail.to, mail.bd) == (Person(name="Mei Tan", email="mei@partner.example"), LI)
     assert (mail.company_name, mail.company_master_uid) == ("Acme 1 有限公司", "1001")
     assert mail.status_text == "Please be patient and wait for the approval"
-    assert (mail.letter, mail.form, mail.at, mail.sequence) == (RECEIVED, form(1), NOON, 1)
+    assert (mail.notice, mail.form, mail.at, mail.sequence) == (RECEIVED, form(1), NOON, 1)
     assert (mail.time_zone, mail.locale, mail.key) == ("Asia/Shanghai", "en", "1.application_received")
 
 
@@ -76,7 +76,7 @@ async def failed(ledger: EmailLedger, key: str) -> None:
     await ledger.failed("run-1", key, "550 no such user", NOON)
 
 
-async def test_a_failed_letter_is_sent_again_to_who_gets_such_mails_now(
+async def test_a_failed_notice_is_sent_again_to_who_gets_such_mails_now(
     trail: AuditTrail, ledger: EmailLedger
 ) -> None:
     await trail.publish(publication(UNDER_REVIEW, submitted(1, 1, RECEIVED, REQUESTED)))
@@ -88,7 +88,7 @@ async def test_a_failed_letter_is_sent_again_to_who_gets_such_mails_now(
         await trail.publish(again)
     [mail] = await ledger.waiting(LINEAGE)
     assert (mail.key, mail.to.email, mail.to.name) == ("3.application_received", "wu@partner.example", "Wu")
-    assert (mail.letter, mail.form, mail.sequence) == (RECEIVED, form(1), 3)
+    assert (mail.notice, mail.form, mail.sequence) == (RECEIVED, form(1), 3)
     rows = await by_key(ledger)
     assert rows["1.application_received"].state is LedgerState.FAILED
     assert rows["1.application_received"].recipient == "mei@partner.example"

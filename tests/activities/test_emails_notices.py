@@ -1,4 +1,4 @@
-"""What the letters say: every letter, in every locale, whatever people have typed."""
+"""What the notices say: every notice, in every locale, whatever people have typed."""
 
 import re
 from html.parser import HTMLParser
@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import pytest
 
-from activities.emails.render import Links, RenderedLetter, Renderer
+from activities.emails.render import Links, RenderedNotice, Renderer
 from activities.emails.wording import WORDINGS
 from domain.lifecycle import STAGES
-from tests.activities.letters import TEMPLATES, mail, sheet
+from tests.activities.notices import TEMPLATES, mail, sheet
 
 LINKS = Links(
     portal_url="https://portal.example.com/onboarding?lang=en&from=mail",
@@ -64,12 +64,12 @@ def squeezed(text: str) -> str:
     return re.sub(r"\s+", "", text)
 
 
-def rendered(template: str, locale: str = "en", **changes: Any) -> RenderedLetter:
+def rendered(template: str, locale: str = "en", **changes: Any) -> RenderedNotice:
     return RENDERER.render(mail(template, locale=locale, **changes))
 
 
 @pytest.mark.parametrize(("template", "locale"), EVERY_LETTER)
-def test_every_letter_names_applicant_status_and_portal_in_text_and_html(template: str, locale: str) -> None:
+def test_every_notice_names_applicant_status_and_portal_in_text_and_html(template: str, locale: str) -> None:
     status = "Please be patient and wait for the approval"
     result = rendered(template, locale)
     seen = " ".join(_Reader(result.html).text)
@@ -197,7 +197,7 @@ def test_granted_access_comes_with_the_link_and_the_guides_way_in() -> None:
 
 
 @pytest.mark.parametrize("locale", WORDINGS)
-def test_letters_without_their_optional_facts(locale: str) -> None:
+def test_notices_without_their_optional_facts(locale: str) -> None:
     for template in ("application_cancelled", "application_expired", "closed_to_bd"):
         rendered(template, locale, closing={"by": "partner"})
     rendered("sheet_reminder", locale, modification=None)
@@ -221,12 +221,12 @@ def test_fields_have_readable_names(path: str, label: str) -> None:
 
 
 @pytest.mark.parametrize(("template", "locale"), EVERY_LETTER)
-def test_a_zone_that_is_no_longer_known_holds_no_letter_up(template: str, locale: str) -> None:
-    """Its times are then told in UTC, and say so; the letter must leave before the zone is known again."""
-    facts = mail(template).letter.model_dump()
+def test_a_zone_that_is_no_longer_known_holds_no_notice_up(template: str, locale: str) -> None:
+    """Its times are then told in UTC, and say so; the notice must leave before the zone is known again."""
+    accounts = mail(template).notice.model_dump()
     moved = {
         name: fact | {"time_zone": "Mars/Base"}
-        for name, fact in facts.items()
+        for name, fact in accounts.items()
         if isinstance(fact, dict) and "time_zone" in fact
     }
     result = rendered(template, locale, time_zone="Mars/Base", **moved)

@@ -1,4 +1,4 @@
-"""An e-mail on its way: a letter with what every mail says, and the documents it speaks of."""
+"""An e-mail on its way: a notice with what every mail says, and the documents it speaks of."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,16 +6,16 @@ from typing import Any
 
 from domain.contract import Person
 from domain.documents import ApplicationForm
-from domain.letters import AnyLetter, Audience, audience_of
+from domain.notices import AnyNotice, Audience, audience_of
 from domain.status import SheetShown
 
 
 @dataclass(frozen=True)
-class Mail:
-    """A letter addressed.
+class AddressedNotice:
+    """A notice addressed.
 
     ``key`` is unique and stable within the application (ledger, Message-ID). ``sequence`` numbers the event
-    the letter tells of; a later one supersedes an earlier one's dates.
+    the notice tells of; a later one supersedes an earlier one's dates.
     """
 
     key: str
@@ -29,24 +29,24 @@ class Mail:
     company_master_uid: str
     company_name: str
     status_text: str
-    letter: AnyLetter
+    notice: AnyNotice
     sheet: SheetShown | None = None
     form: ApplicationForm | None = None
 
     @property
     def template(self) -> str:
-        """Which letter it is."""
-        return self.letter.template
+        """Which notice it is."""
+        return self.notice.template
 
     @property
     def audience(self) -> Audience:
         """Whose mailbox it is for."""
-        return audience_of(self.letter.template)
+        return audience_of(self.notice.template)
 
     @property
     def said(self) -> dict[str, Any]:
-        """What the templates know as ``letter``."""
-        own = {name: getattr(self.letter, name) for name in type(self.letter).model_fields}
+        """What the templates know as ``notice``."""
+        own = {name: getattr(self.notice, name) for name in type(self.notice).model_fields}
         every = {name: getattr(self, name) for name in _IN_EVERY_MAIL}
         return every | own
 
