@@ -87,7 +87,7 @@ def _environment(form: str, wording: Wording) -> Environment:
     environment.globals.update(
         {
             name: getattr(macros, name)
-            for name in ("paragraph", "heading", "accounts", "table", "quote", "button")
+            for name in ("paragraph", "heading", "details", "table", "quote", "button")
         }
     )
     return environment
