@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import os
 import sqlite3
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -29,6 +31,7 @@ from tests.e2e.examinations import examined
 
 NAME = "reseller-onboarding"
 DAYS = timedelta(days=1)
+ONBOARDING = Path(sys.executable).with_name("onboarding")
 
 
 @workflow.defn(sandboxed=False)
@@ -115,6 +118,32 @@ async def test_workers_of_this_version_may_poll(temporal: TemporalSettings, sett
     async with polling(temporal, "v2"):
         await run_setup(settings, temporal, retention=DAYS, wait=timedelta(seconds=60), contract=True)
     assert revision(settings) != "0001"
+
+
+async def test_the_console_script_says_what_it_took(
+    temporal: TemporalSettings, settings: Settings, tmp_path: Path
+) -> None:
+    inherited = {
+        name: given for name, given in os.environ.items() if not name.startswith(("ONBOARDING_", "TEMPORAL_"))
+    }
+    place = {
+        "TEMPORAL_ADDRESS": temporal.address,
+        "ONBOARDING_DATA": str(settings.data),
+        "HOME": str(tmp_path),
+    }
+    for arguments, code, says in (
+        ([], 1, "run `onboarding setup --contract`"),
+        (["--contract"], 0, "Schema: took break step 0002, One write path"),
+        ([], 0, ", that of this release"),
+    ):
+        process = await asyncio.create_subprocess_exec(
+            *(str(ONBOARDING), "setup", "--wait", "60", *arguments),
+            env=inherited | place,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        said = (await process.communicate())[1].decode()
+        assert process.returncode == code, said
+        assert says in said
 
 
 async def test_without_a_version_nobody_may_poll(temporal: TemporalSettings, settings: Settings) -> None:
