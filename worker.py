@@ -131,7 +131,7 @@ async def running_worker(
     """Make database and namespace ready, then work until the block is left; what is in flight gets its grace.
 
     Raises:
-        StartupError: the database has the schema of a newer release, or can't be used.
+        StartupError: the database has a schema this release does not run on, or can't be used.
         SearchAttributesError: the namespace can't be used as it is.
     """
     async with AsyncExitStack() as stack:

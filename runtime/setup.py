@@ -16,6 +16,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.db.engine import Database
+from runtime.deployments import POLLS_WITHIN, describe
 from runtime.errors import connection_problem, keep_cancellation
 from runtime.search_attributes import register_search_attributes
 from runtime.startup import StartupError, connect_when_up, pauses, prepare_database
@@ -40,24 +41,33 @@ async def run_setup(
     *,
     retention: timedelta,
     wait: timedelta,
+    contract: bool = False,
 ) -> None:
     """Wait for both; migrate the database; create the namespace and register its search attributes.
+
+    With ``contract`` the schema also takes the steps that older code does not survive, at the end, once no
+    worker of another version polls than that of ``settings``; without a version: no worker at all.
 
     Returns when the search attributes can be used. Safe to repeat, by several at once too; a namespace that
     keeps its runs longer than ``retention`` (whole days) is left so.
 
     Raises:
-        StartupError: something can't be used as it is, or was not there within ``wait``.
+        StartupError: something can't be used as it is, or was not there within ``wait``; or, with
+            ``contract``, another worker still polled then.
         SearchAttributesError: a search attribute has the wrong type, or can't be registered.
     """
     try:
         async with asyncio.timeout(wait.total_seconds()):
-            await _database(settings)
+            if not contract:
+                await _database(settings)
             await _namespace(temporal, retention)
             client = await connect_when_up(temporal)
             await _until_it_counts(client, "")
             await register_search_attributes(client)
             await _until_it_counts(client, " AND ".join(f"{key.name} IS NULL" for key in ALL))
+            if contract:
+                await _until_no_other_polls(client, settings)
+                await _database(settings, contract=True)
     except TimeoutError:
         raise StartupError(
             f"Not ready within {wait.total_seconds():g} s; the last line above says what was missing."
@@ -65,10 +75,10 @@ async def run_setup(
     log.info("Search attributes: %s", ", ".join(key.name for key in ALL))
 
 
-async def _database(settings: Settings) -> None:
+async def _database(settings: Settings, *, contract: bool = False) -> None:
     database = Database(settings.database)
     try:
-        await prepare_database(database)
+        await prepare_database(database, contract=contract)
     finally:
         await database.dispose()
 
@@ -139,3 +149,31 @@ async def _until_it_counts(client: Client, query: str) -> None:
             await asyncio.sleep(pause)
         else:
             return
+
+
+async def _until_no_other_polls(client: Client, settings: Settings) -> None:
+    for pause in pauses():
+        try:
+            versions = (await describe(client, settings.deployment)).versions
+        except RPCError as error:
+            keep_cancellation()
+            if error.status not in _PASSING:
+                raise StartupError(
+                    f"Whether older workers poll in namespace {client.namespace!r} is not known:"
+                    f" {error.message}"
+                ) from error
+            log.warning("Waiting for an answer about who polls: %s", error.message)
+        else:
+            # Of two workers without a version nobody knows which is the older one.
+            polling = [each for each in versions if each.pollers]
+            others = [each for each in polling if each.build_id is None or each.build_id != settings.build_id]
+            if not others:
+                return
+            log.warning(
+                "Waiting until no other worker polls than those of version %s: %s; stop them (one that has"
+                " stopped counts for another %d s)",
+                settings.build_id or "(none)",
+                ", ".join(f"{each.pollers} of {each.name}" for each in others),
+                POLLS_WITHIN.total_seconds(),
+            )
+        await asyncio.sleep(pause)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from alembic.util import CommandError
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
 from temporalio.client import Client
@@ -14,6 +13,7 @@ from temporalio.converter import PayloadCodec
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.db.engine import Database
+from activities.db.schema import Schema, SchemaMismatchError
 from runtime.errors import connection_problem, first_line, keep_cancellation
 from settings import TemporalSettings
 from workflows.plugin import OnboardingPlugin
@@ -32,21 +32,19 @@ class StartupError(Exception):
     """The worker can't start, and waiting would not help; the message says what to do."""
 
 
-async def prepare_database(database: Database) -> None:
-    """Wait for the database, bring its schema up to date, and open its first connection.
+async def prepare_database(database: Database, *, contract: bool = False) -> None:
+    """Wait for the database, bring its schema as far as `Schema.migrate` may, and open its first connection.
 
     Raises:
-        StartupError: it has the schema of a newer release, or can't be used.
+        StartupError: it has a schema this release does not run on, or can't be used.
     """
     for pause in pauses():
         try:
-            await database.migrate()
-            await database.check()
-        except CommandError as error:
-            raise StartupError(
-                f"The database {database.name} has the schema of a newer release ({error}): run that release,"
-                " or name another database in ONBOARDING_DATABASE_URL."
-            ) from error
+            schema = Schema(database)
+            state = await schema.migrate(contract=contract)
+            await schema.check()
+        except SchemaMismatchError as error:
+            raise StartupError(f"The database {error}. {error.remedy}") from error
         except (OperationalError, InterfaceError, OSError) as error:
             log.warning(
                 "Waiting for the database %s (ONBOARDING_DATABASE_URL): %s", database.name, first_line(error)
@@ -58,7 +56,9 @@ async def prepare_database(database: Database) -> None:
                 " must be allowed to create tables), or name another in ONBOARDING_DATABASE_URL."
             ) from error
         else:
-            log.info("Database: %s", database.name)
+            for step in state.taken:
+                log.info("Schema: took %s step %s, %s", step.phase, step.revision, step.title)
+            log.info("Database: %s, %s", database.name, state.words)
             return
 
 

@@ -22,6 +22,7 @@ from psycopg.sql import SQL, Composed, Identifier
 from sqlalchemy import make_url
 
 from activities.db.engine import Database
+from activities.db.schema import Schema
 
 ENGINES: Final = ("sqlite", "postgresql")
 
@@ -82,11 +83,11 @@ def _postgresql() -> Iterator[Postgresql]:
 
 
 def migrate(url: str) -> None:
-    """Bring a database to the newest schema (for fixtures; tests await `Database.migrate`)."""
+    """Bring a database to the newest schema (for fixtures; tests await `Schema.migrate`)."""
 
     async def run() -> None:
         database = Database(url)
-        await database.migrate()
+        await Schema(database).migrate()
         await database.dispose()
 
     asyncio.run(run())

@@ -1,17 +1,12 @@
-"""The database: engine, sessions and schema, the same for SQLite and PostgreSQL."""
+"""The database: engine, sessions and transactions, the same for SQLite and PostgreSQL."""
 
 import asyncio
 import json
-import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import (
@@ -28,11 +23,6 @@ SETTING: Final = "ONBOARDING_DATABASE_URL"
 
 POOL_SIZE: Final = 20
 
-_MIGRATIONS: Final = Path(__file__).parent / "migrations"
-_ALEMBIC: Final = threading.Lock()
-"""Alembic's ``context`` and ``op`` are globals of the process: one migration at a time."""
-_MIGRATION_LOCK: Final = 0x4F6E626F61726431
-"""Key of the PostgreSQL advisory lock under which the schema changes (spells ``Onboard1``)."""
 _BUSY_TIMEOUT_MS: Final = 5_000
 _POSTGRESQL_OPTIONS: Final[dict[str, int]] = {
     "connect_timeout": 2,  # seconds; libpq takes less for 2
@@ -41,18 +31,6 @@ _POSTGRESQL_OPTIONS: Final[dict[str, int]] = {
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _BEGIN: Final = "sqlite_begin"
 T = TypeVar("T")
-
-
-class SchemaMismatchError(Exception):
-    """The database has another schema revision than this code.
-
-    ``found``: that one, ``None`` without a schema; ``ahead``: this code does not know it.
-    """
-
-    def __init__(self, message: str, *, found: str | None = None, ahead: bool = False) -> None:
-        super().__init__(message)
-        self.found: Final = found
-        self.ahead: Final = ahead
 
 
 class Database:
@@ -110,63 +88,23 @@ class Database:
 
         return await _to_its_end(transaction())
 
-    async def migrate(self) -> None:
-        """Bring the schema to the revision of this code; any number of processes may do so at once.
+    def in_one_transaction(self, work: Callable[[Connection], T]) -> T:
+        """Do work that blocks in one transaction, over a connection of its own: for threads.
 
-        All steps are one transaction under a lock of the database, so that nobody ever sees half a schema.
-
-        Raises:
-            sqlalchemy.exc.OperationalError: the database can't be reached.
-            alembic.util.CommandError: the schema is of a newer release than this code.
+        On SQLite nobody else writes from its beginning on.
         """
-        await asyncio.to_thread(self._migrate)
-
-    async def revision(self) -> str | None:
-        """The schema revision the database has; ``None`` before the first migration."""
-        async with self._engine.connect() as connection:
-            return await connection.run_sync(_revision)
-
-    async def check(self) -> str:
-        """Make sure that the database can be reached and has the schema of this code; its revision.
-
-        Raises:
-            SchemaMismatchError: it has another one; `migrate` is the remedy for an older one.
-            sqlalchemy.exc.OperationalError: it can't be reached.
-        """
-        scripts = ScriptDirectory(str(_MIGRATIONS))
-        found, wanted = await self.revision(), scripts.get_current_head()
-        if found != wanted:
-            known = {script.revision for script in scripts.walk_revisions()}
-            raise SchemaMismatchError(
-                f"schema revision of {self.name} is {found}, not {wanted}",
-                found=found,
-                ahead=found is not None and found not in known,
-            )
-        return str(found)
+        engine = _sync_engine(self._url)
+        try:
+            with engine.connect() as connection:
+                connection = connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+                with connection.begin():
+                    return work(connection)
+        finally:
+            engine.dispose()
 
     async def dispose(self) -> None:
         """Close all connections; the object may be used again."""
         await self._engine.dispose()
-
-    def _migrate(self) -> None:
-        config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-        if self._url.get_backend_name() == "sqlite" and self._url.database:
-            Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
-        with _ALEMBIC:
-            engine = _sync_engine(self._url)
-            try:
-                with engine.connect() as connection:
-                    connection = connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
-                    with connection.begin():
-                        if engine.dialect.name == "postgresql":
-                            connection.execute(
-                                text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK}
-                            )
-                        config.attributes["connection"] = connection
-                        command.upgrade(config, "head")
-            finally:
-                engine.dispose()
 
 
 async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
@@ -183,10 +121,6 @@ async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
             task.exception()
         raise cancelled
     return task.result()
-
-
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
 
 
 def _driven(url: str) -> URL:

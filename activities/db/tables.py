@@ -54,6 +54,18 @@ class Base(DeclarativeBase):
     type_annotation_map: ClassVar[dict[Any, Any]] = {dict[str, Any]: JSON, datetime: UtcInstant, str: Text}
 
 
+class SchemaRow(Base):
+    """What a release that does not know the schema's ``revision`` has to know to run on it all the same.
+
+    ``runs_from`` is the newest step that ended the compatibility with the code before it; the only row.
+    """
+
+    __tablename__ = "schema_revision"
+
+    revision: Mapped[str] = mapped_column(primary_key=True)
+    runs_from: Mapped[str]
+
+
 class ApplicationRow(Base):
     """The newest stored state of an application; the workflow is the truth, a row may lag.
 

@@ -24,6 +24,13 @@ def setup(
         int, typer.Option(min=1, help="How long Temporal keeps ended applications; it is never shortened.")
     ] = RETENTION_DAYS,
     wait: Annotated[int, typer.Option(min=0, help="Seconds to wait for both servers.")] = WAIT_SECONDS,
+    contract: Annotated[
+        bool,
+        typer.Option(
+            "--contract",
+            help="Take the schema's steps, too, that older releases don't run on; waits until none polls.",
+        ),
+    ] = False,
 ) -> None:
     """Prepare database and Temporal namespace for the workers; safe to repeat."""
     # Only this command needs the worker and all its libraries; the others start faster without.
@@ -42,6 +49,7 @@ def setup(
                     temporal,
                     retention=timedelta(days=retention_days),
                     wait=timedelta(seconds=wait),
+                    contract=contract,
                 )
             )
         )

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from alembic.util import CommandError
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -13,14 +12,15 @@ from activities.acpn_access import Grant
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.applications import ApplicationRecords, StoredApplication, StoredSheet
 from activities.db.email_ledger import EmailLedger, LedgerRow
-from activities.db.engine import Database, SchemaMismatchError
+from activities.db.engine import Database
+from activities.db.schema import Schema, SchemaMismatchError
 from activities.db.tables import AccessGrantRow
 from domain.audit import AuditEvent
 from domain.inquiry import Account
 from runtime.errors import first_line
 from starter.client.errors import ArchiveError
 
-_NEWER: Final = "Run that release, or name another database in ONBOARDING_DATABASE_URL."
+_NO_FILE: Final = "A worker prepares it: `onboarding up`."
 
 
 class StoredArchive:
@@ -65,7 +65,7 @@ class StoredArchive:
 
 @asynccontextmanager
 async def open_archive(url: str, *, create: bool = False) -> AsyncIterator[StoredArchive]:
-    """The archive at an SQLAlchemy URL; ``create`` brings its schema up to date.
+    """The archive at an SQLAlchemy URL; ``create`` brings its schema as far as `Schema.migrate` may.
 
     Raises:
         ArchiveError: also when the database fails later, within the block.
@@ -75,12 +75,11 @@ async def open_archive(url: str, *, create: bool = False) -> AsyncIterator[Store
         if create:
             await _migrate(database)
         elif has_no_file(database):
-            raise SchemaMismatchError(f"{database.name} does not exist")
-        await database.check()
+            raise SchemaMismatchError(f"{database.name} does not exist", _NO_FILE)
+        await Schema(database).check()
         yield StoredArchive(database)
     except SchemaMismatchError as error:
-        remedy = _NEWER if error.ahead else "A worker prepares it: `onboarding up`."
-        raise ArchiveError(f"The database is not ready: {error}.", remedy) from None
+        raise ArchiveError(f"The database is not ready: {error}.", error.remedy) from None
     except SQLAlchemyError as error:
         raise ArchiveError(
             f"The database {database.name} can't be used: {first_line(error)}",
@@ -92,11 +91,7 @@ async def open_archive(url: str, *, create: bool = False) -> AsyncIterator[Store
 
 async def _migrate(database: Database) -> None:
     try:
-        await database.migrate()
-    except CommandError as error:
-        raise ArchiveError(
-            f"The database {database.name} has the schema of a newer release ({error}).", _NEWER
-        ) from None
+        await Schema(database).migrate()
     except OSError as error:
         raise ArchiveError(
             f"The folder of the database {database.name} can't be made: {error.strerror}",

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from activities.db.engine import Database, SchemaMismatchError
+from activities.db.engine import Database
+from activities.db.schema import Schema, SchemaMismatchError
 from activities.emails.message import MessageFactory
 from activities.smtp import SmtpAddress
 from activities.smtp_probe import ProbeError, Step, probe
@@ -174,23 +175,23 @@ async def _database(url: str) -> Finding:
     try:
         if has_no_file(database):
             return Finding.failed(Part.DATABASE, f"{database.name} does not exist", _DATABASE_NOT_READY)
-        revision = await database.check()
+        state = await Schema(database).check()
     except SchemaMismatchError as error:
-        if error.ahead:
-            return Finding.failed(
-                Part.DATABASE,
-                f"{database.name} has the schema of a newer release ({error.found})",
-                "Run that release here, or name another database in ONBOARDING_DATABASE_URL.",
-            )
-        has = "no schema yet" if error.found is None else f"the schema of an older release ({error.found})"
-        return Finding.failed(Part.DATABASE, f"{database.name} has {has}", _DATABASE_NOT_READY)
+        return Finding.failed(Part.DATABASE, str(error), error.remedy)
     except (SQLAlchemyError, OSError) as error:
         return Finding.failed(Part.DATABASE, f"{database.name}: {first_line(error)}", _DATABASE_DOWN)
     finally:
         await database.dispose()
-    return Finding.ok(Part.DATABASE, f"{database.name}, schema {revision}")
+    detail = f"{database.name}, {state.words}"
+    if state.waiting:
+        return Finding.warning(Part.DATABASE, detail, _CONTRACT_WAITS)
+    return Finding.ok(Part.DATABASE, detail)
 
 
+_CONTRACT_WAITS: Final = (
+    "Once nobody wants to go back to an older release, and no worker of one is left: back the database up and"
+    " run `onboarding setup --contract`."
+)
 _DATABASE_NOT_READY: Final = "`onboarding setup` makes it ready, a worker at its start as well."
 _DATABASE_DOWN: Final = (
     "Start it, or put host, user, password and parameters right in ONBOARDING_DATABASE_URL."

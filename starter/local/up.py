@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from activities.db.engine import Database
 from domain.values import Contract
 from runtime.process import log_plainly
-from runtime.startup import connect_when_up
+from runtime.startup import connect_when_up, prepare_database
 from settings import Settings, TemporalSettings
 from starter.local.dev_server import DevServer
 from starter.local.mail_sink import MailSink
@@ -71,6 +71,8 @@ async def run_up(settings: Settings, *, port: int, ui_port: int, ready: Callable
             ),
             settings.codec,
         )
+        if settings.database_url is None:
+            await _take_over(Database(settings.database))
         # The only worker there is: a version that nobody promotes would do nothing.
         settings = settings.model_copy(update={"build_id": None})
         await stack.enter_async_context(running_worker(client, settings))
@@ -85,6 +87,14 @@ async def run_up(settings: Settings, *, port: int, ui_port: int, ready: Callable
             )
         )
         await server.until_it_ends()
+
+
+async def _take_over(database: Database) -> None:
+    """Nobody else works on the folder's own database, so that no older code can be in the way."""
+    try:
+        await prepare_database(database, contract=True)
+    finally:
+        await database.dispose()
 
 
 @contextmanager

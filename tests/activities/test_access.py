@@ -1,12 +1,11 @@
 """ACPN access, in SQL and over HTTP, and the activity that opens it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 import httpx
 import pytest
-import pytest_asyncio
 from pydantic import ValidationError
 from temporalio.testing import ActivityEnvironment
 
@@ -22,7 +21,7 @@ from domain.inquiry import AccessOutcome, AccessRequest, Account
 from domain.publication import TakeUp
 from domain.status import Company
 from tests.activities.examples import NOON, grant
-from tests.activities.services import VendorServices, vendor_services
+from tests.activities.services import VendorServices
 
 LATER = NOON + timedelta(days=1)
 REQUEST = AccessRequest(
@@ -40,25 +39,8 @@ def account(uid: str, *, verified: bool = True, credit_control: bool = False) ->
 
 
 @pytest.fixture
-def access(database: Database) -> SqlAcpnAccess:
-    return SqlAcpnAccess(database)
-
-
-@pytest.fixture
 def directory(database: Database) -> SqlAccountDirectory:
     return SqlAccountDirectory(database)
-
-
-@pytest.fixture
-def services() -> Iterator[VendorServices]:
-    with vendor_services() as server:
-        yield server
-
-
-@pytest_asyncio.fixture
-async def http_access(services: VendorServices) -> AsyncIterator[HttpAcpnAccess]:
-    async with httpx.AsyncClient(base_url=services.url) as client:
-        yield HttpAcpnAccess(client)
 
 
 async def open_access(

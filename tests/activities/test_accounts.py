@@ -1,7 +1,5 @@
 """The account directory, in SQL and over HTTP."""
 
-from collections.abc import AsyncIterator, Iterator
-
 import httpx
 import pytest
 import pytest_asyncio
@@ -30,18 +28,6 @@ MAIN = Account(
 )
 BLANK = Account(uid="1003")
 ACCOUNTS = (MASTER, MAIN, BLANK)
-
-
-@pytest.fixture
-def services() -> Iterator[VendorServices]:
-    with vendor_services() as server:
-        yield server
-
-
-@pytest_asyncio.fixture
-async def client(services: VendorServices) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=services.url) as client:
-        yield client
 
 
 @pytest_asyncio.fixture

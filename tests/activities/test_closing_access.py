@@ -1,10 +1,7 @@
 """Access that was given is closed where what gave it no longer holds, whatever is down."""
 
-from collections.abc import AsyncIterator, Iterator
-
 import httpx
 import pytest
-import pytest_asyncio
 
 from activities.access_http import HttpAcpnAccess
 from activities.db.access import SqlAcpnAccess
@@ -30,24 +27,12 @@ from tests.activities.senders import (
     stored,
     take_up,
 )
-from tests.activities.services import VendorServices, vendor_services
+from tests.activities.services import VendorServices
 from tests.smtp_server import Plan, SmtpServer
 
 CANCELLED = publication(
     UNDER_REVIEW.but(stage=Stage.CANCELLED), entry(2, APPROVED, close_access_of="1001"), after=UNDER_REVIEW
 )
-
-
-@pytest.fixture
-def services() -> Iterator[VendorServices]:
-    with vendor_services() as server:
-        yield server
-
-
-@pytest_asyncio.fixture
-async def platform(services: VendorServices) -> AsyncIterator[HttpAcpnAccess]:
-    async with httpx.AsyncClient(base_url=services.url) as client:
-        yield HttpAcpnAccess(client)
 
 
 async def test_access_that_may_have_been_given_is_closed(database: Database) -> None:
@@ -63,10 +48,10 @@ async def test_access_that_may_have_been_given_is_closed(database: Database) -> 
 
 
 async def test_a_platform_that_is_down_holds_no_mail_up_and_is_asked_again(
-    database: Database, services: VendorServices, platform: HttpAcpnAccess
+    database: Database, services: VendorServices, http_access: HttpAcpnAccess
 ) -> None:
     async with SmtpServer(Plan()).running() as server:
-        publishing = activities(database, server.url, access=platform)
+        publishing = activities(database, server.url, access=http_access)
         await publish(publishing, FIRST)
         services.status = 503
         for _ in range(2):
@@ -96,9 +81,9 @@ async def test_taking_up_after_a_reset_closes_what_the_application_had_opened(
 
 
 async def test_with_the_platform_down_taking_up_is_tried_again_and_tells_the_same(
-    database: Database, services: VendorServices, platform: HttpAcpnAccess
+    database: Database, services: VendorServices, http_access: HttpAcpnAccess
 ) -> None:
-    publishing = activities(database, NOWHERE, access=platform)
+    publishing = activities(database, NOWHERE, access=http_access)
     await publish(publishing, FIRST)
     await publish(publishing, SECOND)
     services.answers["/partners/1001/grants?application_id=run-1"] = {}

@@ -1,30 +1,15 @@
-"""Database URLs, and the schema: made by the migrations, from nothing, by anybody, at once."""
+"""Database URLs, and what a transaction promises."""
 
 import asyncio
-import sys
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
-from alembic.util import CommandError
-from sqlalchemy import Connection, func, insert, select, text
-from sqlalchemy.exc import OperationalError, StatementError
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.db.engine import Database, SchemaMismatchError, to_json
-from activities.db.tables import AccessGrantRow, Base
-
-MIGRATE = """
-import asyncio, sys
-from activities.db.engine import Database
-async def main():
-    database = Database(sys.argv[1])
-    await database.migrate()
-    await database.check()
-    await database.dispose()
-asyncio.run(main())
-"""
+from activities.db.engine import Database, to_json
+from activities.db.tables import AccessGrantRow
 
 
 @pytest.mark.parametrize(
@@ -60,60 +45,6 @@ async def test_sqlite_can_be_read_while_it_is_written_and_waits_for_its_turn(sql
         }
     await database.dispose()
     assert pragmas == {"journal_mode": "wal", "busy_timeout": 5000, "foreign_keys": 1}
-
-
-async def test_migrations_make_the_schema_from_nothing_and_again_do_nothing(unmigrated_url: str) -> None:
-    database = Database(unmigrated_url)
-    for _ in range(2):
-        await database.migrate()
-        await database.check()
-        async with database.engine.connect() as connection:
-            assert await connection.run_sync(_differences) == []
-    await database.dispose()
-
-
-def _differences(connection: Connection) -> list[object]:
-    return list(compare_metadata(MigrationContext.configure(connection), Base.metadata))
-
-
-async def test_processes_may_migrate_at_once(unmigrated_url: str) -> None:
-    processes = [
-        await asyncio.create_subprocess_exec(
-            sys.executable, "-c", MIGRATE, unmigrated_url, stderr=asyncio.subprocess.PIPE
-        )
-        for _ in range(3)
-    ]
-    here = [Database(unmigrated_url) for _ in range(2)]
-    await asyncio.gather(*(database.migrate() for database in here))
-    errors = [(await process.communicate())[1].decode() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0], errors
-    for database in here:
-        await database.check()
-        await database.dispose()
-
-
-async def test_a_schema_of_another_release_is_noticed(database: Database) -> None:
-    async with database.engine.begin() as connection:
-        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(SchemaMismatchError, match="9999"):
-        await database.check()
-    with pytest.raises(CommandError, match="9999"):
-        await database.migrate()
-
-
-async def test_a_database_without_schema_is_noticed(unmigrated_postgresql_url: str) -> None:
-    database = Database(unmigrated_postgresql_url)
-    assert await database.revision() is None
-    with pytest.raises(SchemaMismatchError, match="None"):
-        await database.check()
-    await database.dispose()
-
-
-async def test_a_database_that_is_not_there_can_not_be_checked(unmigrated_sqlite_url: str) -> None:
-    database = Database(unmigrated_sqlite_url)
-    with pytest.raises(OperationalError):
-        await database.check()
-    await database.dispose()
 
 
 GRANT = {

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from activities.db.engine import Database
+from activities.db.schema import Schema
 from tests.certificates import Authority
 
 pytest_plugins = ["tests.databases"]
@@ -64,7 +65,7 @@ async def attempt(listener: Listener, parameters: str) -> str:
         f"postgresql://onboarding:geheim-4711@localhost:{listener.port}/onboarding?{parameters}"
     )
     with pytest.raises(OperationalError) as failure:
-        await database.revision()
+        await Schema(database).check()
     await database.dispose()
     assert "geheim" not in str(failure.value)
     return str(failure.value)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import httpx
@@ -38,7 +38,7 @@ from domain.policy import Policy
 from domain.publication import TakeUp
 from domain.status import Company
 from tests.activities.examples import NOON, application, entry, publication
-from tests.activities.services import VendorServices, vendor_services
+from tests.activities.services import VendorServices
 from tests.databases import Postgresql
 
 ON_A_BUSY_MACHINE = timedelta(minutes=1)
@@ -96,21 +96,10 @@ async def directory(database: Database) -> SqlAccountDirectory:
 
 
 @pytest.fixture
-def access(database: Database) -> SqlAcpnAccess:
-    return SqlAcpnAccess(database)
-
-
-@pytest.fixture
-def services() -> Iterator[VendorServices]:
-    with vendor_services() as server:
-        server.answers |= {f"/accounts/{known.uid}": known.model_dump(mode="json") for known in ACCOUNTS}
-        yield server
-
-
-@pytest_asyncio.fixture
-async def client(services: VendorServices) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=services.url) as client:
-        yield client
+def services(services: VendorServices) -> VendorServices:
+    """They know the accounts."""
+    services.answers |= {f"/accounts/{known.uid}": known.model_dump(mode="json") for known in ACCOUNTS}
+    return services
 
 
 async def look_up(

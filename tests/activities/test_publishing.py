@@ -15,6 +15,7 @@ from activities.db.access import SqlAcpnAccess
 from activities.db.applications import ApplicationRecords
 from activities.db.email_ledger import EmailLedger, LedgerState
 from activities.db.engine import Database
+from activities.db.schema import Schema
 from activities.emails.addressed import AddressedNotice
 from activities.emails.render import RenderedNotice, Renderer
 from activities.smtp import TemporaryDeliveryError
@@ -242,7 +243,7 @@ async def test_what_a_lost_database_server_did_not_take_is_stored_when_it_is_bac
     own_postgresql: Postgresql,
 ) -> None:
     database = Database(own_postgresql.url(own_postgresql.create()))
-    await database.migrate()
+    await Schema(database).migrate()
     async with SmtpServer(Plan()).running() as server:
         publishing = activities(database, server.url)
         assert await publish(publishing, FIRST) == Receipt()

@@ -10,10 +10,12 @@ import pytest
 from sqlalchemy import text
 
 from activities.db.engine import Database
+from activities.db.schema import Schema
 from activities.working_days import WorkingCalendar
 from starter.doctor.examination import Doctor
 from starter.doctor.report import Finding, Part, State
 from starter.doctor.services import UID
+from tests.activities.schemas import ADDS, TAKES_AWAY, release
 from tests.activities.services import vendor_services
 from tests.e2e.examinations import NOWHERE, TEMPORAL, at, examined, failure, run, settings, silence
 from tests.smtp_server import Plan, SmtpServer
@@ -102,6 +104,27 @@ async def test_a_database_of_a_newer_release(database_url: str, database: Databa
     said = failure((await examined(settings(database_url=database_url))).of(Part.DATABASE))
     assert "schema of a newer release (9999)" in said
     assert "Run that release" in said
+
+
+async def test_a_schema_that_goes_before_this_release_or_behind_it(
+    database_url: str, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer = Schema(database, release(tmp_path, ADDS, TAKES_AWAY))
+    await newer.migrate()
+    found = (await examined(settings(database_url=database_url))).of(Part.DATABASE)
+    assert (found.state, found.remedy) == (State.OK, "")
+    assert "schema next1 of a newer release, which this one" in found.detail
+
+    with monkeypatch.context() as patched:
+        patched.setattr("starter.doctor.examination.Schema", lambda _database: newer)
+        waits = (await examined(settings(database_url=database_url))).of(Part.DATABASE)
+    assert waits.state is State.WARNING
+    assert "contract step next2 is to come" in waits.detail
+    assert "`onboarding setup --contract`" in waits.remedy
+
+    await newer.migrate(contract=True)
+    said = failure((await examined(settings(database_url=database_url))).of(Part.DATABASE))
+    assert "only releases that know step next2 run on it" in said
 
 
 async def test_a_database_that_is_down_or_none(tmp_path: Path) -> None:

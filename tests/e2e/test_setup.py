@@ -20,6 +20,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
 from activities.db.engine import Database
+from activities.db.schema import Schema
 from runtime.search_attributes import SearchAttributesError
 from runtime.setup import run_setup
 from runtime.startup import StartupError, prepare_database
@@ -68,7 +69,7 @@ async def test_it_makes_everything_ready_also_when_two_do_so_at_once(
     assert {key.name: int(key.indexed_value_type) for key in ALL} == dict(listed.custom_attributes)
     assert (await client.count_workflows(f"{STAGE.name} = 'drafting'")).count == 0
     database = Database(settings.database)
-    await database.check()
+    await Schema(database).check()
     await database.dispose()
 
 

@@ -14,10 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from alembic import command
 
+from activities.db.engine import Database
 from domain.contract import workflow_id
 from starter.local.dev_server import temporal_executable
 from starter.local.mail_sink import kept_mails
+from tests.activities.schemas import alembic
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FORM = json.loads((EXAMPLES / "application.json").read_text())
@@ -175,6 +178,18 @@ def test_the_process_goes_on_after_everything_was_killed(up: Up) -> None:
     assert "onboarding up" in unreachable.stderr
     # The database still knows.
     assert "stage: active" in up.done("status", UID)
+
+
+def test_the_database_of_an_older_release_is_taken_over(up: Up) -> None:
+    """Nobody else can be at work in the folder, so that a step others would not survive is taken, too."""
+    database = Database(f"sqlite:///{up.folder / 'onboarding.db'}")
+    database.in_one_transaction(lambda connection: command.upgrade(alembic(connection), "0001"))
+    assert "`onboarding setup --contract`" in up.run("account", "set", UID, *ENTERPRISE).stderr
+    with up.running() as (process, _):
+        up.done("account", "set", UID, *ENTERPRISE)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+    assert "took break step 0002" in (up.folder / "logs" / "worker.log").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from activities.db.engine import Database
+from activities.db.schema import Schema
 from starter.local.dev_server import DevServer
 
 ROOT = Path(__file__).parents[2]
@@ -83,7 +84,7 @@ async def test_it_waits_for_the_database_without_telling_its_password(tmp_path: 
 async def test_a_database_of_a_newer_release_stops_it(tmp_path: Path) -> None:
     file = tmp_path / "onboarding.db"
     database = Database(f"sqlite:///{file}")
-    await database.migrate()
+    await Schema(database).migrate()
     await database.dispose()
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")

@@ -1,4 +1,4 @@
-"""One service for all the tests of a process; each test has an applicant of its own."""
+"""One service for all the tests of a process, an applicant for each; or a server for one file."""
 
 from collections.abc import AsyncIterator
 
@@ -7,6 +7,7 @@ import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
 from tests.rig import Service, serve
+from tests.workflows.own_server import own_environment
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -16,3 +17,10 @@ async def service(
     """The running service."""
     async with serve(env, tmp_path_factory.mktemp("service")) as running:
         yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def server() -> AsyncIterator[WorkflowEnvironment]:
+    """A server whose only services are those of the file's tests."""
+    async with own_environment() as environment:
+        yield environment

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
+from typing import Final
 
 from temporalio.testing import WorkflowEnvironment
 
@@ -12,10 +14,17 @@ from starter.local.dev_server import (
     dynamic_config_arguments,
     temporal_executable,
 )
+from tests import payloads
 from tests.databases import Postgresql
+from tests.rig import Applicant, Service, serve
 from tests.smtp_server import Plan, SmtpServer
 from tests.temporal_env import SEARCH_ATTRIBUTES, TIME_SKIPPING
 from workflows.plugin import OnboardingPlugin
+
+LONGEST_RETRY: Final = timedelta(minutes=10)
+"""Longer than the longest pause between two tries of an activity."""
+HANG: Final = 60.0
+"""Seconds after which a test gives up on an answer that should come at once."""
 
 
 @asynccontextmanager
@@ -56,3 +65,37 @@ async def outage(postgresql: Postgresql) -> AsyncIterator[None]:
         yield
     finally:
         await asyncio.to_thread(postgresql.start)
+
+
+@asynccontextmanager
+async def without_mail(
+    environment: WorkflowEnvironment, folder: Path
+) -> AsyncIterator[tuple[Applicant, SmtpServer]]:
+    """Somebody who has joined a service whose mail server, given too, is down."""
+    smtp = await smtp_server_that_is_down()
+    async with serve(environment, folder, smtp_url=smtp.url) as service:
+        yield await service.applicant(), smtp
+
+
+@asynccontextmanager
+async def on_postgresql(
+    environment: WorkflowEnvironment, folder: Path, postgresql: Postgresql
+) -> AsyncIterator[Service]:
+    """A service with a new database of this server."""
+    async with serve(environment, folder, database_url=postgresql.url(postgresql.create())) as service:
+        yield service
+
+
+# By updates, which are answered while mails or rows wait.
+
+
+async def review_by_updates(applicant: Applicant) -> None:
+    """Company confirmed, form submitted."""
+    await applicant.update("confirm_company")
+    await applicant.update("submit_application", application=payloads.form(applicant.uid))
+
+
+async def sheet_by_updates(applicant: Applicant, **terms: str) -> None:
+    """Approved, and a decision sheet issued."""
+    await applicant.update("approve_application", form_revision=1)
+    await applicant.update("issue_decision_sheet", sheet=payloads.sheet(**terms))

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
+from temporalio.client import WorkflowUpdateFailedError
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
@@ -13,7 +13,7 @@ from domain.contract import QUERY_NAME, Stage
 from domain.status import Status
 from tests import payloads
 from tests.rig import Applicant, Service, undecodable
-from tests.workflows.trail import audit, refused, unharmed
+from tests.workflows.trail import audit, failed_as_invalid, refused, unharmed
 
 GOOD: Final = payloads.command("decline")
 UNREADABLE: Final[dict[str, tuple[Any, ...]]] = {
@@ -101,10 +101,7 @@ async def test_start_input_that_does_not_parse_fails_the_run(service: Service, w
         arguments = (joining, *arguments[1:])
     applicant = await service.applicant(start=False)
     await applicant.start(*arguments)
-    with pytest.raises(WorkflowFailureError) as failure:
-        await applicant.result()
-    assert isinstance(failure.value.cause, ApplicationError)
-    assert failure.value.cause.type == "invalid"
+    await failed_as_invalid(applicant)
     await unharmed(applicant)
 
 
@@ -127,11 +124,7 @@ async def test_a_wrong_start_input_names_the_field(
 ) -> None:
     applicant = await service.applicant(start=False)
     await applicant.start(payloads.join(applicant.uid, **change))
-    with pytest.raises(WorkflowFailureError) as failure:
-        await applicant.result()
-    assert isinstance(failure.value.cause, ApplicationError)
-    assert failure.value.cause.type == "invalid"
-    assert failure.value.cause.message.startswith(field)
+    assert (await failed_as_invalid(applicant)).startswith(field)
     await unharmed(applicant)
 
 
@@ -139,10 +132,7 @@ async def test_a_memory_from_outside_is_not_believed(service: Service) -> None:
     """Only a run before has one to hand over; with it a caller could start as an approved application."""
     applicant = await service.applicant(start=False)
     await applicant.start(payloads.join(applicant.uid), {"application": {"stage": "signed"}})
-    with pytest.raises(WorkflowFailureError) as failure:
-        await applicant.result()
-    assert isinstance(failure.value.cause, ApplicationError)
-    assert failure.value.cause.type == "invalid"
+    await failed_as_invalid(applicant)
     await unharmed(applicant)
 
 

@@ -20,12 +20,19 @@ from starter.client.onboarding_client import OnboardingClient
 from tests import payloads
 from tests.databases import Postgresql
 from tests.rig import Applicant, Service, serve
-from tests.workflows.own_server import outage, own_environment, smtp_server_that_is_down, templates
+from tests.workflows.own_server import (
+    LONGEST_RETRY,
+    on_postgresql,
+    outage,
+    own_environment,
+    review_by_updates,
+    sheet_by_updates,
+    templates,
+    without_mail,
+)
 from tests.workflows.trail import accepted, audit, histories, ledger, refused, unharmed
 
 EVENTS_A_RUN: Final = 40
-LONGEST_RETRY: Final = timedelta(minutes=10)
-"""Longer than the longest pause between two tries of an activity."""
 UPDATES: Final = 100
 IN_FLIGHT: Final = 10
 """What the server allows; it rejects the eleventh, and to do so throws away the task the ten wait for."""
@@ -140,14 +147,10 @@ async def test_a_deadline_stays_what_it_was_and_speaks_once(service: Service) ->
 async def test_mails_that_wait_are_carried_over_and_leave_in_order(
     short_runs: WorkflowEnvironment, tmp_path: Path
 ) -> None:
-    smtp = await smtp_server_that_is_down()
-    async with serve(short_runs, tmp_path, smtp_url=smtp.url) as service:
-        applicant = await service.applicant()
-        await applicant.update("confirm_company")
-        await applicant.update("submit_application", application=payloads.form(applicant.uid))
+    async with without_mail(short_runs, tmp_path) as (applicant, smtp):
+        await review_by_updates(applicant)
         await use_up_runs(applicant, 2)
-        await applicant.update("approve_application", form_revision=1)
-        await applicant.update("issue_decision_sheet", sheet=payloads.sheet())
+        await sheet_by_updates(applicant)
         await use_up_runs(applicant, 1)
         await applicant.update("confirm_terms", **await applicant.named_sheet())
         assert (await applicant.status()).pending_emails == 6
@@ -166,8 +169,7 @@ async def test_mails_that_wait_are_carried_over_and_leave_in_order(
 async def test_events_a_database_did_not_take_are_carried_over(
     short_runs: WorkflowEnvironment, tmp_path: Path, own_postgresql: Postgresql
 ) -> None:
-    url = own_postgresql.url(own_postgresql.create())
-    async with serve(short_runs, tmp_path, database_url=url) as service:
+    async with on_postgresql(short_runs, tmp_path, own_postgresql) as service:
         applicant = await service.applicant()
         await applicant.to_review()
         async with outage(own_postgresql):

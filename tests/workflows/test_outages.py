@@ -1,13 +1,11 @@
 """Mail server, database and worker away for a while: the process goes on, and what was held up catches up."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
-import pytest_asyncio
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.exceptions import ApplicationError
@@ -19,36 +17,29 @@ from tests import payloads
 from tests.databases import Postgresql
 from tests.rig import Applicant, serve
 from tests.workflows import evidence
-from tests.workflows.own_server import outage, own_environment, smtp_server_that_is_down, templates
+from tests.workflows.own_server import (
+    HANG,
+    LONGEST_RETRY,
+    on_postgresql,
+    outage,
+    review_by_updates,
+    sheet_by_updates,
+    templates,
+    without_mail,
+)
 from tests.workflows.trail import accepted, audit, ledger, refused, unharmed
-
-LONGEST_RETRY: Final = timedelta(minutes=10)
-"""Longer than the longest pause between two tries of an activity."""
-HANG: Final = 60.0
-"""Seconds after which a test gives up on an answer that should come at once."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def server() -> AsyncIterator[WorkflowEnvironment]:
-    """A server whose only services are those of these tests."""
-    async with own_environment() as environment:
-        yield environment
 
 
 async def to_confirming(applicant: Applicant) -> None:
     """By updates, which are answered while mails or rows wait."""
-    await applicant.update("confirm_company")
-    await applicant.update("submit_application", application=payloads.form(applicant.uid))
-    await applicant.update("approve_application", form_revision=1)
-    await applicant.update("issue_decision_sheet", sheet=payloads.sheet())
+    await review_by_updates(applicant)
+    await sheet_by_updates(applicant)
 
 
 async def test_with_the_mail_server_down_the_process_goes_on_and_the_mails_leave_in_order_later(
     server: WorkflowEnvironment, tmp_path: Path
 ) -> None:
-    smtp = await smtp_server_that_is_down()
-    async with serve(server, tmp_path, smtp_url=smtp.url) as service:
-        applicant = await service.applicant()
+    async with without_mail(server, tmp_path) as (applicant, smtp):
         await to_confirming(applicant)
         status = await applicant.update("confirm_terms", **await applicant.named_sheet())
         assert status.stage is Stage.AWAITING_SIGNATURES
@@ -74,10 +65,8 @@ async def test_with_the_mail_server_down_the_process_goes_on_and_the_mails_leave
 async def test_one_recipient_refused_for_good_holds_nobody_else_up(
     server: WorkflowEnvironment, tmp_path: Path
 ) -> None:
-    smtp = await smtp_server_that_is_down()
-    smtp.plan.recipients[payloads.BD["email"]] = "550 5.1.1 No such user"
-    async with serve(server, tmp_path, smtp_url=smtp.url) as service, smtp.running():
-        applicant = await service.applicant()
+    async with without_mail(server, tmp_path) as (applicant, smtp), smtp.running():
+        smtp.plan.recipients[payloads.BD["email"]] = "550 5.1.1 No such user"
         await to_confirming(applicant)
         status = await applicant.settled()
         assert [(mail.template, mail.to) for mail in status.failed_emails] == [
@@ -112,9 +101,7 @@ async def delivery_after_the_end(
 async def test_an_ended_run_hands_its_mails_to_a_child_that_delivers_them_later(
     server: WorkflowEnvironment, tmp_path: Path
 ) -> None:
-    smtp = await smtp_server_that_is_down()
-    async with serve(server, tmp_path, smtp_url=smtp.url) as service:
-        applicant = await service.applicant()
+    async with without_mail(server, tmp_path) as (applicant, smtp):
         delivery = await delivery_after_the_end(server, applicant)
         assert (await delivery.describe()).status is WorkflowExecutionStatus.RUNNING
         assert smtp.accepted == []
@@ -124,17 +111,15 @@ async def test_an_ended_run_hands_its_mails_to_a_child_that_delivers_them_later(
             *("application_received", "review_requested", "application_approved", "sheet_to_confirm"),
             *("application_cancelled", "closed_to_bd"),
         ]
-        sent = await EmailLedger(service.database).of((await applicant.result()).application_id)
+        sent = await EmailLedger(applicant.service.database).of((await applicant.result()).application_id)
         assert [mail.state for mail in sent] == ["sent"] * 6
         assert (await evidence.row(applicant)).stage is Stage.CANCELLED
         await unharmed(applicant)
 
 
 async def test_what_bounces_after_the_end_is_told_to_bd(server: WorkflowEnvironment, tmp_path: Path) -> None:
-    smtp = await smtp_server_that_is_down()
-    smtp.plan.recipients[payloads.CONTACT["email"]] = "550 5.1.1 No such user"
-    async with serve(server, tmp_path, smtp_url=smtp.url) as service:
-        applicant = await service.applicant()
+    async with without_mail(server, tmp_path) as (applicant, smtp):
+        smtp.plan.recipients[payloads.CONTACT["email"]] = "550 5.1.1 No such user"
         delivery = await delivery_after_the_end(server, applicant)
         async with smtp.running(), asyncio.timeout(HANG):
             await delivery.result()
@@ -147,8 +132,7 @@ async def test_what_bounces_after_the_end_is_told_to_bd(server: WorkflowEnvironm
 async def test_with_the_database_down_all_is_answered_and_the_rows_catch_up(
     server: WorkflowEnvironment, tmp_path: Path, own_postgresql: Postgresql
 ) -> None:
-    url = own_postgresql.url(own_postgresql.create())
-    async with serve(server, tmp_path, database_url=url) as service:
+    async with on_postgresql(server, tmp_path, own_postgresql) as service:
         applicant = await service.applicant()
         await applicant.to_review()
         submit = payloads.command(
@@ -194,8 +178,7 @@ async def test_with_the_database_down_all_is_answered_and_the_rows_catch_up(
 async def test_who_joins_while_the_database_is_down_is_recorded_later(
     server: WorkflowEnvironment, tmp_path: Path, own_postgresql: Postgresql
 ) -> None:
-    url = own_postgresql.url(own_postgresql.create())
-    async with serve(server, tmp_path, database_url=url) as service:
+    async with on_postgresql(server, tmp_path, own_postgresql) as service:
         applicant = await service.applicant(start=False)
         async with outage(own_postgresql), asyncio.timeout(HANG):
             await applicant.start(payloads.join(applicant.uid))

@@ -20,7 +20,17 @@ from tests import payloads
 from tests.databases import Postgresql
 from tests.rig import Applicant, serve
 from tests.workflows import evidence
-from tests.workflows.own_server import outage, own_environment, smtp_server_that_is_down, templates
+from tests.workflows.own_server import (
+    HANG,
+    LONGEST_RETRY,
+    on_postgresql,
+    outage,
+    own_environment,
+    review_by_updates,
+    sheet_by_updates,
+    templates,
+    without_mail,
+)
 from tests.workflows.resetting import (
     each_mail_left_once,
     mark,
@@ -36,17 +46,6 @@ from tests.workflows.resetting import (
 )
 
 EVENTS_A_RUN: Final = 60
-LONGEST_RETRY: Final = timedelta(minutes=10)
-"""Longer than the longest pause between two tries of an activity."""
-HANG: Final = 60.0
-"""Seconds after which a test gives up on an answer that should come at once."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def server() -> AsyncIterator[WorkflowEnvironment]:
-    """A server whose only services are those of these tests."""
-    async with own_environment() as environment:
-        yield environment
 
 
 async def states(applicant: Applicant) -> dict[str, str]:
@@ -80,17 +79,13 @@ async def ends(server: WorkflowEnvironment, delivery: WorkflowHandle[Any, Any]) 
 async def test_of_mails_that_wait_those_that_still_count_leave_and_the_others_never(
     server: WorkflowEnvironment, tmp_path: Path, reapply: bool
 ) -> None:
-    smtp = await smtp_server_that_is_down()
-    async with serve(server, tmp_path, smtp_url=smtp.url) as service:
-        applicant = await service.applicant()
-        await applicant.update("confirm_company")
-        await applicant.update("submit_application", application=payloads.form(applicant.uid))
+    async with without_mail(server, tmp_path) as (applicant, smtp):
+        await review_by_updates(applicant)
         await applicant.update("request_justification", question="Who?")
         await applicant.stored()
         there = await mark(applicant)
         await applicant.update("provide_justification", answer="We.")
-        await applicant.update("approve_application", form_revision=1)
-        await applicant.update("issue_decision_sheet", sheet=payloads.sheet(ecs="11"))
+        await sheet_by_updates(applicant, ecs="11")
         await applicant.stored()
         before = await stored(applicant)
 
@@ -167,11 +162,8 @@ async def test_a_late_activity_of_the_run_that_was_left_sends_and_writes_nothing
 async def test_what_an_ended_run_handed_on_ends_with_the_reset(
     server: WorkflowEnvironment, tmp_path: Path
 ) -> None:
-    smtp = await smtp_server_that_is_down()
-    async with serve(server, tmp_path, smtp_url=smtp.url) as service:
-        applicant = await service.applicant()
-        await applicant.update("confirm_company")
-        await applicant.update("submit_application", application=payloads.form(applicant.uid))
+    async with without_mail(server, tmp_path) as (applicant, smtp):
+        await review_by_updates(applicant)
         await applicant.stored()
         there = await mark(applicant)
         await applicant.update("reject_application", reason_code="other", explanation="No team.")
@@ -202,9 +194,7 @@ async def test_reset_of_an_end_that_handed_on_its_mails_goes_by_the_newest_way(
     server: WorkflowEnvironment, tmp_path: Path
 ) -> None:
     """Nothing is undone, and yet another child is to deliver what waits."""
-    smtp = await smtp_server_that_is_down()
-    async with serve(server, tmp_path, smtp_url=smtp.url) as service:
-        applicant = await service.applicant()
+    async with without_mail(server, tmp_path) as (applicant, smtp):
         await applicant.handle.cancel()
         await in_state(applicant, "2.application_cancelled", "pending")
         await server.fast_forward(applicant.handle, timedelta(minutes=1))
@@ -241,8 +231,7 @@ async def test_with_the_database_down_a_reset_waits_until_it_can_be_taken_up(
     to_the_first_task: bool,
     reapply: bool,
 ) -> None:
-    url = own_postgresql.url(own_postgresql.create())
-    async with serve(server, tmp_path, database_url=url) as service:
+    async with on_postgresql(server, tmp_path, own_postgresql) as service:
         applicant = await service.applicant()
         [first, *_] = await task_ends(applicant)
         await applicant.to_review()
@@ -285,8 +274,7 @@ async def test_what_was_not_stored_yet_where_a_reset_leads_is_stored_after_it(
     server: WorkflowEnvironment, tmp_path: Path, own_postgresql: Postgresql
 ) -> None:
     """Also a signal that is called as a reset is on record, and is none."""
-    url = own_postgresql.url(own_postgresql.create())
-    async with serve(server, tmp_path, database_url=url) as service:
+    async with on_postgresql(server, tmp_path, own_postgresql) as service:
         applicant = await service.applicant()
         await applicant.to_review()
         before = await stored(applicant)

@@ -1,30 +1,17 @@
 """Rows tell by themselves how the e-mails stand: while they wait, once they have left, when they failed."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
 
-import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
 from domain.contract import Stage
 from domain.status import Status
 from tests import payloads
-from tests.rig import Applicant, Service, serve
+from tests.rig import Applicant, Service
 from tests.workflows.evidence import row
-from tests.workflows.own_server import own_environment, smtp_server_that_is_down
+from tests.workflows.own_server import LONGEST_RETRY, review_by_updates, without_mail
 from tests.workflows.trail import ledger, unharmed
-
-LONGEST_RETRY: Final = timedelta(minutes=10)
-"""Longer than the longest pause between two tries of an activity."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def server() -> AsyncIterator[WorkflowEnvironment]:
-    """A server whose only services are those of these tests."""
-    async with own_environment() as environment:
-        yield environment
 
 
 async def as_stored(applicant: Applicant) -> Status:
@@ -32,12 +19,6 @@ async def as_stored(applicant: Applicant) -> Status:
     stored = (await row(applicant)).status
     assert stored.model_dump() == (await applicant.status()).model_dump()
     return stored
-
-
-async def under_review(applicant: Applicant) -> None:
-    """By updates, which are answered while mails wait."""
-    await applicant.update("confirm_company")
-    await applicant.update("submit_application", application=payloads.form(applicant.uid))
 
 
 async def test_right_after_the_mails_have_left_none_is_pending(service: Service) -> None:
@@ -53,10 +34,8 @@ async def test_right_after_the_mails_have_left_none_is_pending(service: Service)
 async def test_while_they_wait_they_are_pending_and_no_longer_once_they_have_left(
     server: WorkflowEnvironment, tmp_path: Path
 ) -> None:
-    smtp = await smtp_server_that_is_down()
-    async with serve(server, tmp_path, smtp_url=smtp.url) as service:
-        applicant = await service.applicant()
-        await under_review(applicant)
+    async with without_mail(server, tmp_path) as (applicant, smtp):
+        await review_by_updates(applicant)
         assert (await as_stored(applicant)).pending_emails == 2
         await applicant.update("approve_application", form_revision=1)
         await server.fast_forward(applicant.handle, timedelta(hours=1))
@@ -75,11 +54,9 @@ async def test_while_they_wait_they_are_pending_and_no_longer_once_they_have_lef
 async def test_those_that_failed_are_no_longer_pending_but_shown(
     server: WorkflowEnvironment, tmp_path: Path
 ) -> None:
-    smtp = await smtp_server_that_is_down()
-    smtp.plan.recipients[payloads.CONTACT["email"]] = "550 5.1.1 No such user"
-    async with serve(server, tmp_path, smtp_url=smtp.url) as service:
-        applicant = await service.applicant()
-        await under_review(applicant)
+    async with without_mail(server, tmp_path) as (applicant, smtp):
+        smtp.plan.recipients[payloads.CONTACT["email"]] = "550 5.1.1 No such user"
+        await review_by_updates(applicant)
         assert (await as_stored(applicant)).pending_emails == 2
         async with smtp.running():
             await applicant.pass_time(LONGEST_RETRY)
@@ -97,10 +74,8 @@ async def test_those_that_failed_are_no_longer_pending_but_shown(
 async def test_after_the_end_the_row_follows_the_mails_that_leave_later(
     server: WorkflowEnvironment, tmp_path: Path
 ) -> None:
-    smtp = await smtp_server_that_is_down()
-    async with serve(server, tmp_path, smtp_url=smtp.url) as service:
-        applicant = await service.applicant()
-        await under_review(applicant)
+    async with without_mail(server, tmp_path) as (applicant, smtp):
+        await review_by_updates(applicant)
         await applicant.update("cancel_application", reason="by mistake")
         await server.fast_forward(applicant.handle, timedelta(minutes=1))
         assert (await applicant.result()).outcome is Stage.CANCELLED

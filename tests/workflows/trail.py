@@ -1,9 +1,11 @@
-"""What is left of an application in full: its audit trail, its ledger, the histories of all its runs."""
+"""What is left of an application in full: its audit trail, its ledger, the histories of its runs, its end."""
 
 from collections.abc import Sequence
 
+import pytest
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
-from temporalio.client import WorkflowHistory
+from temporalio.client import WorkflowFailureError, WorkflowHistory
+from temporalio.exceptions import ApplicationError
 
 from activities.db.email_ledger import EmailLedger, LedgerRow
 from domain.audit import AuditEvent, Verdict
@@ -16,6 +18,15 @@ async def audit(applicant: Applicant) -> tuple[AuditEvent, ...]:
     events = await (await evidence.records(applicant)).audit((await applicant.status()).application_id)
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))
     return events
+
+
+async def failed_as_invalid(applicant: Applicant) -> str:
+    """What the run said that ended because of what it was started with."""
+    with pytest.raises(WorkflowFailureError) as failure:
+        await applicant.result()
+    assert isinstance(failure.value.cause, ApplicationError)
+    assert failure.value.cause.type == "invalid"
+    return failure.value.cause.message
 
 
 async def refused(applicant: Applicant) -> list[tuple[str, str | None]]:

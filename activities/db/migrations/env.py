@@ -1,4 +1,4 @@
-"""Alembic's environment: the connection and its transaction are those of `Database.migrate`."""
+"""Alembic's environment: the connection and its transaction are those of `Schema.migrate`."""
 
 from alembic import context
 

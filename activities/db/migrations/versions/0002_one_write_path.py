@@ -1,4 +1,4 @@
-"""One write path: heads, chained events, forms of their own, notices in the ledger"""
+"""One write path: heads, chained events, forms of their own, notices in the ledger; who may run on it"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,8 +8,17 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+# Release 0.1.0 refuses every schema but its own, and its histories end with it.
+PHASE = "break"
+
 
 def upgrade() -> None:
+    op.create_table(
+        "schema_revision",
+        sa.Column("revision", sa.Text(), nullable=False),
+        sa.Column("runs_from", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("revision", name=op.f("pk_schema_revision")),
+    )
     op.create_table(
         "audit_heads",
         sa.Column("application_id", sa.Text(), nullable=False),
@@ -67,3 +76,4 @@ def downgrade() -> None:
             op.drop_column(table, name)
     op.drop_table("forms")
     op.drop_table("audit_heads")
+    op.drop_table("schema_revision")
