@@ -25,8 +25,8 @@ from tests.model.process import Answer, Process
 from tests.model.promises import Happening, Known, Said, keep
 from tests.payloads import Json
 from tests.rig import Applicant, Service
+from tests.service import trail
 from tests.temporal_env import fast_forward
-from tests.workflows import trail
 
 JOINS_AT: Final = datetime(2040, 3, 5, 4, tzinfo=UTC)
 """A Monday, at noon where BD works: far from the midnights at which deadlines end."""

@@ -22,7 +22,7 @@ from tests.replay.corpus import Ask, Recorded, editions, recorded, replay
 from tests.replay.newer_process import LONGEST_TERM, NEXT, RECHECK, TOO_LONG, knowing, newer_process
 from tests.replay.verdict import verdict
 from tests.rig import Applicant, Service, serve
-from tests.workflows.own_server import own_environment
+from tests.service.own_server import own_environment
 
 UNKNOWN: Final = (
     f"The application is of edition {NEWEST} of the process; this worker knows editions up to {NEWEST - 1}"

@@ -14,7 +14,7 @@ from tests import payloads
 from tests.replay.changed_onboarding import ACCOUNTS_AT_APPROVAL, Deprecated, Patched, Unpatched
 from tests.replay.corpus import HISTORIES, Ask, Recorded, Trail, replay
 from tests.rig import Applicant, Service, serve
-from tests.workflows.own_server import own_environment
+from tests.service.own_server import own_environment
 from workflows import calls
 from workflows.delivery import OutstandingDelivery
 from workflows.onboarding import ResellerOnboarding

@@ -20,7 +20,7 @@ from starter.client.onboarding_client import OnboardingClient
 from tests import payloads
 from tests.databases import Postgresql
 from tests.rig import Applicant, Service, serve
-from tests.workflows.own_server import (
+from tests.service.own_server import (
     LONGEST_RETRY,
     on_postgresql,
     outage,
@@ -30,7 +30,7 @@ from tests.workflows.own_server import (
     templates,
     without_mail,
 )
-from tests.workflows.trail import accepted, audit, histories, ledger, refused, unharmed
+from tests.service.trail import accepted, audit, histories, ledger, refused, unharmed
 
 EVENTS_A_RUN: Final = 40
 UPDATES: Final = 100

@@ -12,7 +12,7 @@ from domain.contract import Role, Stage, WaitingOn
 from domain.status import Status
 from tests import payloads
 from tests.rig import Applicant, Service
-from tests.workflows.evidence import (
+from tests.service.evidence import (
     A_MINUTE,
     BD,
     BD_LEAD,

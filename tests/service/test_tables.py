@@ -12,8 +12,8 @@ from domain.audit import Verdict
 from domain.inquiry import Table
 from tests import payloads
 from tests.rig import Applicant, Service, unchanged
-from tests.workflows.evidence import audit
-from tests.workflows.trail import failed_as_invalid, unharmed
+from tests.service.evidence import audit
+from tests.service.trail import failed_as_invalid, unharmed
 from workflows.onboarding import ResellerOnboarding
 from workflows.plugin import OnboardingPlugin
 

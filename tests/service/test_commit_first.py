@@ -29,9 +29,9 @@ from domain import access, decisions
 from domain.contract import Stage
 from tests import payloads
 from tests.rig import Applicant, Service
+from tests.service.evidence import first_instant, last, mails, row
+from tests.service.trail import audit
 from tests.temporal_env import fast_forward
-from tests.workflows.evidence import first_instant, last, mails, row
-from tests.workflows.trail import audit
 
 SINGAPORE: Final = "Asia/Singapore"
 HANG: Final = 30.0

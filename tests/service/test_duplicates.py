@@ -11,7 +11,7 @@ from domain.contract import UPDATE_NAME, Stage
 from domain.status import Status
 from tests import payloads
 from tests.rig import Applicant, Service
-from tests.workflows.trail import audit, ledger, refused, unharmed
+from tests.service.trail import audit, ledger, refused, unharmed
 
 IN_FLIGHT: Final = 9
 """One less than the server lets be in flight at once."""

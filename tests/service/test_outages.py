@@ -16,8 +16,8 @@ from domain.contract import Role, Stage
 from tests import payloads
 from tests.databases import Postgresql
 from tests.rig import Applicant, serve
-from tests.workflows import evidence
-from tests.workflows.own_server import (
+from tests.service import evidence
+from tests.service.own_server import (
     HANG,
     LONGEST_RETRY,
     on_postgresql,
@@ -27,7 +27,7 @@ from tests.workflows.own_server import (
     templates,
     without_mail,
 )
-from tests.workflows.trail import accepted, audit, ledger, refused, unharmed
+from tests.service.trail import accepted, audit, ledger, refused, unharmed
 
 
 async def to_confirming(applicant: Applicant) -> None:

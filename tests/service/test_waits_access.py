@@ -14,7 +14,7 @@ from domain.contract import Stage, WaitingOn
 from domain.status import Status
 from tests import payloads
 from tests.rig import Applicant, Service
-from tests.workflows.evidence import (
+from tests.service.evidence import (
     A_MINUTE,
     BD,
     PARTNER,

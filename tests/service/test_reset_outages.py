@@ -19,8 +19,8 @@ from domain.contract import Stage
 from tests import payloads
 from tests.databases import Postgresql
 from tests.rig import Applicant, serve
-from tests.workflows import evidence
-from tests.workflows.own_server import (
+from tests.service import evidence
+from tests.service.own_server import (
     HANG,
     LONGEST_RETRY,
     on_postgresql,
@@ -31,7 +31,7 @@ from tests.workflows.own_server import (
     templates,
     without_mail,
 )
-from tests.workflows.resetting import (
+from tests.service.resetting import (
     each_mail_left_once,
     mark,
     names_the_head_it_leaves,

@@ -15,7 +15,7 @@ from domain.contract import Stage
 from domain.status import Status
 from tests import payloads
 from tests.rig import Applicant, Service
-from tests.workflows.resetting import (
+from tests.service.resetting import (
     Stored,
     Way,
     each_mail_left_once,

@@ -9,7 +9,7 @@ from domain.clocks import ClockKind
 from domain.contract import Role, SignatureOrder, SigningPath, Stage, WaitingOn
 from domain.status import Status
 from tests.rig import Applicant, Service
-from tests.workflows.evidence import (
+from tests.service.evidence import (
     A_MINUTE,
     BD,
     BD_LEAD,

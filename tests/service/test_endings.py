@@ -17,7 +17,7 @@ from domain.contract import Role, Stage
 from domain.status import Status
 from tests import payloads
 from tests.rig import Applicant, Service, answered
-from tests.workflows.evidence import (
+from tests.service.evidence import (
     BD,
     JOINER,
     PARTNER,

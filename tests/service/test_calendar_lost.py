@@ -14,9 +14,9 @@ from domain.clocks import ClockKind
 from domain.contract import Stage
 from tests import payloads
 from tests.rig import Applicant, Service
-from tests.workflows.evidence import BD, BD_LEAD, PARTNER, first_instant, last, mails, row
-from tests.workflows.test_ops_view import details
-from tests.workflows.trail import audit, unharmed
+from tests.service.evidence import BD, BD_LEAD, PARTNER, first_instant, last, mails, row
+from tests.service.test_ops_view import details
+from tests.service.trail import audit, unharmed
 
 REGION: Final = "AR"
 """No other test's desk."""

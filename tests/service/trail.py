@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 from activities.db.email_ledger import EmailLedger, LedgerRow
 from domain.audit import AuditEvent, Verdict
 from tests.rig import Applicant
-from tests.workflows import evidence
+from tests.service import evidence
 
 
 async def audit(applicant: Applicant) -> tuple[AuditEvent, ...]:

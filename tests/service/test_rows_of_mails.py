@@ -9,9 +9,9 @@ from domain.contract import Stage
 from domain.status import Status
 from tests import payloads
 from tests.rig import Applicant, Service
-from tests.workflows.evidence import row
-from tests.workflows.own_server import LONGEST_RETRY, review_by_updates, without_mail
-from tests.workflows.trail import ledger, unharmed
+from tests.service.evidence import row
+from tests.service.own_server import LONGEST_RETRY, review_by_updates, without_mail
+from tests.service.trail import ledger, unharmed
 
 
 async def as_stored(applicant: Applicant) -> Status:

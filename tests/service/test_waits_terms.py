@@ -8,7 +8,7 @@ from domain.documents import sheet_hash
 from domain.status import Status
 from tests import payloads
 from tests.rig import Applicant, Service
-from tests.workflows.evidence import (
+from tests.service.evidence import (
     A_MINUTE,
     BD,
     DESK,

@@ -9,7 +9,7 @@ import pytest
 from domain.contract import Stage
 from tests import payloads
 from tests.rig import Applicant, Service
-from tests.workflows.resetting import (
+from tests.service.resetting import (
     each_mail_left_once,
     mark,
     nothing_overwritten,

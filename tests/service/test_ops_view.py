@@ -14,8 +14,8 @@ from domain.values import instant_text
 from starter.client.onboarding_client import OnboardingClient
 from tests import payloads
 from tests.rig import Applicant, Service
-from tests.workflows import evidence
-from tests.workflows.trail import histories, unharmed
+from tests.service import evidence
+from tests.service.trail import histories, unharmed
 
 HANG: Final = 30.0
 """Seconds after which a test gives up on the visibility store, which lags by a moment."""

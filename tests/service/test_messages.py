@@ -11,8 +11,8 @@ from domain.audit import Verdict
 from domain.contract import Stage
 from tests import payloads
 from tests.rig import Applicant, Service, answered, unchanged
-from tests.workflows import evidence
-from tests.workflows.trail import audit, refused, unharmed
+from tests.service import evidence
+from tests.service.trail import audit, refused, unharmed
 
 Way = Callable[[Applicant], Awaitable[Any]]
 NO_HASH: Final = "0" * 64

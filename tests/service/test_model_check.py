@@ -5,7 +5,7 @@ model, compares the two after every step, and holds every promise of `tests/mode
 real one. What is picked is always the same, unless ``MODEL_CHECK_RUNS`` names a number of runs: then that
 many are made, longer ones, each time others (200 take a quarter of an hour), and a failure is made small::
 
-    MODEL_CHECK_RUNS=200 .venv/bin/python -m pytest -n 0 tests/workflows/test_model_check.py
+    MODEL_CHECK_RUNS=200 .venv/bin/python -m pytest -n 0 tests/service/test_model_check.py
 """
 
 import asyncio

@@ -7,7 +7,7 @@ import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
 from tests.rig import Service, serve
-from tests.workflows.own_server import own_environment
+from tests.service.own_server import own_environment
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -12,8 +12,8 @@ from domain.status import Status
 from starter.client.onboarding_client import OnboardingClient
 from tests import payloads
 from tests.rig import Applicant, Service
-from tests.workflows.evidence import audit, records, row
-from tests.workflows.trail import unharmed
+from tests.service.evidence import audit, records, row
+from tests.service.trail import unharmed
 
 
 def foreign_ids(uid: str) -> list[str]:

@@ -13,7 +13,7 @@ from domain.contract import QUERY_NAME, Stage
 from domain.status import Status
 from tests import payloads
 from tests.rig import Applicant, Service, undecodable
-from tests.workflows.trail import audit, failed_as_invalid, refused, unharmed
+from tests.service.trail import audit, failed_as_invalid, refused, unharmed
 
 GOOD: Final = payloads.command("decline")
 UNREADABLE: Final[dict[str, tuple[Any, ...]]] = {
