@@ -61,7 +61,7 @@ generate: setup ## Write anew what comes from the code: client methods, docs/ref
 	@$(BIN)/python -m tools.generate
 
 docs: setup ## Build the pages of docs/ into build/site; a broken link is an error
-	@$(BIN)/sphinx-build --quiet --fail-on-warning --nitpicky --builder html docs build/site
+	@$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --nitpicky --builder html docs build/site
 	@echo "build/site/index.html"
 
 lock: ## Pin the newest versions pyproject.toml allows, with hashes, for every platform

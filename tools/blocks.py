@@ -19,4 +19,4 @@ def renewed(page: str, written: dict[str, str]) -> str:
     """
     if sorted(names(page)) != sorted(written):
         raise ValueError(f"the page has the blocks {names(page)}, written are {sorted(written)}")
-    return _BLOCK.sub(lambda match: f"{match[1]}{written[match[2]]}\n{match[4]}", page)
+    return _BLOCK.sub(lambda match: f"{match[1]}\n{written[match[2]]}\n\n{match[4]}", page)

@@ -59,7 +59,7 @@ def stages() -> str:
 def moments() -> str:
     """What happens by itself."""
     return table(
-        ("event", "clock", "in", "leads to", "e-mails"),
+        ("event", "clock", "in", "leads to", "e-mails", "deadline set anew"),
         (
             [
                 f"`{moment.name}`",
@@ -67,6 +67,7 @@ def moments() -> str:
                 places(moment.where),
                 _leads(moment),
                 _linked(moment.notices),
+                _deadlines_of(of_edition(moment.restarts, NEWEST)),
             ]
             for moment in _moments()
         ),
