@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format diagram generate layout lock replay histories chaos bench-open stack-test ui-test clean
+.PHONY: help setup demo test lint format generate docs lock replay histories chaos bench-open stack-test ui-test clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -57,15 +57,12 @@ lint: setup ## Formatting, rules, types, import directions
 format: setup ## Format, and fix what ruff can fix
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
-diagram: setup ## Draw the lifecycle in README.md anew from the code's tables
-	@$(BIN)/python -c 'from pathlib import Path; from tools.diagram import renewed; page = Path("README.md"); \
-		page.write_text(renewed(page.read_text(encoding="utf-8")), encoding="utf-8")'
+generate: setup ## Write anew what comes from the code: client methods, docs/reference, the picture in README.md
+	@$(BIN)/python -m tools.generate
 
-generate: setup ## Write the client's methods (starter/client/commands.py) anew from the table of commands
-	@$(BIN)/python -m tools.commands
-
-layout: setup ## Write docs/layout.md anew from the first lines of the modules
-	@$(BIN)/python -m tools.layout
+docs: setup ## Build the pages of docs/ into build/site; a broken link is an error
+	@$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --nitpicky --builder html docs build/site
+	@echo "build/site/index.html"
 
 lock: ## Pin the newest versions pyproject.toml allows, with hashes, for every platform
 	@test -x $(BIN)/uv || $(MAKE) --no-print-directory setup

@@ -134,16 +134,29 @@ class Settings(BaseSettings):
     )
 
     data: Path = Path(".onboarding")
+    """Folder of the embedded default: database, mails, Temporal's file, logs."""
     database_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = None
+    """SQLAlchemy URL: ``sqlite:///FILE`` or
+    ``postgresql://user:password@host/name?sslmode=verify-full&sslrootcert=FILE``; None: SQLite in the data
+    folder."""
     database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 20
     """The most connections a process keeps to the database."""
     smtp_url: Annotated[SecretStr, AfterValidator(_smtp_url)] = SecretStr("smtp://127.0.0.1:1025")
+    """``smtp://`` or ``smtps://``, ``user:password@`` in it; TLS with a verified certificate, ``?ca=FILE``
+    for an authority of your own, ``?tls=none`` for plain text to another machine, never with a password.
+    `onboarding up` uses its sink unless this is set."""
     email_from: Annotated[str, AfterValidator(_sender)] = "Reseller Onboarding <onboarding@reseller.example>"
+    """Sender of all e-mails; part of every Message-ID."""
     portal_url: Link = "https://www.alibabacloud.com/"
+    """Link to the portal, in e-mails."""
     acpn_url: Link = "https://www.alibabacloud.com/"
+    """Link to ACPN, in ``access_granted``."""
     verify_url: Link = "https://account-console.alibabacloud.com/#/newIntlAuth"
+    """Go to Verify: where an enterprise is verified."""
     accounts_url: ServiceUrl | None = Field(default=None, repr=False)
+    """Base URL of the account directory, ``https://user:password@host/path``; None: the database."""
     acpn_api_url: ServiceUrl | None = Field(default=None, repr=False)
+    """Base URL of the platform's access service, written alike; None: the database."""
     deployment: Annotated[str, AfterValidator(_deployment)] = "reseller-onboarding"
     """Name of the worker deployment whose versions the workers are."""
     build_id: Annotated[str, AfterValidator(_build_id)] | None = None
@@ -153,7 +166,7 @@ class Settings(BaseSettings):
     health_file: Annotated[Path, AfterValidator(_touchable)] | None = None
     """What the worker touches as long as it polls; None: nothing."""
 
-    # What the three are was measured (docs/deploying.md, "The worker's defaults").
+    # What the three are was measured (docs/measurements.md, "The worker's defaults").
     worker_pollers: Literal["auto"] | Annotated[int, Field(ge=2, le=1000)] = "auto"
     """Polls a worker keeps open for workflow tasks, and for activities; ``auto``: as the server advises."""
     worker_tasks: Annotated[int, Field(ge=2, le=10_000)] = 100
@@ -162,11 +175,12 @@ class Settings(BaseSettings):
     """Runs a worker keeps in memory; any other is replayed from its history before it goes on."""
 
     encryption_keys: Annotated[SecretStr, AfterValidator(_encryption_keys)] | None = None
-    """``id:base64,id:base64``: keys for what Temporal stores, the one that writes first; None: clear."""
+    """``id:base64,id:base64``: AES-256 keys for all that Temporal stores, the one that writes first; None: it
+    is stored in clear."""
     encryption_required: bool = False
     """Whether messages that come in clear are refused."""
     codec_token: Annotated[SecretStr, AfterValidator(_token)] | None = None
-    """What callers of `onboarding codec-server` show."""
+    """What callers of `onboarding codec-server` show; None: nobody but this machine may ask."""
 
     @field_validator("*", mode="before")
     @classmethod

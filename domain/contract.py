@@ -81,17 +81,32 @@ class ErrorType(StrEnum):
     """The ``type`` of the ``ApplicationError`` a refused command fails with."""
 
     WRONG_STAGE = "wrong_stage"
+    """Too early or too late; the message names the stage and what is possible in it."""
     STALE_REVISION = "stale_revision"
+    """Made against a form, sheet, hash or ``if_sequence`` that is not the newest any more."""
     FORBIDDEN = "forbidden"
+    """The role may not send this command, or signs for the other party."""
     INVALID = "invalid"
+    """The payload does not parse (with the paths of the fields), names a country, currency, zone or mail
+    address that is none, breaks a rule of the documents or is over 64 KiB; or its ``command_id`` was used for
+    another command."""
     COMPANY_NOT_CONFIRMED = "company_not_confirmed"
+    """A form before ``confirm_company``."""
     ENTERPRISE_NOT_VERIFIED = "enterprise_not_verified"
+    """An account has not completed enterprise verification (guide, FAQ Q1)."""
     UID_MISMATCH = "uid_mismatch"
+    """Accounts of different enterprises, business types or levels, or another ``legal_name``."""
     SIGNATURE_ORDER = "signature_order"
+    """The other party has to sign first."""
     UNAVAILABLE = "unavailable"
+    """The account directory or the platform did not answer, or no more can wait for a database that is down.
+    By update: send it again under a new update ID."""
     ALREADY_PARTNER = "already_partner"
+    """The company has access to the platform."""
     CLOSED = "closed"
+    """The application has ended."""
     NOT_FOUND = "not_found"
+    """The UID never joined; only the client says so."""
 
 
 class SigningPath(StrEnum):

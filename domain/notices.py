@@ -70,6 +70,8 @@ class ToBdLead(Notice):
 
 
 class ApplicationReceived(Notice):
+    """The form has been submitted."""
+
     template: Literal["application_received"] = "application_received"
     review: Clock
     form_revision: int
@@ -77,45 +79,61 @@ class ApplicationReceived(Notice):
 
 
 class JustificationRequested(Notice):
+    """BD asks for a justification."""
+
     template: Literal["justification_requested"] = "justification_requested"
     justification: Justification
     expiry: Clock
 
 
 class ApplicationApproved(Notice):
+    """BD has approved."""
+
     template: Literal["application_approved"] = "application_approved"
 
 
 class SheetToConfirm(Notice):
+    """A decision sheet is issued; from revision 2 with the differences."""
+
     template: Literal["sheet_to_confirm"] = "sheet_to_confirm"
     sheet_revision: int
     expiry: Clock
 
 
 class TermsReminder(Notice):
+    """The terms are not confirmed in time."""
+
     template: Literal["terms_reminder"] = "terms_reminder"
     sheet_revision: int
     expiry: Clock
 
 
 class TermsConfirmed(Notice):
+    """The terms are confirmed; signing comes next."""
+
     template: Literal["terms_confirmed"] = "terms_confirmed"
     sheet_revision: int
     contact: Clock
 
 
 class SignatureReminder(Notice):
+    """It is the partner's turn to sign; again and again."""
+
     template: Literal["signature_reminder"] = "signature_reminder"
     sheet_revision: int
     signing: Signing
 
 
 class TermsReopened(Notice):
+    """BD has reopened the terms; signatures are void."""
+
     template: Literal["terms_reopened"] = "terms_reopened"
     modification: Modification
 
 
 class ContractSigned(Notice):
+    """Both parties have signed."""
+
     template: Literal["contract_signed"] = "contract_signed"
     sheet_revision: int
     signing: Signing
@@ -123,6 +141,8 @@ class ContractSigned(Notice):
 
 
 class StartDateAmended(Notice):
+    """The contract start date has moved."""
+
     template: Literal["start_date_amended"] = "start_date_amended"
     sheet_revision: int
     amendment: Amendment
@@ -130,31 +150,43 @@ class StartDateAmended(Notice):
 
 
 class AccessDelayed(Notice):
+    """The contract is in effect, but something is missing for access; once."""
+
     template: Literal["access_delayed"] = "access_delayed"
     missing: tuple[str, ...]
 
 
 class AccessGranted(Notice):
+    """Access is granted; with the link."""
+
     template: Literal["access_granted"] = "access_granted"
     covered_uids: tuple[str, ...]
 
 
 class ApplicationRejected(Notice):
+    """BD has rejected; with the reason and what would fix it."""
+
     template: Literal["application_rejected"] = "application_rejected"
     rejection: Rejection
 
 
 class ApplicationWithdrawn(Notice):
+    """The partner has withdrawn the form."""
+
     template: Literal["application_withdrawn"] = "application_withdrawn"
     expiry: Clock
 
 
 class ApplicationCancelled(Notice):
+    """The application is cancelled or declined."""
+
     template: Literal["application_cancelled"] = "application_cancelled"
     closing: Closing
 
 
 class ApplicationExpired(Notice):
+    """Nothing was heard from the partner for too long."""
+
     template: Literal["application_expired"] = "application_expired"
     closing: Closing
 
@@ -163,6 +195,8 @@ class ApplicationExpired(Notice):
 
 
 class ReviewRequested(ToBd):
+    """A form has been submitted; with the deadline of its review."""
+
     template: Literal["review_requested"] = "review_requested"
     form_revision: int
     warnings: tuple[str, ...]
@@ -170,79 +204,109 @@ class ReviewRequested(ToBd):
 
 
 class ReviewReminder(ToBd):
+    """One working day is left for the review."""
+
     template: Literal["review_reminder"] = "review_reminder"
     review: Clock
 
 
 class JustificationAnswered(ToBd):
+    """The partner has answered; with the deadline of the review."""
+
     template: Literal["justification_answered"] = "justification_answered"
     justification: Justification
     review: Clock
 
 
 class SheetReminder(ToBd):
+    """There is no decision sheet yet, or no corrected one; again and again."""
+
     template: Literal["sheet_reminder"] = "sheet_reminder"
     modification: Modification | None = None
 
 
 class ModificationRequested(ToBd):
+    """The partner asks for a modification of the terms."""
+
     template: Literal["modification_requested"] = "modification_requested"
     sheet_revision: int
     modification: Modification
 
 
 class TermsConfirmedToBd(ToBd):
+    """The terms are confirmed: contact the partner by the deadline."""
+
     template: Literal["terms_confirmed_to_bd"] = "terms_confirmed_to_bd"
     sheet_revision: int
     contact: Clock
 
 
 class SignatureReminderToBd(ToBd):
+    """The vendor's signature is due, or both; again and again."""
+
     template: Literal["signature_reminder_to_bd"] = "signature_reminder_to_bd"
     sheet_revision: int
     signing: Signing
 
 
 class WithdrawnToBd(ToBd):
+    """The partner has withdrawn the form: stop reviewing."""
+
     template: Literal["withdrawn_to_bd"] = "withdrawn_to_bd"
 
 
 class ClosedToBd(ToBd):
+    """Declined, expired after a submission, or cancelled by an operator."""
+
     template: Literal["closed_to_bd"] = "closed_to_bd"
     closing: Closing
 
 
 class AssignedToBd(ToBd):
+    """To the new BD: the lead has reassigned the application; with the running deadline."""
+
     template: Literal["assigned_to_bd"] = "assigned_to_bd"
     deadline: Clock | None = None
 
 
 class AccessAlert(ToBd):
+    """With `access_delayed`: what is missing."""
+
     template: Literal["access_alert"] = "access_alert"
     missing: tuple[str, ...]
 
 
 class EmailFailed(ToBd):
+    """An e-mail to the partner can't be delivered."""
+
     template: Literal["email_failed"] = "email_failed"
     failed_emails: tuple[FailedEmail, ...]
 
 
 class EmailToBdFailed(ToBdLead):
+    """An e-mail to BD can't be delivered."""
+
     template: Literal["email_to_bd_failed"] = "email_to_bd_failed"
     failed_emails: tuple[FailedEmail, ...]
 
 
 class DeadlineEstimated(ToBdLead):
+    """A deadline is estimated until its calendar or zone is known to the release; once."""
+
     template: Literal["deadline_estimated"] = "deadline_estimated"
     estimates: tuple[Clock, ...]
 
 
 class ReviewOverdue(ToBdLead):
+    """The deadline of the review is missed."""
+
     template: Literal["review_overdue"] = "review_overdue"
     review: Clock
 
 
 class ContactOverdue(ToBdLead):
+    """The deadline to contact the partner is missed."""
+
     template: Literal["contact_overdue"] = "contact_overdue"
     contact: Clock
 

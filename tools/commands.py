@@ -1,4 +1,4 @@
-"""``python -m tools.commands``: write the client's methods, starter/client/commands.py, from the commands."""
+"""The client's methods, starter/client/commands.py, written from the commands."""
 
 import json
 import types
@@ -167,7 +167,3 @@ def _call(begin: str, arguments: Sequence[str], end: str, *, margin: int) -> str
         # After **keywords a comma is allowed, too.
         inner = "\n".join(f"{' ' * (margin + 4)}{argument}," for argument in arguments)
     return f"{begin}\n{inner}\n{' ' * margin}{end}"
-
-
-if __name__ == "__main__":
-    CLIENT.write_text(client(), encoding="utf-8")

@@ -4,7 +4,6 @@ Drawn is what leads from stage to stage; what stays in its stage (reminders, esc
 contact) is left out. Pure: text in, text out.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -18,8 +17,6 @@ ACCESS_GRANTED: Final = (Stage.ACTIVATING, Stage.ACTIVE)
 """The one way on that is no row of a table: the platform's answer (`decisions.access_answered`)."""
 BRANCHES: Final = {"sign_contract": "both parties"}
 """When a step that may stay leads on, in words."""
-BEGIN: Final = "<!-- lifecycle: written by `make diagram` -->"
-END: Final = "<!-- /lifecycle -->"
 
 _MANY: Final = 4
 """From so many stages on, a command or a clock gets one arrow from a list of stages, not one from each."""
@@ -30,7 +27,6 @@ _COLOURS: Final = {
     "platform": "fill:#e5e7eb,stroke:#6b7280,color:#111827",
     "none": "fill:#f9fafb,stroke:#111827,color:#111827",
 }
-_BLOCK: Final = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
 
 
 def who(roles: Sequence[Role]) -> str:
@@ -52,12 +48,9 @@ def mermaid() -> str:
     return "\n".join(["flowchart TD", *(f"    {line}" for line in (*_stages(), *_arrows()))])
 
 
-def renewed(page: str) -> str:
-    """The page with the picture, as it is now, between its markers. Raises ValueError without markers."""
-    page, found = _BLOCK.subn(lambda _: f"{BEGIN}\n```mermaid\n{mermaid()}\n```\n{END}", page)
-    if found != 1:
-        raise ValueError(f"the page must have the picture's markers once: {BEGIN} … {END}")
-    return page
+def fenced() -> str:
+    """The picture as Markdown shows it."""
+    return f"```mermaid\n{mermaid()}\n```"
 
 
 def _stages() -> Iterator[str]:

@@ -8,7 +8,7 @@ A change that gives a running application other commands, or another past, is pu
         ...  # the way histories of older releases went
 
 For the machinery alone: rules, notices, periods and rows change by edition (`domain/editions.py`).
-`docs/changing-the-process.md` ("A change of the machinery") tells the life of a patch.
+`docs/how-to/changing-the-process.md` ("A change of the machinery") tells the life of a patch.
 """
 
 from dataclasses import dataclass

@@ -8,9 +8,13 @@ from domain import decisions, view
 from domain.state import Application
 
 STAGE: Final = SearchAttributeKey.for_keyword("OnboardingStage")
+"""The stage, such as ``activating``."""
 WAITING_ON: Final = SearchAttributeKey.for_keyword("OnboardingWaitingOn")
+"""Whose move it is: ``partner``, ``bd``, ``both``, ``platform`` or ``none``."""
 DUE_AT: Final = SearchAttributeKey.for_datetime("OnboardingDueAt")
+"""When the next deadline is due; not set where there is none."""
 OVERDUE: Final = SearchAttributeKey.for_bool("OnboardingOverdue")
+"""Whether BD has missed the deadline of the review or of the contact."""
 ALL: Final[tuple[SearchAttributeKey[Any], ...]] = (STAGE, WAITING_ON, DUE_AT, OVERDUE)
 
 

@@ -24,7 +24,7 @@ MUST_BE: Final = {
     Sort.FORBIDDEN: "forbidden",
     Sort.BROKEN: "invalid",
 }
-"""The one error each sort of wrong command is refused with (design §3)."""
+"""The one error each sort of wrong command is refused with (docs/reference/errors.md)."""
 WRONG_ANYWHERE: Final = frozenset({Sort.FORBIDDEN, Sort.BROKEN})
 """Those that are wrong wherever the application stands, so that a reset makes nothing else of them."""
 NO_ANSWER: Final = frozenset({"unknown", "closed", "not_found", "unavailable"})

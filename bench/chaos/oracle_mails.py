@@ -1,8 +1,8 @@
 """Judges the e-mails: each expected one delivered, in order; doubled only where that is allowed. Pure.
 
-An e-mail may come twice when its first copy was under way while something broke (design §4: at least once),
-and then both copies have the same Message-ID. What tells of something a reset has undone left before, or
-never does.
+An e-mail may come twice when its first copy was under way while something broke (at least once:
+docs/reference/e-mails.md), and then both copies have the same Message-ID. What tells of something a reset
+has undone left before, or never does.
 """
 
 from collections import Counter, defaultdict
@@ -30,7 +30,7 @@ NOTICES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "confirm_terms": (("terms_confirmed", PARTNER), ("terms_confirmed_to_bd", BD)),
     "email_failed": (("email_failed", BD),),
 }
-"""Which e-mails each step has, by the guide (§2.2 to §2.5) and design §4."""
+"""Which e-mails each step has, by the guide (§2.2 to §2.5) and docs/reference/e-mails.md."""
 TOLD_AT_ATTEMPT: Final = 2
 """The attempt to open access at which an outage that still lasts is told."""
 IN_FLIGHT: Final = 5.0

@@ -10,7 +10,7 @@ from bench.chaos.plan import Script
 from bench.chaos.trails import RESET, back_to
 
 SHOWN_REFUSALS: Final = 20
-"""So many refusals a status shows, the latest (design §3)."""
+"""So many refusals a status shows, the latest (docs/reference/contract.md)."""
 
 
 def judge_records(scripts: tuple[Script, ...], evidence: Evidence) -> tuple[Violation, ...]:

@@ -106,7 +106,9 @@ class Doctor:
         if wrong:
             # A variable that is not UTF-8 is in the way of both.
             told = "\n".join(dict.fromkeys(wrong))
-            return Finding.failed(Part.SETTINGS, told, "Correct them; the README lists them all.")
+            return Finding.failed(
+                Part.SETTINGS, told, "Correct them; docs/reference/settings.md lists them all."
+            )
         return Finding.ok(Part.SETTINGS, "all valid")
 
     async def _temporal_findings(self) -> list[Finding]:

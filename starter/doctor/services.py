@@ -81,7 +81,7 @@ async def _ask(variable: str, url: str, question: _Question, patience: timedelta
     except ValueError:
         return Finding.failed(
             Part.SERVICES,
-            f"{name} answers with something else than the README says",
+            f"{name} answers with something else than docs/reference/outside-services.md says",
             f'Name a service in {variable} that answers as under "Outside services" there.',
         )
     if took > ANSWER_WITHIN:

@@ -42,7 +42,7 @@ class Remedy(StrEnum):
         "If the change is meant, let it hold since the next edition, so that applications that have begun"
         " keep the old way (`In(…, since=…)` in domain/); a change of the machinery is a patch: name it in"
         " workflows/patches.py and ask for it where the code differs. If it is not meant, take it back."
-        " docs/changing-the-process.md shows how."
+        " docs/how-to/changing-the-process.md shows how."
     )
     EDITION = (
         "A newer release began these applications: deploy that one, or a later one. Where this code gets"

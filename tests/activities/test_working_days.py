@@ -1,4 +1,4 @@
-"""Working-day arithmetic (design, section 5)."""
+"""Working-day arithmetic (docs/reference/working-days.md)."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from importlib.metadata import version

@@ -1,4 +1,4 @@
-"""The decision sheet: what BD may issue (guide §2.3, FAQ Q5; design §3, "sheet")."""
+"""The decision sheet: what BD may issue (guide §2.3, FAQ Q5)."""
 
 from typing import Any
 

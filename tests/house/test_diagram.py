@@ -1,7 +1,6 @@
-"""The picture of the lifecycle: current in the README, and true to the tables it is drawn from."""
+"""The picture of the lifecycle, true to the tables it is drawn from."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -15,14 +14,8 @@ from domain.state import OUTCOMES, Application
 from domain.steps import BEFORE_SIGNED
 from tools import diagram
 
-README: Final = Path(__file__).parents[2] / "README.md"
 NOW: Final = datetime(2026, 3, 2, tzinfo=UTC)
 WEI: Final = Person(name="Wei Zhang", email="wei@vendor.example.com")
-
-
-def test_the_picture_in_the_readme_is_current() -> None:
-    page = README.read_text(encoding="utf-8")
-    assert diagram.renewed(page) == page, "the lifecycle has changed since: run `make diagram`"
 
 
 def test_every_stage_is_drawn_with_its_status_text() -> None:
@@ -81,8 +74,3 @@ def test_where_something_is_possible(stages: tuple[Stage, ...], words: str) -> N
 def test_who_may() -> None:
     assert diagram.who((Role.PARTNER, Role.BD, Role.BD_LEAD)) == "partner, bd"
     assert diagram.who((Role.BD_LEAD,)) == "bd_lead"
-
-
-def test_a_page_without_markers_is_not_taken_for_current() -> None:
-    with pytest.raises(ValueError, match="markers once"):
-        diagram.renewed("# Nothing here")

@@ -20,7 +20,7 @@ REMEDY: Final = (
 )
 REMEDY_OF_EDITIONS: Final = (
     "Applications of that edition keep its rows: let what is new hold since the next edition, and what goes,"
-    " until then (`In(…, since=…, until=…)`, docs/changing-the-process.md)."
+    " until then (`In(…, since=…, until=…)`, docs/how-to/changing-the-process.md)."
 )
 GARBAGE: Final = frozenset(
     {

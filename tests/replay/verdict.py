@@ -37,17 +37,17 @@ A run that has got this far would stand still under this code. If a rule, notice
 change, let the new one hold since the next edition, the old one until then (`In(…, since=…)` in domain/). A
 change of the machinery is a patch: name it in workflows/patches.py and ask for it in workflows/ at the place
 told above (`if workflow.patched(patches.NAME.id):` the new way, else the way this history went). Both stand
-in docs/changing-the-process.md. Then record a journey of the new way: `make histories`. A history of a
+in docs/how-to/changing-the-process.md. Then record a journey of the new way: `make histories`. A history of a
 release is never recorded again to make this pass."""
     DECIDES_OTHERWISE = """\
 The history replays, but today's code decides otherwise on the way: after a deploy, running applications
 remember a past they never had. If only new applications shall go the new way, let it hold since the next
-edition (`In(…, since=…)` in domain/, docs/changing-the-process.md). If it is right for all, accept it, and
-read the diff: `.venv/bin/python -m tests.replay.record --trails`"""
+edition (`In(…, since=…)` in domain/, docs/how-to/changing-the-process.md). If it is right for all,
+accept it, and read the diff: `.venv/bin/python -m tests.replay.record --trails`"""
     OFF_ITS_PATH = """\
 The history replays, but no longer goes the way it was recorded for. What stages a running application went
 through can't change: let the new way hold since the next edition (`since=…` in domain/,
-docs/changing-the-process.md). `--trails` does not accept this one."""
+docs/how-to/changing-the-process.md). `--trails` does not accept this one."""
 
 
 @dataclass(frozen=True)

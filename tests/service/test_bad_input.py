@@ -1,4 +1,4 @@
-"""Whatever comes in, the application goes on, and what was refused is on record (design §3)."""
+"""Whatever comes in, the application goes on; what was refused is on record (docs/reference/contract.md)."""
 
 import json
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""A command is carried out once, however often it comes (design §3)."""
+"""A command is carried out once, however often it comes (docs/reference/contract.md)."""
 
 import asyncio
 from typing import Any, Final

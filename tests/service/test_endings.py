@@ -1,4 +1,4 @@
-"""The four outcomes, who may bring them about, and what comes after (design §2)."""
+"""The four outcomes, who may bring them about, and what comes after (docs/reference/contract.md)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

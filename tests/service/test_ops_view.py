@@ -1,4 +1,4 @@
-"""What ops see of an application in the Web UI, and filter runs by (design §8, "What ops see")."""
+"""What ops see of an application in the Web UI, and filter runs by (docs/how-to/operate.md)."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""From JOIN NOW to the approval: each wait answered, and each wait timed out (guide §2.2, design §2)."""
+"""From JOIN NOW to the approval: each wait answered, and each wait timed out (guide §2.2)."""
 
 import asyncio
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The decision sheet: issued, confirmed, modified, superseded, and waited for (guide §2.3, design §2)."""
+"""The decision sheet: issued, confirmed, modified, superseded, and waited for (guide §2.3)."""
 
 from datetime import timedelta
 

@@ -1,0 +1,53 @@
+"""The reference of errors, settings and search attributes, from the strings beside them in the code."""
+
+from typing import Any
+
+from pydantic import SecretStr
+from temporalio.common import SearchAttributeKey
+
+from domain.contract import ErrorType
+from settings import PREFIX, Settings
+from starter.client.errors import OnboardingError
+from tools.reference.markdown import Described, table
+from workflows import search_attributes
+
+
+def errors() -> str:
+    """Each type of error: when, and what to do."""
+    when = Described("domain/contract.py", "ErrorType")
+    return table(
+        ("error type", "when", "remedy"),
+        ([f"`{error}`", when[error.name], OnboardingError(error, "").remedy] for error in ErrorType),
+    )
+
+
+def settings() -> str:
+    """Each variable: its default and its meaning."""
+    meanings = Described("settings.py", "Settings")
+    return table(
+        ("variable", "default", "meaning"),
+        (
+            [f"`{PREFIX}{name.upper()}`", _default(field.default), meanings[name]]
+            for name, field in Settings.model_fields.items()
+        ),
+    )
+
+
+def search_attributes_table() -> str:
+    """Each search attribute: its type and its meaning."""
+    meanings = Described("workflows/search_attributes.py")
+    keys: dict[str, SearchAttributeKey[Any]] = {
+        name: key for name, key in vars(search_attributes).items() if key in search_attributes.ALL
+    }
+    return table(
+        ("name", "type", "meaning"),
+        (
+            [f"`{key.name}`", key.indexed_value_type.name.capitalize(), meanings[name]]
+            for name, key in keys.items()
+        ),
+    )
+
+
+def _default(value: object) -> str:
+    plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+    return "none" if plain is None else f"`{plain}`"
