@@ -7,6 +7,8 @@ be published; the whole of them is in the audit trail.
 from collections.abc import Iterable
 from typing import Final, Self, TypeVar
 
+from pydantic import Field
+
 from domain.clocks import Clock, ClockKind, PausedClock
 from domain.contract import OnboardingInput, Person, Stage
 from domain.documents import ApplicationForm
@@ -19,11 +21,12 @@ from domain.status import (
     FailedEmail,
     IssuedSheet,
     Justification,
+    Missing,
     Modification,
     Rejection,
     Signing,
 )
-from domain.values import Contract, Day, Instant, TimeZone
+from domain.values import Contract, Day, Instant, TimeZone, says_nothing
 
 OUTCOMES = frozenset({Stage.ACTIVE, Stage.REJECTED, Stage.CANCELLED, Stage.EXPIRED})
 
@@ -51,7 +54,9 @@ class Application(Contract):
 
     ``form_revision`` is that of the form under review or being edited, ``submitted_revision`` that of
     ``form``. ``forms_used`` and ``sheets_used``: the highest revision there has ever been, also on a way
-    that Temporal's Reset has left; a number is never used twice.
+    that Temporal's Reset has left; a number is never used twice. ``access_told``: what holds access up and
+    has been told, last ``access_told_at``. ``estimates_told``: what deadlines can't be counted by, as the
+    lead knows: the names of zones, or the desk's calendar.
     """
 
     application_id: str
@@ -84,9 +89,11 @@ class Application(Contract):
     signing: Signing = Signing()
     contract_start_at: Instant | None = None
     amendments: tuple[Amendment, ...] = ()
-    access_missing: tuple[str, ...] = ()
+    access_missing: tuple[Missing, ...] = ()
     access_attempts: int = 0
-    access_delay_told: bool = False
+    access_told: tuple[Missing, ...] = Field(default=(), exclude_if=says_nothing)
+    access_told_at: Instant | None = None
+    estimates_told: tuple[str, ...] = Field(default=(), exclude_if=says_nothing)
     corrected_contact: Person | None = None
     failed_emails: tuple[FailedEmail, ...] = ()
     resent_emails: tuple[str, ...] = ()
