@@ -7,8 +7,6 @@ be published; the whole of them is in the audit trail.
 from collections.abc import Iterable
 from typing import Final, Self, TypeVar
 
-from pydantic import Field
-
 from domain.clocks import Clock, ClockKind, PausedClock
 from domain.contract import OnboardingInput, Person, Stage
 from domain.documents import ApplicationForm
@@ -26,7 +24,7 @@ from domain.status import (
     Rejection,
     Signing,
 )
-from domain.values import Contract, Day, Instant, TimeZone, says_nothing
+from domain.values import Contract, Day, Instant, TimeZone
 
 OUTCOMES = frozenset({Stage.ACTIVE, Stage.REJECTED, Stage.CANCELLED, Stage.EXPIRED})
 
@@ -51,6 +49,8 @@ def newest_within(items: Iterable[Item], most_bytes: int = KEPT_BYTES) -> tuple[
 
 class Application(Contract):
     """Everything the process decides on. It changes only by replacing it: ``application.but(stage=…)``.
+
+    What has changed is stored field by field, so no field of its own may be left out while it is empty.
 
     ``form_revision`` is that of the form under review or being edited, ``submitted_revision`` that of
     ``form``. ``forms_used`` and ``sheets_used``: the highest revision there has ever been, also on a way
@@ -91,9 +91,9 @@ class Application(Contract):
     amendments: tuple[Amendment, ...] = ()
     access_missing: tuple[Missing, ...] = ()
     access_attempts: int = 0
-    access_told: tuple[Missing, ...] = Field(default=(), exclude_if=says_nothing)
+    access_told: tuple[Missing, ...] = ()
     access_told_at: Instant | None = None
-    estimates_told: tuple[str, ...] = Field(default=(), exclude_if=says_nothing)
+    estimates_told: tuple[str, ...] = ()
     corrected_contact: Person | None = None
     failed_emails: tuple[FailedEmail, ...] = ()
     resent_emails: tuple[str, ...] = ()

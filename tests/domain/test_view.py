@@ -9,6 +9,7 @@ from domain.access import in_words
 from domain.clocks import Clock, ClockKind
 from domain.contract import Role
 from domain.inquiry import AccessOutcome
+from domain.state import Application
 from domain.status import Access, AccessCause, Closing, Missing, Refusal, SheetShown, Status
 from tests.domain.applications import (
     JOINED_AT,
@@ -264,6 +265,12 @@ class TestDetails:
 def test_the_summary_names_nobody() -> None:
     application = journey_to("active").application
     assert view.summary(application) == f"Reseller onboarding of Company Master UID {UID}"
+
+
+def test_no_field_of_an_application_is_left_out_while_it_is_empty() -> None:
+    """A field that goes is stored as ``null``, which a list can't be."""
+    exact = {name for name, field in Application.model_fields.items() if field.exclude_if is not None}
+    assert not exact
 
 
 def test_a_runs_memory_shows_the_application_as_it_stands() -> None:
