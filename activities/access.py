@@ -1,18 +1,16 @@
 """Opening the ACPN platform once the contract is in effect (guide §2.5)."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from temporalio import activity
 
 from activities.account_directory import AccountDirectory
 from activities.acpn_access import AcpnAccess, Grant
 from activities.db.trail import AuditTrail
-from domain.inquiry import AccessOutcome, AccessRequest, Account
-
-_RESET: Final = AccessOutcome(
-    granted=False, missing=("that the application goes on after a reset",), outage=True
-)
+from domain.access import by_cause
+from domain.inquiry import OUTAGE, AccessOutcome, AccessRequest, Account
+from domain.status import AccessCause
+from domain.values import Uid
 
 
 class AccessActivities:
@@ -32,13 +30,13 @@ class AccessActivities:
         again is harmless: what is granted stays granted.
 
         An outage of either service, or of the database, raises; asked again, it gives what was not given.
-        Of an application that has been reset since it asked, nothing is opened.
+        Of an application that has been reset since it asked, nothing is opened, and nothing is known.
         """
         if await self._reset_since(request):
-            return _RESET
+            return OUTAGE
         uids = tuple(dict.fromkeys((request.company_master_uid, *request.uids)))
         accounts = {account.uid: account for account in await self._directory.find(uids)}
-        missing = tuple(_missing(request, uids, accounts))
+        missing = by_cause(_missing(request, uids, accounts))
         if missing:
             return AccessOutcome(granted=False, missing=missing)
         grants = [
@@ -54,23 +52,25 @@ class AccessActivities:
         # It may have been reset meanwhile, and taking up have found nothing yet to take back.
         if await self._reset_since(request):
             await self._access.take_back(request.company_master_uid, request.application_id)
-            return _RESET
+            return OUTAGE
         return AccessOutcome(granted=True)
 
     async def _reset_since(self, request: AccessRequest) -> bool:
         return (await self._trail.head(request.application_id)).generation != request.generation
 
 
-def _missing(request: AccessRequest, uids: tuple[str, ...], accounts: Mapping[str, Account]) -> Iterator[str]:
+def _missing(
+    request: AccessRequest, uids: tuple[Uid, ...], accounts: Mapping[str, Account]
+) -> Iterator[tuple[AccessCause, Uid]]:
     master = accounts.get(request.company_master_uid)
     for uid in uids:
         account = accounts.get(uid)
         if account is None:
-            yield f"account {uid} (not in the account directory)"
+            yield AccessCause.ACCOUNT_UNKNOWN, uid
             continue
         if not account.verified:
-            yield f"enterprise verification of {uid}"
+            yield AccessCause.ENTERPRISE_NOT_VERIFIED, uid
         elif master and account.enterprise != master.enterprise:
-            yield f"enterprise verification of {uid} for the company of {master.uid}"
+            yield AccessCause.ENTERPRISE_DIFFERS, uid
         if request.require_credit_control and uid in request.uids and not account.credit_control:
-            yield f"credit control of {uid}"
+            yield AccessCause.CREDIT_CONTROL_MISSING, uid

@@ -76,7 +76,7 @@ def _working_days(
 def _estimated(request: ClockRequest, at: datetime, why: str) -> Clock:
     """Monday to Friday in UTC; a date begins where it does so last."""
     at = at.astimezone(UTC)
-    estimate = {"estimate": why, "request": request, "provisional": True}
+    estimate = {"estimate": why, "request": request}
     if request.on is not None:
         due_at = datetime.combine(request.on, time(), _LATEST).astimezone(UTC)
         return Clock.model_validate({"kind": request.kind, "due_at": due_at, **estimate})

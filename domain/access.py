@@ -1,5 +1,6 @@
 """The contract start date, and access to the ACPN platform (guide §2.4, §2.5)."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final, Literal
 
@@ -8,11 +9,19 @@ from pydantic import Field
 from domain import notices
 from domain.clocks import ClockKind
 from domain.contract import Command, Stage
+from domain.editions import in_force
 from domain.inquiry import AccessOutcome, AccessRequest, AccountAnswers, Table, TableEntry
-from domain.periods import start_date_clock
+from domain.periods import (
+    ACCESS_TOLD_AGAIN,
+    access_clock,
+    access_delay_clock,
+    reminder_clock,
+    start_date_clock,
+    start_recount_clock,
+)
 from domain.state import Application, newest_within
-from domain.status import Amendment, Status
-from domain.steps import BD, Moment, Step
+from domain.status import AccessCause, Amendment, Missing, Status
+from domain.steps import BD, Attempt, Moment, Step
 from domain.values import Day, Text, TimeZone, Uid
 
 
@@ -72,18 +81,85 @@ def access_request(application: Application, now: datetime, generation: int) -> 
     )
 
 
-def still_closed(application: Application, outcome: AccessOutcome) -> tuple[Application, bool]:
-    """The application after an attempt that opened nothing, and whether that has to be told.
+def in_words(missing: Iterable[Missing]) -> str:
+    """What holds access up, for who is not admitted yet; the mails say it in the reader's language."""
+    return " ".join(f"{_IN_WORDS[each.cause]}{_named(each.uids)}." for each in missing)
 
-    What is missing is told once, an outage only when it is still there at the second attempt.
+
+def _named(uids: Iterable[Uid]) -> str:
+    named = ", ".join(uids)
+    return f" (UID {named})" if named else ""
+
+
+_IN_WORDS: Final[Mapping[AccessCause, str]] = {
+    AccessCause.ACCOUNT_UNKNOWN: "There is no such account, please consult your BD",
+    AccessCause.ENTERPRISE_NOT_VERIFIED: "Enterprise verification is not complete, please click Go to Verify",
+    AccessCause.ENTERPRISE_DIFFERS: (
+        "The account is verified for another enterprise than the Company Master UID, please consult your BD"
+    ),
+    AccessCause.CREDIT_CONTROL_MISSING: "Credit control is not set up yet, please consult your BD",
+    AccessCause.PLATFORM_UNAVAILABLE: "The platform does not answer; there is nothing you have to do",
+}
+_Each = tuple[AccessCause, Uid | None]
+
+
+def _each(missing: Iterable[Missing]) -> dict[_Each, None]:
+    """Cause by cause and account by account, in their order."""
+    return {(one.cause, uid): None for one in missing for uid in one.uids or (None,)}
+
+
+def by_cause(each: Iterable[_Each]) -> tuple[Missing, ...]:
+    """Each cause once, with its accounts."""
+    uids: dict[AccessCause, list[Uid]] = {}
+    for cause, uid in each:
+        uids.setdefault(cause, []).extend([uid] if uid else [])
+    return tuple(Missing(cause=cause, uids=tuple(of_it)) for cause, of_it in uids.items())
+
+
+def _still_told(application: Application, outcome: AccessOutcome, now: datetime) -> tuple[Missing, ...]:
+    """What need not be told again.
+
+    What went away counts as told for a while, so that a cause that comes and goes is told once a day at
+    most; an outage says nothing about what has gone.
     """
-    tell = not application.access_delay_told and not (outcome.outage and application.access_attempts == 0)
-    waiting = application.but(
+    told, at = application.access_told, application.access_told_at
+    if outcome.outage or at is None or now - at < in_force(ACCESS_TOLD_AGAIN, application.edition):
+        return told
+    still = _each(outcome.missing)
+    return by_cause(one for one in _each(told) if one in still)
+
+
+def _granted(application: Application, outcome: AccessOutcome, now: datetime) -> bool:
+    return outcome.granted
+
+
+def _to_be_told(application: Application, outcome: AccessOutcome, now: datetime) -> bool:
+    """A cause nobody has been told of; an outage, if nothing else was told, and not at the first attempt."""
+    if outcome.outage:
+        return application.access_attempts > 0 and not application.access_told
+    return not _each(outcome.missing).keys() <= _each(_still_told(application, outcome, now)).keys()
+
+
+def _nothing_new(application: Application, outcome: AccessOutcome, now: datetime) -> bool:
+    return True
+
+
+def _nothing_missing(application: Application, outcome: AccessOutcome, now: datetime) -> Application:
+    return application.but(access_missing=(), access_told=(), access_told_at=None)
+
+
+def _tried(application: Application, outcome: AccessOutcome, now: datetime) -> Application:
+    return application.but(
         access_missing=outcome.missing,
         access_attempts=application.access_attempts + 1,
-        access_delay_told=application.access_delay_told or tell,
+        access_told=_still_told(application, outcome, now),
     )
-    return waiting, tell
+
+
+def _told(application: Application, outcome: AccessOutcome, now: datetime) -> Application:
+    tried = _tried(application, outcome, now)
+    told = by_cause(_each((*tried.access_told, *outcome.missing)))
+    return tried.but(access_told=told, access_told_at=now)
 
 
 def _agreed_zone(status: Status) -> str:
@@ -98,10 +174,23 @@ def _agreed_zone(status: Status) -> str:
 STEPS: Final[tuple[Step, ...]] = (
     Step(AmendStartDate, BD, (Stage.SIGNED,), None, (notices.StartDateAmended,),
          done=_start_date_amended, entries=_entries_of_the_amendment, changes=_amend_start_date,
-         restarts=(start_date_clock,), current={"time_zone": _agreed_zone}),
+         stops=(ClockKind.START_DATE, ClockKind.START_RECOUNT),
+         restarts=(start_date_clock, start_recount_clock), current={"time_zone": _agreed_zone}),
 )
 MOMENTS: Final[tuple[Moment, ...]] = (
     Moment("start_date", ClockKind.START_DATE, (Stage.SIGNED,), Stage.ACTIVATING),
+    Moment("start_recount", ClockKind.START_RECOUNT, (Stage.SIGNED,), None,
+           restarts=(start_date_clock, start_recount_clock), if_start_moves=(notices.ContractStartMoved,)),
     Moment("access_check", ClockKind.ACCESS_CHECK, (Stage.ACTIVATING,)),
+    Moment("access_still_delayed", ClockKind.ACCESS_DELAY, (Stage.ACTIVATING,),
+           None, (notices.AccessStillDelayed,), restarts=(reminder_clock,)),
+    Moment("access_reminder", ClockKind.REMINDER, (Stage.ACTIVATING,),
+           None, (notices.AccessStillDelayed,), restarts=(reminder_clock,)),
+)
+ATTEMPTS: Final[tuple[Attempt, ...]] = (
+    Attempt("granted", _granted, _nothing_missing, Stage.ACTIVE, (notices.AccessGranted,)),
+    Attempt("told", _to_be_told, _told, None, (notices.AccessDelayed, notices.AccessAlert),
+            restarts=(access_clock, access_delay_clock), stops=(ClockKind.REMINDER,)),
+    Attempt("waits", _nothing_new, _tried, restarts=(access_clock,)),
 )
 # fmt: on

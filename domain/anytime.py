@@ -157,7 +157,7 @@ STEPS: Final[tuple[Step, ...]] = (
          changes=cancel_application),
 )
 MOMENTS: Final[tuple[Moment, ...]] = (
-    Moment("calendar_check", ClockKind.CALENDAR_CHECK, OPEN),
+    Moment("calendar_check", ClockKind.CALENDAR_CHECK, OPEN, counts_again=True),
 )
 # fmt: on
 

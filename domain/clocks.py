@@ -6,7 +6,7 @@ update never breaks replay.
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
 
 from pydantic import Field
 
@@ -21,8 +21,14 @@ class ClockKind(StrEnum):
     REMINDER = "reminder"
     EXPIRY = "expiry"
     START_DATE = "start_date"
+    START_RECOUNT = "start_recount"
     ACCESS_CHECK = "access_check"
+    ACCESS_DELAY = "access_delay"
     CALENDAR_CHECK = "calendar_check"
+
+
+RECHECKS: Final = frozenset({ClockKind.START_RECOUNT, ClockKind.CALENDAR_CHECK})
+"""Clocks by which only what has been counted is counted again."""
 
 
 class PausedClock(Contract):
@@ -57,8 +63,9 @@ class Clock(Contract):
 
     ``due_at`` is exclusive: the local midnight after the last day counted. ``remind_at`` is one working day
     before. ``calendar`` names region and package version. ``provisional``: counted in a year whose holidays
-    are only predicted. ``estimate`` says why this is only an estimate: the calendar or the zone was not
-    known to the release that counted; it is counted again, by ``request``, until one knows it.
+    are only predicted. ``estimate`` says why this is only an estimate, which is another thing: the calendar
+    or the zone was not known to the release that counted; it is counted again, by ``request``, until one
+    knows it.
     """
 
     kind: ClockKind
@@ -76,6 +83,11 @@ class Clock(Contract):
     def after(cls, kind: ClockKind, now: datetime, duration: timedelta) -> Self:
         """A clock that needs no calendar."""
         return cls(kind=kind, due_at=now + duration)
+
+    @property
+    def estimated(self) -> bool:
+        """Whether it runs, and is only an estimate."""
+        return self.estimate is not None and not self.passed
 
     @property
     def next_at(self) -> Instant | None:

@@ -8,22 +8,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from domain import notices
-from domain.access import still_closed
 from domain.anytime import ALERTS, CancelApplication, cancel_application, emails_failed, expired
 from domain.audit import Verdict
-from domain.clocks import Clock, ClockKind, ClockRequest
+from domain.clocks import RECHECKS, Clock, ClockKind, ClockRequest
 from domain.contract import Actor, Command, ErrorType, Role, Stage, WaitingOn
 from domain.editions import UnknownEditionError, of_edition
 from domain.inquiry import AccessOutcome, AccountAnswers, Answers, Inquiry
-from domain.lifecycle import NEWEST, STAGES, moment_for, steps_of
+from domain.lifecycle import NEWEST, STAGES, attempts_of, moment_for, steps_of
 from domain.notices import Audience, Notice
 from domain.periods import SetClock, calendar_clock
 from domain.refusal import RefusedError
-from domain.signing import parties_to_sign
+from domain.signing import turn_to_sign
 from domain.state import Application
 from domain.status import FailedEmail
 from domain.steps import Moment, Notices, SetClocks, Step
 
+DESK = "desk"
+"""What stands for the desk's calendar and zone among what deadlines are counted by."""
 OPERATOR_CANCEL = "Cancelled by an operator in Temporal."
 _NOTHING_KNOWN = AccountAnswers()
 
@@ -33,7 +34,8 @@ class Decision:
     """What is to be carried out: the application as it will be, the clocks to ask for, the notices to send.
 
     ``resend``: the key of an e-mail to be sent once more. ``close_access``: access that an attempt may have
-    given, whose answer was lost, is taken back.
+    given, whose answer was lost, is taken back. ``if_start_moves``: notices to send, too, if the calendar's
+    answer moves the start of the contract.
     """
 
     application: Application
@@ -42,6 +44,7 @@ class Decision:
     requests: tuple[ClockRequest, ...] = ()
     resend: str | None = None
     close_access: bool = False
+    if_start_moves: tuple[type[Notice], ...] = ()
 
 
 def check_edition(application: Application) -> None:
@@ -60,12 +63,9 @@ def status_text(application: Application) -> str:
 
 def waiting_on(application: Application) -> WaitingOn:
     """Whose move it is; while signatures are awaited, whoever has to sign next."""
-    if application.stage is not Stage.AWAITING_SIGNATURES:
-        return STAGES[application.stage].waiting_on
-    turn = parties_to_sign(application.signing)
-    if len(turn) > 1:
-        return WaitingOn.BOTH
-    return WaitingOn.PARTNER if turn[0].value == WaitingOn.PARTNER.value else WaitingOn.BD
+    if application.stage is Stage.AWAITING_SIGNATURES:
+        return turn_to_sign(application)
+    return STAGES[application.stage].waiting_on
 
 
 def allowed_commands(application: Application) -> tuple[str, ...]:
@@ -172,6 +172,8 @@ def _admit(step: Step, application: Application, command: Command, sequence: int
 def _check_rules(step: Step, application: Application, command: Command, now: datetime) -> None:
     for rule in of_edition(step.rules, application.edition, now):
         rule(application, command)
+    for timed_rule in of_edition(step.timed_rules, application.edition, now):
+        timed_rule(application, command, now)
 
 
 def _carry_through(
@@ -225,20 +227,25 @@ def moment_of(application: Application, clock: Clock, now: datetime) -> Moment:
 
 def time_is_up(application: Application, clock: Clock, now: datetime) -> Decision:
     """A clock of the application is due (or its reminder is)."""
-    if clock.kind is ClockKind.CALENDAR_CHECK:
-        return _count_again(application)
     moment = moment_of(application, clock, now)
+    if moment.counts_again:
+        return _count_again(application)
     spent = {"remind_at": None, "passed": not moment.early}
     told = with_clocks(application, (clock.model_copy(update=spent),))
     if moment.to:
         return _enter(_closed_by_time(told, moment), moment.to, _notices(moment.notices, told), now)
-    return _stay(
+    decision = _stay(
         told.but(overdue=application.overdue or moment.overdue),
-        tuple(notice for notice in _notices(moment.notices, told) if _concerns(notice, told)),
+        tuple(
+            notice
+            for notice in _notices(moment.notices, told)
+            if notice not in moment.concerns or moment.concerns[notice](told)
+        ),
         moment.restarts,
         now,
         since=_day_just_ended(clock, now),
     )
+    return replace(decision, if_start_moves=_notices(moment.if_start_moves, told))
 
 
 def _count_again(application: Application) -> Decision:
@@ -267,15 +274,6 @@ def _closed_by_time(application: Application, moment: Moment) -> Application:
     return application.but(closing=expired(application.policy.partner_expiry_days))
 
 
-def _concerns(notice: type[Notice], application: Application) -> bool:
-    """A reminder to sign goes to those whose turn it is."""
-    turn = waiting_on(application)
-    return not (
-        (notice is notices.SignatureReminder and turn is WaitingOn.BD)
-        or (notice is notices.SignatureReminderToBd and turn is WaitingOn.PARTNER)
-    )
-
-
 def mails_bounced(application: Application, failed: tuple[FailedEmail, ...]) -> Decision:
     """Mails that can't be delivered are told to BD; those to BD, to the lead; those to the lead are shown."""
     audiences = {notices.audience_of(email.template) for email in failed}
@@ -284,30 +282,59 @@ def mails_bounced(application: Application, failed: tuple[FailedEmail, ...]) -> 
 
 
 def access_answered(application: Application, outcome: AccessOutcome, now: datetime) -> Decision:
-    """ACPN was asked to open: granted ends the process; what is missing is told once, and asked again."""
-    if outcome.granted:
-        return _enter(application.but(access_missing=()), Stage.ACTIVE, (notices.AccessGranted,), now)
-    waiting, tell = still_closed(application, outcome)
-    told: tuple[type[Notice], ...] = (notices.AccessDelayed, notices.AccessAlert) if tell else ()
-    return _stay(waiting, told, STAGES[Stage.ACTIVATING].clocks, now)
+    """ACPN was asked to open; may be asked of the same application again, with the same answer."""
+    row = next(row for row in attempts_of(application.edition) if row.when(application, outcome, now))
+    tried = row.changes(application, outcome, now)
+    told = _notices(row.notices, tried)
+    if row.to:
+        return _enter(tried, row.to, told, now)
+    return _stay(tried, told, row.restarts, now, stops=row.stops)
+
+
+def only_rechecked(before: Application, decision: Decision) -> bool:
+    """Whether nothing has come of it but that what was counted will be counted again: nothing to record."""
+    after = decision.application
+    return not decision.notices and _without_rechecks(before) == _without_rechecks(after)
+
+
+def _without_rechecks(application: Application) -> Application:
+    return application.but(clocks=tuple(c for c in application.clocks if c.kind not in RECHECKS))
 
 
 def completed(decision: Decision, answers: Answers, now: datetime) -> Decision:
     """The decision with the clocks the calendar has set.
 
-    What it could only estimate is told to the lead, the first time, and asked for again.
+    What it could only estimate is asked for again, and told to the lead until it can be counted: once.
     """
     before = decision.application
-    estimated_before = any(clock.estimate for clock in before.clocks)
-    application = with_clocks(before, tuple(_resumed(clock, before) for clock in answers.clocks))
-    start = next((clock.due_at for clock in answers.clocks if clock.kind is ClockKind.START_DATE), None)
+    counted = tuple(_resumed(clock, before) for clock in answers.clocks if not _known_better(clock, before))
+    application = with_clocks(before, counted)
+    start = next((clock.due_at for clock in counted if clock.kind is ClockKind.START_DATE), None)
     application = application.but(contract_start_at=start or application.contract_start_at)
-    if not any(clock.estimate and not clock.passed for clock in application.clocks):
-        return replace(decision, application=_without_recheck(application))
-    if application.clock(ClockKind.CALENDAR_CHECK) is None:
+    moved = decision.if_start_moves if application.contract_start_at != before.contract_start_at else ()
+    estimated = dict.fromkeys(_counted_by(clock) for clock in application.clocks if clock.estimated)
+    known = {_counted_by(clock) for clock in counted if not clock.estimate}
+    told = tuple(each for each in before.estimates_told if each not in known)
+    news = tuple(each for each in estimated if each not in told)
+    application = application.but(estimates_told=(*told, *news))
+    if not estimated:
+        application = _without_recheck(application)
+    elif application.clock(ClockKind.CALENDAR_CHECK) is None:
         application = with_clocks(application, (calendar_clock(application, now),))
-    told = () if estimated_before else (notices.DeadlineEstimated,)
-    return replace(decision, application=application, notices=(*decision.notices, *told))
+    alarm = (notices.DeadlineEstimated,) if news else ()
+    return replace(decision, application=application, notices=(*decision.notices, *moved, *alarm))
+
+
+def _counted_by(clock: Clock) -> str:
+    """What a clock is counted by: the zone of a contract, or the calendar of the desk."""
+    zone = clock.request.time_zone if clock.request else clock.time_zone
+    return zone if zone and clock.kind is ClockKind.START_DATE else DESK
+
+
+def _known_better(clock: Clock, application: Application) -> bool:
+    """Whether it is an estimate of what runs already, counted by a release that could."""
+    running = application.clock(clock.kind)
+    return clock.estimate is not None and running is not None and not (running.passed or running.estimate)
 
 
 def _resumed(clock: Clock, application: Application) -> Clock:
@@ -354,7 +381,7 @@ def _clocked(
     now: datetime,
     since: datetime | None = None,
 ) -> Decision:
-    asked = [set_clock(application, now) for set_clock in clocks]
+    asked = tuple(set_clock(application, now) for set_clock in clocks)
     known = tuple(clock for clock in asked if isinstance(clock, Clock))
     requests = tuple(request for request in asked if isinstance(request, ClockRequest))
     return Decision(

@@ -6,13 +6,14 @@ history; replay goes by the record.
 """
 
 from enum import StrEnum
+from typing import Final
 
 from pydantic import Field
 
 from domain.clocks import Clock, ClockRequest
 from domain.documents import BusinessType
 from domain.policy import Policy
-from domain.status import Company, FailedEmail
+from domain.status import AccessCause, Company, FailedEmail, Missing
 from domain.values import Contract, Instant, Uid, says_nothing
 
 
@@ -154,11 +155,18 @@ class AccessRequest(Contract):
 
 
 class AccessOutcome(Contract):
-    """Granted, or what is missing, in words for BD (``enterprise verification of 1234``).
-
-    ``outage``: nothing is known to be missing, only that a service does not answer.
-    """
+    """Granted, or what is missing, each cause once."""
 
     granted: bool
-    missing: tuple[str, ...] = ()
-    outage: bool = False
+    missing: tuple[Missing, ...] = ()
+
+    @property
+    def outage(self) -> bool:
+        """Whether nothing is known to be missing, only that a service does not answer."""
+        return not self.granted and all(
+            missing.cause is AccessCause.PLATFORM_UNAVAILABLE for missing in self.missing
+        )
+
+
+OUTAGE: Final = AccessOutcome(granted=False, missing=(Missing(cause=AccessCause.PLATFORM_UNAVAILABLE),))
+"""An attempt that came to nothing, and that told nothing."""

@@ -1,9 +1,9 @@
-"""The process, as three tables: stages, steps and moments. Pure: no Temporal, no I/O, no clock, no library
-tables.
+"""The process, as four tables: stages, steps, moments and attempts. Pure: no Temporal, no I/O, no clock, no
+library tables.
 
 `STAGES` says what the applicant reads and whose move it is; `STEPS` what each command does, who may send it
-and where; `MOMENTS` what happens when time is up. The rows of the last two stand in the parts of the guide
-they belong to; `decisions.py` reads the tables.
+and where; `MOMENTS` what happens when time is up; `ATTEMPTS` what becomes of an attempt to open access. The
+rows of all but the first stand in the parts of the guide they belong to; `decisions.py` reads the tables.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,8 +21,9 @@ from domain.periods import (
     reminder_clock,
     review_clock,
     start_date_clock,
+    start_recount_clock,
 )
-from domain.steps import Moment, StageRow, Step
+from domain.steps import Attempt, Moment, StageRow, Step
 
 STAGES: Final[dict[Stage, StageRow]] = {
     Stage.DRAFTING: StageRow(
@@ -42,7 +43,9 @@ STAGES: Final[dict[Stage, StageRow]] = {
     Stage.CORRECTING_TERMS: StageRow("Your modification is being processed", WaitingOn.BD, (reminder_clock,)),
     Stage.AWAITING_SIGNATURES: StageRow("Waiting for signing contract", WaitingOn.BOTH, (contact_clock,)),
     Stage.SIGNED: StageRow(
-        "You have successfully signed the contract", WaitingOn.PLATFORM, (start_date_clock,)
+        "You have successfully signed the contract",
+        WaitingOn.PLATFORM,
+        (start_date_clock, start_recount_clock),
     ),
     Stage.ACTIVATING: StageRow(
         "Your contract is in effect; access is being opened", WaitingOn.PLATFORM, (access_clock,)
@@ -67,32 +70,45 @@ MOMENTS: Final[tuple[Moment, ...]] = (
     *access.MOMENTS,
     *anytime.MOMENTS,
 )
+ATTEMPTS: Final[tuple[Attempt, ...]] = access.ATTEMPTS
 
 
-def _editions(stages: Iterable[StageRow], steps: Iterable[Step], moments: Iterable[Moment]) -> Iterator[int]:
+def _editions(
+    stages: Iterable[StageRow],
+    steps: Iterable[Step],
+    moments: Iterable[Moment],
+    attempts: Iterable[Attempt],
+) -> Iterator[int]:
     yield FIRST
     for periods in BY_EDITION:
         yield from periods
     for stage in stages:
         yield from mentioned(stage.clocks)
-    rows: list[Step | Moment] = [*steps, *moments]
+    rows: list[Step | Moment | Attempt] = [*steps, *moments, *attempts]
     for row in rows:
         yield row.since
         if row.until is not None:
             yield row.until
         yield from mentioned((*row.notices, *row.restarts))
+    for moment in moments:
+        yield from mentioned(moment.if_start_moves)
     for step in steps:
-        yield from mentioned(step.rules)
+        yield from mentioned((*step.rules, *step.timed_rules))
         yield from mentioned(step.branch.notices if step.branch else ())
 
 
-NEWEST: Final = max(_editions(STAGES.values(), STEPS, MOMENTS))
+NEWEST: Final = max(_editions(STAGES.values(), STEPS, MOMENTS, ATTEMPTS))
 """The edition new applications begin with: the newest one that anything here speaks of."""
 
 
 def steps_of(edition: int) -> tuple[Step, ...]:
     """The steps applications of this edition have."""
     return tuple(step for step in STEPS if step.holds(edition))
+
+
+def attempts_of(edition: int) -> tuple[Attempt, ...]:
+    """What an attempt to open access may come to for applications of this edition."""
+    return tuple(attempt for attempt in ATTEMPTS if attempt.holds(edition))
 
 
 def moment_for(edition: int, kind: ClockKind, stage: Stage, *, early: bool) -> Moment:

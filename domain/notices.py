@@ -20,6 +20,7 @@ from domain.status import (
     Closing,
     FailedEmail,
     Justification,
+    Missing,
     Modification,
     Rejection,
     Signing,
@@ -149,11 +150,18 @@ class StartDateAmended(Notice):
     start: ContractStart
 
 
+class ContractStartMoved(Notice):
+    """The rules of the contract's time zone have changed: its start is another instant."""
+
+    template: Literal["contract_start_moved"] = "contract_start_moved"
+    start: ContractStart
+
+
 class AccessDelayed(Notice):
-    """The contract is in effect, but something is missing for access; once."""
+    """The contract is in effect, but something is missing for access, and what to do about it; again when something else is."""
 
     template: Literal["access_delayed"] = "access_delayed"
-    missing: tuple[str, ...]
+    missing: tuple[Missing, ...]
 
 
 class AccessGranted(Notice):
@@ -273,7 +281,7 @@ class AccessAlert(ToBd):
     """With `access_delayed`: what is missing."""
 
     template: Literal["access_alert"] = "access_alert"
-    missing: tuple[str, ...]
+    missing: tuple[Missing, ...]
 
 
 class EmailFailed(ToBd):
@@ -297,6 +305,14 @@ class DeadlineEstimated(ToBdLead):
     estimates: tuple[Clock, ...]
 
 
+class AccessStillDelayed(ToBdLead):
+    """Access is held up for `access_delay_working_days`; then every `reminder_working_days` while it lasts."""
+
+    template: Literal["access_still_delayed"] = "access_still_delayed"
+    missing: tuple[Missing, ...]
+    in_effect_since: Instant
+
+
 class ReviewOverdue(ToBdLead):
     """The deadline of the review is missed."""
 
@@ -313,11 +329,12 @@ class ContactOverdue(ToBdLead):
 
 AnyNotice = Annotated[
     ApplicationReceived | JustificationRequested | ApplicationApproved | SheetToConfirm | TermsReminder
-    | TermsConfirmed | SignatureReminder | TermsReopened | ContractSigned | StartDateAmended | AccessDelayed
-    | AccessGranted | ApplicationRejected | ApplicationWithdrawn | ApplicationCancelled | ApplicationExpired
-    | ReviewRequested | ReviewReminder | JustificationAnswered | SheetReminder | ModificationRequested
-    | TermsConfirmedToBd | SignatureReminderToBd | WithdrawnToBd | ClosedToBd | AssignedToBd | AccessAlert
-    | EmailFailed | EmailToBdFailed | DeadlineEstimated | ReviewOverdue | ContactOverdue,
+    | TermsConfirmed | SignatureReminder | TermsReopened | ContractSigned | StartDateAmended
+    | ContractStartMoved | AccessDelayed | AccessGranted | ApplicationRejected | ApplicationWithdrawn
+    | ApplicationCancelled | ApplicationExpired | ReviewRequested | ReviewReminder | JustificationAnswered
+    | SheetReminder | ModificationRequested | TermsConfirmedToBd | SignatureReminderToBd | WithdrawnToBd
+    | ClosedToBd | AssignedToBd | AccessAlert | EmailFailed | EmailToBdFailed | DeadlineEstimated
+    | AccessStillDelayed | ReviewOverdue | ContactOverdue,
     Field(discriminator="template"),
 ]  # fmt: skip
 """Every notice there is, told apart by ``template``."""
@@ -351,7 +368,7 @@ SOURCES: Final[Mapping[str, Callable[[Application], Any]]] = {
     "contact": lambda application: application.clock(ClockKind.CONTACT),
     "expiry": lambda application: application.clock(ClockKind.EXPIRY),
     "deadline": _next_deadline,
-    "estimates": lambda application: tuple(clock for clock in application.clocks if clock.estimate),
+    "estimates": lambda application: tuple(clock for clock in application.clocks if clock.estimated),
     "start": _start,
     "form_revision": lambda application: application.form_revision,
     "sheet_revision": lambda application: application.sheet and application.sheet.revision,
@@ -361,6 +378,7 @@ SOURCES: Final[Mapping[str, Callable[[Application], Any]]] = {
     "signing": lambda application: application.signing,
     "amendment": lambda application: application.amendments[-1],
     "missing": lambda application: application.access_missing,
+    "in_effect_since": lambda application: application.contract_start_at,
     "covered_uids": lambda application: application.form.covered_uids if application.form else (),
     "rejection": lambda application: application.rejection,
     "closing": lambda application: application.closing,

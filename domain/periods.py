@@ -4,22 +4,31 @@ A period that is no policy is given by edition: ``{1: timedelta(minutes=1), 2: t
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from domain.clocks import Clock, ClockKind, ClockRequest
 from domain.editions import FIRST, in_force
 from domain.state import Application
 
-SetClock = Callable[[Application, datetime], ClockRequest | Clock]
-"""Asks the calendar for a clock or, where none is needed, sets it."""
+SetClock = Callable[[Application, datetime], ClockRequest | Clock | None]
+"""Asks the calendar for a clock or, where none is needed, sets it; ``None``: what runs, runs on."""
 
 FIRST_ACCESS_RECHECK: Final[Mapping[int, timedelta]] = {FIRST: timedelta(minutes=1)}
 """How long after the first failed attempt access is tried again; then doubling."""
 LONGEST_ACCESS_RECHECK: Final[Mapping[int, timedelta]] = {FIRST: timedelta(hours=1)}
 CALENDAR_RECHECK: Final[Mapping[int, timedelta]] = {FIRST: timedelta(hours=1)}
 """How often a deadline that could only be estimated is counted again."""
-BY_EDITION: Final = (FIRST_ACCESS_RECHECK, LONGEST_ACCESS_RECHECK, CALENDAR_RECHECK)
+ACCESS_TOLD_AGAIN: Final[Mapping[int, timedelta]] = {FIRST: timedelta(days=1)}
+"""How long what held access up, and went away, is not told again if it comes back."""
+FIRST_START_RECOUNT: Final[Mapping[int, timedelta]] = {FIRST: timedelta(days=30)}
+"""How long before the contract start date its start is counted again: zone rules may have changed."""
+LAST_START_RECOUNT: Final[Mapping[int, timedelta]] = {FIRST: timedelta(days=4)}
+"""And once more; a count that is no older than this is not repeated."""
+BY_EDITION: Final = (
+    *(FIRST_ACCESS_RECHECK, LONGEST_ACCESS_RECHECK, CALENDAR_RECHECK, ACCESS_TOLD_AGAIN),
+    *(FIRST_START_RECOUNT, LAST_START_RECOUNT),
+)
 
 
 def review_clock(application: Application, now: datetime) -> ClockRequest:
@@ -39,6 +48,11 @@ def reminder_clock(application: Application, now: datetime) -> ClockRequest:
     return ClockRequest(kind=ClockKind.REMINDER, working_days=application.policy.reminder_working_days)
 
 
+def first_contact_clock(application: Application, now: datetime) -> ClockRequest | None:
+    """The reminder that follows the first contact; a later note puts no reminder off."""
+    return reminder_clock(application, now) if application.contacted_at == now else None
+
+
 def expiry_clock(application: Application, now: datetime) -> ClockRequest:
     """Calendar days a partner's silence may last."""
     return ClockRequest(kind=ClockKind.EXPIRY, calendar_days=application.policy.partner_expiry_days)
@@ -51,6 +65,21 @@ def start_date_clock(application: Application, now: datetime) -> ClockRequest:
     )
 
 
+def start_recount_clock(application: Application, now: datetime) -> Clock | None:
+    """When the start is counted again: zone rules change, at times within weeks of being announced.
+
+    Weeks and days before the date as it begins in UTC, which is near enough.
+    """
+    day = application.start_date
+    if day is None:
+        return None
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    last = in_force(LAST_START_RECOUNT, application.edition)
+    times = (start - in_force(FIRST_START_RECOUNT, application.edition), start - last)
+    due_at = next((at for at in times if at - now > last), None)
+    return Clock(kind=ClockKind.START_RECOUNT, due_at=due_at) if due_at else None
+
+
 def access_clock(application: Application, now: datetime) -> Clock:
     """When access is tried: at once, then again after doubling pauses."""
     if not application.access_attempts:
@@ -59,6 +88,16 @@ def access_clock(application: Application, now: datetime) -> Clock:
     doubled: timedelta = first * 2 ** min(application.access_attempts - 1, 10)
     pause = min(doubled, in_force(LONGEST_ACCESS_RECHECK, application.edition))
     return Clock.after(ClockKind.ACCESS_CHECK, now, pause)
+
+
+def access_delay_clock(application: Application, now: datetime) -> ClockRequest | None:
+    """Working days until the lead is told that access is still held up, since that was first told."""
+    running = application.clock(ClockKind.ACCESS_DELAY)
+    if running and not running.passed:
+        # Or a cause that changes every day would keep it from the lead for ever.
+        return None
+    days = application.policy.access_delay_working_days
+    return ClockRequest(kind=ClockKind.ACCESS_DELAY, working_days=days)
 
 
 def calendar_clock(application: Application, now: datetime) -> Clock:

@@ -16,6 +16,8 @@ Days = Annotated[int, Field(ge=1, le=3650)]
 class Policy(Contract):
     """Periods in working days of ``calendar`` (guide §2.2, §2.3); ``partner_expiry_days`` in calendar days.
 
+    ``access_delay_working_days``: how long access may be held up until the BD lead is told.
+
     ``calendar`` is a region of the package `holidays` ("CN", or with a subdivision "US-CA"); days begin
     at midnight in ``time_zone``. ``require_credit_control`` makes credit control a condition of access.
     """
@@ -24,6 +26,7 @@ class Policy(Contract):
     contact_working_days: Days = 3
     reminder_working_days: Days = 3
     partner_expiry_days: Days = 90
+    access_delay_working_days: Days = 1
     calendar: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2,3}(-[A-Z0-9]{1,10})?$")] = "CN"
     time_zone: TimeZone = "Asia/Shanghai"
     require_credit_control: bool = False

@@ -1,24 +1,35 @@
 """Signing the contract (guide §2.3, last step, and §2.4): contact, the path, the signatures of both
 parties."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from pydantic import Field
 
 from domain import notices
 from domain.clocks import ClockKind
-from domain.contract import Command, ErrorType, Party, Role, SignatureOrder, SigningPath, Stage
+from domain.contract import (
+    Command,
+    ErrorType,
+    Party,
+    Role,
+    SignatureOrder,
+    SigningPath,
+    Stage,
+    WaitingOn,
+)
 from domain.inquiry import AccountAnswers
-from domain.periods import reminder_clock
+from domain.periods import first_contact_clock, reminder_clock
 from domain.refusal import RefusedError
 from domain.state import Application
 from domain.status import Signature, Signing
 from domain.steps import BD, SIGNATORIES, Branch, Moment, Step
 from domain.terms import AFTER_CONFIRMATION, CURRENT_SHEET, sheet_is_current
-from domain.values import Digest, HeaderText, Instant, Text
+from domain.values import Digest, HeaderText, Instant, Text, instant_text
 
 _FIRST: Final = {SignatureOrder.PARTNER_FIRST: Party.PARTNER, SignatureOrder.VENDOR_FIRST: Party.VENDOR}
+CLOCK_SKEW: Final = timedelta(minutes=5)
+"""By how much the clock of who signs may be fast: what Kerberos allows for (RFC 4120 §8.2)."""
 
 
 class RecordContact(Command):
@@ -131,6 +142,16 @@ def signature_is_in_order(application: Application, command: SignContract) -> No
         )
 
 
+def signed_by_now(application: Application, command: SignContract, now: datetime) -> None:
+    """A signature has been given: one of tomorrow is none, whoever sends it."""
+    if command.signed_at > now + CLOCK_SKEW:
+        raise RefusedError(
+            ErrorType.INVALID,
+            f"signed_at: lies in the future, it is {instant_text(now)} now: "
+            "send a signature once it is given.",
+        )
+
+
 def _sign_contract(
     application: Application, command: SignContract, now: datetime, accounts: AccountAnswers
 ) -> Application:
@@ -150,17 +171,34 @@ def _both_have_signed(application: Application) -> bool:
     return application.signing.complete
 
 
+def turn_to_sign(application: Application) -> WaitingOn:
+    """Who has to sign next."""
+    turn = parties_to_sign(application.signing)
+    if len(turn) > 1:
+        return WaitingOn.BOTH
+    return WaitingOn.PARTNER if turn[0] is Party.PARTNER else WaitingOn.BD
+
+
+def _partner_has_to_sign(application: Application) -> bool:
+    return turn_to_sign(application) is not WaitingOn.BD
+
+
+def _vendor_has_to_sign(application: Application) -> bool:
+    return turn_to_sign(application) is not WaitingOn.PARTNER
+
+
 # fmt: off
 STEPS: Final[tuple[Step, ...]] = (
     Step(RecordContact, BD, (Stage.AWAITING_SIGNATURES,), None,
          done=_contact_recorded, changes=_record_contact,
-         stops=(ClockKind.CONTACT,), restarts=(reminder_clock,)),
+         stops=(ClockKind.CONTACT,), restarts=(first_contact_clock,)),
     Step(ChooseSigningPath, BD, (Stage.AWAITING_SIGNATURES,), None, before_signatures=True,
          done=_path_chosen, changes=_choose_signing_path),
     Step(SignContract, SIGNATORIES, (Stage.AWAITING_SIGNATURES,), None,
          branch=Branch(_both_have_signed, Stage.SIGNED, (notices.ContractSigned,)),
          speaks_for=signs_for_itself,
          done=_contract_signed, revision=_signed_sheet_is_current, rules=(signature_is_in_order,),
+         timed_rules=(signed_by_now,),
          changes=_sign_contract, stops=(ClockKind.CONTACT,), restarts=(reminder_clock,),
          current=CURRENT_SHEET),
 )
@@ -168,6 +206,9 @@ MOMENTS: Final[tuple[Moment, ...]] = (
     Moment("contact_overdue", ClockKind.CONTACT, (Stage.AWAITING_SIGNATURES,),
            None, (notices.ContactOverdue,), overdue=True, restarts=(reminder_clock,)),
     Moment("signature_reminder", ClockKind.REMINDER, (Stage.AWAITING_SIGNATURES,),
-           None, (notices.SignatureReminder, notices.SignatureReminderToBd), restarts=(reminder_clock,)),
+           None, (notices.SignatureReminder, notices.SignatureReminderToBd),
+           concerns={notices.SignatureReminder: _partner_has_to_sign,
+                     notices.SignatureReminderToBd: _vendor_has_to_sign},
+           restarts=(reminder_clock,)),
 )
 # fmt: on

@@ -19,6 +19,7 @@ from domain.status import (
     FailedEmail,
     IssuedSheet,
     Justification,
+    Missing,
     Modification,
     Rejection,
     Signing,
@@ -49,9 +50,13 @@ def newest_within(items: Iterable[Item], most_bytes: int = KEPT_BYTES) -> tuple[
 class Application(Contract):
     """Everything the process decides on. It changes only by replacing it: ``application.but(stage=…)``.
 
+    What has changed is stored field by field, so no field of its own may be left out while it is empty.
+
     ``form_revision`` is that of the form under review or being edited, ``submitted_revision`` that of
     ``form``. ``forms_used`` and ``sheets_used``: the highest revision there has ever been, also on a way
-    that Temporal's Reset has left; a number is never used twice.
+    that Temporal's Reset has left; a number is never used twice. ``access_told``: what holds access up and
+    has been told, last ``access_told_at``. ``estimates_told``: what deadlines can't be counted by, as the
+    lead knows: the names of zones, or the desk's calendar.
     """
 
     application_id: str
@@ -84,9 +89,11 @@ class Application(Contract):
     signing: Signing = Signing()
     contract_start_at: Instant | None = None
     amendments: tuple[Amendment, ...] = ()
-    access_missing: tuple[str, ...] = ()
+    access_missing: tuple[Missing, ...] = ()
     access_attempts: int = 0
-    access_delay_told: bool = False
+    access_told: tuple[Missing, ...] = ()
+    access_told_at: Instant | None = None
+    estimates_told: tuple[str, ...] = ()
     corrected_contact: Person | None = None
     failed_emails: tuple[FailedEmail, ...] = ()
     resent_emails: tuple[str, ...] = ()

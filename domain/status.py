@@ -1,5 +1,6 @@
 """What a caller reads back: the status of an application (query ``get_status``, update results)."""
 
+from enum import StrEnum
 from typing import Any, Literal, Self
 
 from pydantic import Field, JsonValue
@@ -17,7 +18,7 @@ from domain.contract import (
     WaitingOn,
 )
 from domain.documents import ApplicationForm, DecisionSheet
-from domain.values import Contract, Country, Day, Instant, TimeZone
+from domain.values import Contract, Country, Day, Instant, TimeZone, Uid
 
 
 class Company(Contract):
@@ -121,6 +122,29 @@ class Amendment(Contract):
     by: Actor | None = None
 
 
+class AccessCause(StrEnum):
+    """Why access can't be opened yet.
+
+    ``account_unknown``: not in the account directory. ``enterprise_not_verified`` (guide, FAQ Q1).
+    ``enterprise_differs``: verified, but for another enterprise than the Company Master UID (FAQ Q3).
+    ``credit_control_missing``: the policy requires it. ``platform_unavailable``: the account directory or
+    the ACPN platform does not answer, so nothing is known.
+    """
+
+    ACCOUNT_UNKNOWN = "account_unknown"
+    ENTERPRISE_NOT_VERIFIED = "enterprise_not_verified"
+    ENTERPRISE_DIFFERS = "enterprise_differs"
+    CREDIT_CONTROL_MISSING = "credit_control_missing"
+    PLATFORM_UNAVAILABLE = "platform_unavailable"
+
+
+class Missing(Contract):
+    """What access still needs: a cause, and the accounts it is about (none where a service is down)."""
+
+    cause: AccessCause
+    uids: tuple[Uid, ...] = ()
+
+
 class Access(Contract):
     """The answer of the gate at the ACPN platform (guide §2.4, §2.5).
 
@@ -132,7 +156,7 @@ class Access(Contract):
     reason: Literal["granted", "not_signed", "before_start_date", "being_opened", "closed"] = "not_signed"
     message: str = ""
     available_at: Instant | None = None
-    missing: tuple[str, ...] = ()
+    missing: tuple[Missing, ...] = ()
 
 
 class Refusal(Contract):

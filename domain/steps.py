@@ -5,7 +5,7 @@ The rows themselves stand where their command lives (`application.py`, `terms.py
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from inspect import cleandoc
 from typing import Any, Final
@@ -13,7 +13,7 @@ from typing import Any, Final
 from domain.clocks import ClockKind
 from domain.contract import Command, Role, Stage, WaitingOn
 from domain.editions import FIRST, In
-from domain.inquiry import AccountAnswers, AccountQuery, TableEntry
+from domain.inquiry import AccessOutcome, AccountAnswers, AccountQuery, TableEntry
 from domain.notices import Notice
 from domain.periods import SetClock
 from domain.state import OUTCOMES, Application
@@ -34,6 +34,8 @@ Notices = tuple[type[Notice] | In[type[Notice]], ...]
 SetClocks = tuple[SetClock | In[SetClock], ...]
 Rule = Callable[[Application, Any], None]
 """Raises `RefusedError` where the command may not be carried out; changes nothing."""
+TimedRule = Callable[[Application, Any, datetime], None]
+"""A `Rule` that has to know what time it is."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,10 @@ class Step:
     ``to``: the stage it enters (its clocks start anew); ``None``: it stays, the clocks run on; ``branch``:
     or that way. ``speaks_for``: whether its actor's role may speak for whom the command names. ``notices``
     leave when it is done. ``done``: its effect is in place already. ``revision``: it names a revision that
-    must be current. ``rules``: what else must hold. ``asks`` the account directory; ``accounts_rules``
-    judge its answer. ``entries``: its values that must be in a table. ``changes``: what it changes.
-    ``restarts``: clocks it sets while staying; ``stops``: clocks it ends. ``resends``: the key of an e-mail
-    it sends once more.
+    must be current. ``rules``, ``timed_rules``: what else must hold. ``asks`` the account directory;
+    ``accounts_rules`` judge its answer. ``entries``: its values that must be in a table. ``changes``: what
+    it changes. ``restarts``: clocks it sets while staying; ``stops``: clocks it ends. ``resends``: the key
+    of an e-mail it sends once more.
 
     Edges derive from it: ``current`` fills fields a person need not name from the status; ``example`` and
     ``console`` are for the console script.
@@ -80,6 +82,7 @@ class Step:
     done: Callable[[Application, Any], bool] = lambda application, command: False
     revision: Rule | None = None
     rules: tuple[Rule | In[Rule], ...] = ()
+    timed_rules: tuple[TimedRule | In[TimedRule], ...] = ()
     asks: Callable[[Application, Any], AccountQuery] | None = None
     account_rules: tuple[Callable[[Application, Any, AccountAnswers], None], ...] = ()
     entries: Callable[[Any], tuple[TableEntry, ...]] = lambda command: ()
@@ -113,8 +116,10 @@ class Step:
 class Moment:
     """What happens by itself when a clock is due in one of these stages (``early``: one working day before).
 
-    ``to``: the stage it enters. ``overdue``: BD has missed the deadline; it escalates and decides nothing.
-    ``restarts``: clocks it sets.
+    ``to``: the stage it enters. ``concerns``: when a notice is for its reader at all; it is left out
+    otherwise. ``overdue``: BD has missed the deadline; it escalates and decides nothing. ``restarts``:
+    clocks it sets. ``counts_again``: what could only be estimated. ``if_start_moves``: notices that leave
+    where the answer of the calendar moves the start of the contract.
     """
 
     name: str
@@ -122,12 +127,38 @@ class Moment:
     where: tuple[Stage, ...]
     to: Stage | None = None
     notices: Notices = ()
+    concerns: Mapping[type[Notice], Callable[[Application], bool]] = field(default_factory=dict)
     early: bool = False
     overdue: bool = False
     restarts: SetClocks = ()
+    counts_again: bool = False
+    if_start_moves: Notices = ()
     since: int = FIRST
     until: int | None = None
 
     def holds(self, edition: int) -> bool:
         """Whether it happens to applications of this edition."""
+        return self.since <= edition and (self.until is None or edition < self.until)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What an attempt to open access comes to: the first row whose ``when`` holds, asked of the application
+    as it was before.
+
+    ``to``: the stage it enters; ``changes``, ``notices``, ``restarts``, ``stops`` as in `Step`.
+    """
+
+    name: str
+    when: Callable[[Application, AccessOutcome, datetime], bool]
+    changes: Callable[[Application, AccessOutcome, datetime], Application]
+    to: Stage | None = None
+    notices: Notices = ()
+    restarts: SetClocks = ()
+    stops: tuple[ClockKind, ...] = ()
+    since: int = FIRST
+    until: int | None = None
+
+    def holds(self, edition: int) -> bool:
+        """Whether applications of this edition go by it."""
         return self.since <= edition and (self.until is None or edition < self.until)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from domain import decisions, warnings
+from domain.access import in_words
 from domain.clocks import Clock, ClockKind
 from domain.contract import Role, Stage
 from domain.state import Application
@@ -15,8 +16,10 @@ _BY_WEIGHT = (
     ClockKind.CONTACT,
     ClockKind.START_DATE,
     ClockKind.EXPIRY,
-    ClockKind.REMINDER,
     ClockKind.ACCESS_CHECK,
+    ClockKind.REMINDER,
+    ClockKind.ACCESS_DELAY,
+    ClockKind.START_RECOUNT,
     ClockKind.CALENDAR_CHECK,
 )
 
@@ -93,7 +96,7 @@ def gate(application: Application) -> Access:
             return Access(granted=True, reason="granted", message="ACPN access granted.")
         case Stage.ACTIVATING:
             missing = application.access_missing
-            waits = f" Still missing: {'; '.join(missing)}." if missing else ""
+            waits = f" {in_words(missing)}" if missing else ""
             return Access(
                 reason="being_opened",
                 message=f"Your contract is in effect; access is being opened.{waits}",
@@ -143,7 +146,8 @@ def details(application: Application, *, refusals: Sequence[Refusal] = (), pendi
     if commands:
         lines.append(f"- Possible now: {', '.join(f'`{name}`' for name in commands)}")
     if application.access_missing:
-        lines.append(f"- **Access is held up**: {'; '.join(application.access_missing)}")
+        held_up = ", ".join(" ".join((each.cause, *each.uids)) for each in application.access_missing)
+        lines.append(f"- **Access is held up**: {held_up}")
     if application.closing:
         lines.append(f"- Ended by {_ended_by(application.closing)}")
     if pending_emails:

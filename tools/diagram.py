@@ -14,7 +14,7 @@ from domain.state import OUTCOMES
 from domain.steps import OPEN
 
 ACCESS_GRANTED: Final = (Stage.ACTIVATING, Stage.ACTIVE)
-"""The one way on that is no row of a table: the platform's answer (`decisions.access_answered`)."""
+"""The way on of an attempt to open access that is granted (`lifecycle.ATTEMPTS`)."""
 BRANCHES: Final = {"sign_contract": "both parties"}
 """When a step that may stay leads on, in words."""
 

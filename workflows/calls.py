@@ -13,7 +13,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import FailureError
 
-from domain.inquiry import AccessOutcome, AccessRequest, Answers, Head, Inquiry
+from domain.inquiry import OUTAGE, AccessOutcome, AccessRequest, Answers, Head, Inquiry
 from domain.publication import Delivery, Publication, Receipt, TakeUp
 
 LOOK_UP: Final = "look_up"
@@ -26,7 +26,6 @@ NAMES: Final = (LOOK_UP, OPEN_ACCESS, PUBLISH, DELIVER, TAKE_UP)
 UNTIL_IT_WORKS: Final = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=5)
 )
-OUTAGE: Final = "an answer of the account directory and the ACPN platform (one of them is down)"
 
 
 async def look_up(inquiry: Inquiry) -> Answers:
@@ -56,7 +55,7 @@ async def open_access(request: AccessRequest) -> AccessOutcome:
             summary="Open access to ACPN",
         )
     except FailureError:
-        return AccessOutcome(granted=False, missing=(OUTAGE,), outage=True)
+        return OUTAGE
     return outcome
 
 

@@ -300,11 +300,16 @@ class ResellerOnboarding:
                 # That takes back what was opened. The clock is still due: it is asked for again.
                 return
             now = workflow.now()
-            self._carry_out(decisions.access_answered(application, outcome, now), name, now)
+            decided = await self._counted(
+                lambda: decisions.access_answered(self._memory.application, outcome, now), now
+            )
         else:
             decided = await self._counted(
                 lambda: decisions.time_is_up(self._memory.application, clock, now), now
             )
+        if decisions.only_rechecked(self._memory.application, decided):
+            self._memory.application = decided.application
+        else:
             self._carry_out(decided, name, now)
 
     def _mails_bounced(self, failed: tuple[FailedEmail, ...]) -> None:

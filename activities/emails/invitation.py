@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from activities.emails.addressed import AddressedNotice
 from activities.emails.filters import last_day
 from domain.clocks import Clock, ClockKind
-from domain.notices import AnyNotice, ContractSigned, StartDateAmended
+from domain.notices import AnyNotice, ContractSigned, ContractStartMoved, StartDateAmended
 from domain.values import Day, Instant
 
 _BD_DEADLINES: Final = {ClockKind.REVIEW: "review-deadline", ClockKind.CONTACT: "contact-deadline"}
@@ -31,7 +31,7 @@ class Invitation(BaseModel):
     def for_mail(cls, mail: AddressedNotice, *, subject: str) -> Self | None:
         """The entry that goes with a mail, if one does."""
         notice = mail.notice
-        if isinstance(notice, ContractSigned | StartDateAmended):
+        if isinstance(notice, ContractSigned | StartDateAmended | ContractStartMoved):
             event, day, zone = "contract-start", notice.start.day, notice.start.time_zone
         else:
             clock = _deadline(notice)

@@ -38,8 +38,15 @@ _ENGLISH_NAMES: Final = {
     "reminder": "reminder",
     "expiry": "expiry of the application",
     "start_date": "contract start date",
+    "start_recount": "new count of the contract start",
     "access_check": "opening of access",
+    "access_delay": "access held up for too long",
     "calendar_check": "new look at the calendar",
+    "account_unknown": "entry in the account directory",
+    "enterprise_not_verified": "enterprise verification",
+    "enterprise_differs": "verification for the same enterprise as the Company Master UID",
+    "credit_control_missing": "credit control",
+    "platform_unavailable": "an answer of the account directory and the ACPN platform",
 }
 
 _ENGLISH_FIELDS: Final = {
@@ -92,8 +99,15 @@ _CHINESE_NAMES: Final = {
     "reminder": "提醒",
     "expiry": "申请失效",
     "start_date": "合同生效日期",
+    "start_recount": "重新计算合同生效时刻",
     "access_check": "开通权限",
+    "access_delay": "权限开通延迟过久",
     "calendar_check": "重新核对日历",
+    "account_unknown": "账号目录中的记录",
+    "enterprise_not_verified": "企业认证",
+    "enterprise_differs": "与 Company Master UID 相同企业的认证",
+    "credit_control_missing": "信用控制",
+    "platform_unavailable": "账号目录及 ACPN 平台的响应",
 }
 
 _CHINESE_FIELDS: Final = {

@@ -68,7 +68,11 @@ def notice(template: str, *, user_text: str | None = None, **changes: Any) -> An
             "reason": free,
             "at": "2025-03-21T02:00:00Z",
         },
-        "missing": ["enterprise verification of 5000000000000001"],
+        "missing": [
+            {"cause": "enterprise_not_verified", "uids": ["5000000000000001", "5000000000000003"]},
+            {"cause": "credit_control_missing", "uids": ["5000000000000002"]},
+        ],
+        "in_effect_since": "2025-03-31T16:00:00Z",
         "failed_emails": [
             {
                 "key": "4.sheet_to_confirm",

@@ -19,7 +19,7 @@ from activities.db.engine import Database
 from activities.db.trail import AuditTrail
 from domain.inquiry import AccessOutcome, AccessRequest, Account
 from domain.publication import TakeUp
-from domain.status import Company
+from domain.status import AccessCause, Company, Missing
 from tests.activities.examples import NOON, grant
 from tests.activities.services import VendorServices
 
@@ -180,9 +180,8 @@ async def test_nothing_is_opened_until_nothing_is_missing(
     assert await open_access(directory, access, trail) == AccessOutcome(
         granted=False,
         missing=(
-            "enterprise verification of 1001",
-            "enterprise verification of 1002",
-            "account 1003 (not in the account directory)",
+            Missing(cause=AccessCause.ENTERPRISE_NOT_VERIFIED, uids=("1001", "1002")),
+            Missing(cause=AccessCause.ACCOUNT_UNKNOWN, uids=("1003",)),
         ),
     )
     assert await access.grants("1001") == ()
@@ -196,7 +195,7 @@ async def test_credit_control_counts_only_where_it_is_required(
     await directory.put(account("1003"))
     required = REQUEST.model_copy(update={"require_credit_control": True})
     assert await open_access(directory, access, trail, required) == AccessOutcome(
-        granted=False, missing=("credit control of 1003",)
+        granted=False, missing=(Missing(cause=AccessCause.CREDIT_CONTROL_MISSING, uids=("1003",)),)
     )
     assert not await access.is_partner("1001")
     assert await open_access(directory, access, trail) == AccessOutcome(granted=True)

@@ -123,7 +123,7 @@ def test_an_estimate_says_why_and_what_was_asked(request_: ClockRequest, policy:
     assert estimated.estimate is not None
     assert says in estimated.estimate
     assert estimated.request == request_.model_copy(update={"since": NOON})
-    assert (estimated.kind, estimated.provisional, estimated.passed) == (request_.kind, True, False)
+    assert (estimated.kind, estimated.provisional, estimated.passed) == (request_.kind, False, False)
 
 
 def test_an_estimated_review_counts_monday_to_friday_in_utc() -> None:

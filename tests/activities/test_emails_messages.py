@@ -20,7 +20,7 @@ from domain.contract import Person
 from tests.activities.notices import TEMPLATES, mail
 
 FACTORY = MessageFactory("Alibaba Cloud Partner Onboarding <onboarding@example.com>")
-PARTNER_DATES = {"contract_signed", "start_date_amended"}
+PARTNER_DATES = {"contract_signed", "start_date_amended", "contract_start_moved"}
 BD_DEADLINES = {
     "review_requested", "review_reminder", "justification_answered", "terms_confirmed_to_bd", "assigned_to_bd"
 }  # fmt: skip

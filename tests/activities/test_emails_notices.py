@@ -9,7 +9,8 @@ import pytest
 from activities.emails.render import Links, RenderedNotice, Renderer
 from activities.emails.wording import WORDINGS
 from domain.lifecycle import STAGES
-from tests.activities.notices import TEMPLATES, mail, sheet
+from domain.status import AccessCause
+from tests.activities.notices import TEMPLATES, mail, notice, sheet
 
 LINKS = Links(
     portal_url="https://portal.example.com/onboarding?lang=en&from=mail",
@@ -197,6 +198,78 @@ def test_granted_access_comes_with_the_link_and_the_guides_way_in() -> None:
 
 
 @pytest.mark.parametrize("locale", WORDINGS)
+@pytest.mark.parametrize("template", ["application_received", "justification_requested"])
+def test_an_estimated_deadline_says_that_it_is_one(template: str, locale: str) -> None:
+    """And not that holidays are not announced yet."""
+    said = notice(template).model_dump()
+    [name] = {"review", "expiry"} & said.keys()
+    estimated = said[name] | {"estimate": "no calendar 'XX'", "provisional": False}
+    text = rendered(template, locale, **{name: estimated}).text
+    assert {"en": "only estimated", "zh": "仅为估算"}[locale] in text
+    assert {"en": "provisional", "zh": "暂定"}[locale] not in text
+
+
+WORDS_OF_A_CAUSE = {
+    AccessCause.ENTERPRISE_NOT_VERIFIED: ("click Go to Verify", "前往认证 (Go to Verify)”完成认证"),
+    AccessCause.ENTERPRISE_DIFFERS: ("the same enterprise-verified information", "相同的企业认证信息"),
+    AccessCause.ACCOUNT_UNKNOWN: ("consult your BD", "咨询您的 BD"),
+    AccessCause.CREDIT_CONTROL_MISSING: ("Credit control still has to be set up", "尚未设置信用控制"),
+    AccessCause.PLATFORM_UNAVAILABLE: ("There is nothing you have to do", "您无需进行任何操作"),
+}
+
+
+@pytest.mark.parametrize("locale", WORDINGS)
+@pytest.mark.parametrize("cause", AccessCause)
+def test_a_partner_reads_what_holds_access_up_and_what_to_do(cause: AccessCause, locale: str) -> None:
+    english, chinese = WORDS_OF_A_CAUSE[cause]
+    down = cause is AccessCause.PLATFORM_UNAVAILABLE
+    missing = [{"cause": cause, "uids": [] if down else ["5000000000000001", "5000000000000003"]}]
+    result = rendered("access_delayed", locale, missing=missing)
+    own, _, _ = result.text.partition("\n-- \n")
+
+    assert {"en": english, "zh": chinese}[locale] in own
+    assert ("UID 5000000000000001, 5000000000000003" in own) is not down
+    to_verify = cause in (AccessCause.ENTERPRISE_NOT_VERIFIED, AccessCause.ENTERPRISE_DIFFERS)
+    assert (LINKS.verify_url in own) is to_verify, "the way there is shown where it helps"
+    assert not re.search(r"_|verification of \d|credit control of \d|directory", own), "no words of ours"
+
+
+@pytest.mark.parametrize("locale", WORDINGS)
+def test_of_several_causes_each_is_told_with_its_accounts(locale: str) -> None:
+    result = rendered("access_delayed", locale)
+    for cause in (AccessCause.ENTERPRISE_NOT_VERIFIED, AccessCause.CREDIT_CONTROL_MISSING):
+        assert WORDS_OF_A_CAUSE[cause][["en", "zh"].index(locale)] in result.text
+    assert "(UID 5000000000000001, 5000000000000003)" in result.text
+    assert "(UID 5000000000000002)" in result.text
+
+
+@pytest.mark.parametrize("template", ["access_alert", "access_still_delayed"])
+@pytest.mark.parametrize("locale", WORDINGS)
+def test_bd_and_lead_read_which_accounts_hold_access_up(template: str, locale: str) -> None:
+    causes = [{"cause": cause, "uids": ["71", "72"]} for cause in AccessCause]
+    text = rendered(template, locale, missing=causes).text
+    names = [WORDINGS[locale].name(cause) for cause in AccessCause]
+    assert len(set(names)) == len(AccessCause)
+    for cause, name in zip(AccessCause, names, strict=True):
+        assert name != cause.value, f"activities/emails/wording.py has no word for {cause}"
+        assert f"{name} | 71, 72" in text
+
+
+def test_the_lead_reads_since_when() -> None:
+    assert (
+        "in effect since Tuesday, 1 April 2025 00:00 (Asia/Shanghai)" in rendered("access_still_delayed").text
+    )
+
+
+def test_a_start_that_has_moved_names_the_instant() -> None:
+    text = rendered("contract_start_moved").text
+    assert (
+        "Tuesday, 1 April 2025 (Asia/Singapore); by the new rules that is Monday, 31 March 2025 16:00 (UTC)"
+        in text
+    )
+
+
+@pytest.mark.parametrize("locale", WORDINGS)
 def test_notices_without_their_optional_facts(locale: str) -> None:
     for template in ("application_cancelled", "application_expired", "closed_to_bd"):
         rendered(template, locale, closing={"by": "partner"})
@@ -204,6 +277,7 @@ def test_notices_without_their_optional_facts(locale: str) -> None:
     rendered("assigned_to_bd", locale, deadline=None)
     rendered("access_alert", locale, missing=[])
     rendered("access_delayed", locale, missing=[])
+    rendered("access_still_delayed", locale, missing=[])
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from domain.notices import compose
 from domain.policy import Policy
 from domain.refusal import RefusedError
 from domain.state import Application
-from domain.status import Company, FailedEmail, Status
+from domain.status import AccessCause, Company, FailedEmail, Missing, Status
 from domain.steps import Moment
 from tests import payloads
 from tests.model.commands import something_new, terms_in_force
@@ -43,7 +43,7 @@ ENTERPRISE: Final = Company.model_validate(
         "verified": True,
     }
 )
-MISSING: Final = "credit control of 5000000000000001"
+MISSING: Final = Missing(cause=AccessCause.CREDIT_CONTROL_MISSING, uids=(UID,))
 NOT_KNOWN: Final = "no calendar of that name"
 """Why a deadline is only estimated while `Journey.calendar_known` is false."""
 
@@ -53,20 +53,28 @@ def directory(*accounts: Account) -> AccountAnswers:
     return AccountAnswers(accounts=accounts or (Account(uid=UID, enterprise=ENTERPRISE),))
 
 
-def set_clocks(requests: tuple[ClockRequest, ...], at: datetime, *, known: bool = True) -> tuple[Clock, ...]:
+def set_clocks(
+    requests: tuple[ClockRequest, ...],
+    at: datetime,
+    *,
+    known: bool = True,
+    day_begins_later: timedelta = timedelta(),
+) -> tuple[Clock, ...]:
     """The clocks asked for, by a calendar in which every day is a working day and begins as UTC has it.
 
-    Where it is not ``known``, they are estimates, a day late.
+    Where it is not ``known``, they are estimates, a day late. ``day_begins_later``: by so much, where a
+    date begins in a zone of its own.
     """
-    counted = tuple(_clock(request.counted_from(at)) for request in requests)
+    counted = tuple(_clock(request.counted_from(at), day_begins_later) for request in requests)
     return counted if known else tuple(map(_estimated, counted, requests))
 
 
-def _clock(request: ClockRequest) -> Clock:
+def _clock(request: ClockRequest, day_begins_later: timedelta) -> Clock:
     assert request.since
     if request.on and request.time_zone:
         midnight = datetime.combine(request.on, time(), ZoneInfo(request.time_zone))
-        return Clock(kind=request.kind, due_at=midnight.astimezone(UTC), time_zone=request.time_zone)
+        due_at = midnight.astimezone(UTC) + day_begins_later
+        return Clock(kind=request.kind, due_at=due_at, time_zone=request.time_zone)
     if request.calendar_days:
         return Clock(kind=request.kind, due_at=_midnight_after(request.since, request.calendar_days))
     count = request.working_days or 0
@@ -86,7 +94,7 @@ def _clock(request: ClockRequest) -> Clock:
 def _estimated(clock: Clock, request: ClockRequest) -> Clock:
     late = timedelta(days=1)
     later = {"due_at": clock.due_at + late, "remind_at": clock.remind_at and clock.remind_at + late}
-    why = {"estimate": NOT_KNOWN, "request": request, "provisional": True, "calendar": None}
+    why = {"estimate": NOT_KNOWN, "request": request, "calendar": None}
     return clock.model_copy(update=later | why)
 
 
@@ -98,7 +106,8 @@ class Journey:
     """One application on its way: what was said, what was mailed, and what time it is.
 
     ``problems``: what the tables of libraries find wrong.
-    ``calendar_known``: whether deadlines can be counted. ``moments``: what time alone has brought about.
+    ``calendar_known``: whether deadlines can be counted. ``day_begins_later``: how the rules of zones have
+    changed. ``moments`` and ``times``: what time alone has brought about, and when.
     """
 
     def __init__(
@@ -109,9 +118,11 @@ class Journey:
         self.directory: AccountAnswers | None = directory()
         self.problems: tuple[Problem, ...] = ()
         self.calendar_known = calendar_known
+        self.day_begins_later = timedelta()
         self.said: dict[str, Json] = {}
         self.mails: list[AddressedNotice] = []
         self.moments: list[tuple[Moment, Stage]] = []
+        self.times: list[datetime] = []
         self.transitions = 0
         application = Application.joined("run-1", joined, policy or Policy()).but(
             company=ENTERPRISE, edition=NEWEST
@@ -121,7 +132,8 @@ class Journey:
     def copy(self) -> "Journey":
         """Another journey that has come as far."""
         other = copy.copy(self)
-        other.said, other.mails, other.moments = dict(self.said), list(self.mails), list(self.moments)
+        other.said, other.mails = dict(self.said), list(self.mails)
+        other.moments, other.times = list(self.moments), list(self.times)
         return other
 
     def command(self, kind: str, *, role: str | None = None, **payload: Any) -> Command:
@@ -146,15 +158,18 @@ class Journey:
         return Answers(
             accounts=accounts if wanted else None,
             problems=self.problems if asked.entries else (),
-            clocks=set_clocks(asked.clocks, asked.at, known=self.calendar_known),
+            clocks=self._set(asked.clocks, asked.at),
         )
 
     def counted(self, decision: Decision) -> Decision:
         """The decision with the clocks it asks for."""
         if not decision.requests:
             return decision
-        clocks = set_clocks(decision.requests, self.now, known=self.calendar_known)
+        clocks = self._set(decision.requests, self.now)
         return decisions.completed(decision, Answers(clocks=clocks), self.now)
+
+    def _set(self, requests: tuple[ClockRequest, ...], at: datetime) -> tuple[Clock, ...]:
+        return set_clocks(requests, at, known=self.calendar_known, day_begins_later=self.day_begins_later)
 
     def say(self, kind: str, *, role: str | None = None, **payload: Any) -> Decision:
         """Send a command and carry out what is decided; raises `RefusedError` and then changes nothing."""
@@ -180,12 +195,16 @@ class Journey:
         self.now = max(self.now, clock.next_at)
         moment = decisions.moment_of(self.application, clock, self.now)
         self.moments.append((moment, self.application.stage))
+        self.times.append(self.now)
         if clock.kind is ClockKind.ACCESS_CHECK:
             granted = access or AccessOutcome(granted=True)
-            decision = decisions.access_answered(self.application, granted, self.now)
+            decision = self.counted(decisions.access_answered(self.application, granted, self.now))
         else:
             decision = self.counted(decisions.time_is_up(self.application, clock, self.now))
-        self.carry_out(decision)
+        if decisions.only_rechecked(self.application, decision):
+            self.application = decision.application
+        else:
+            self.carry_out(decision)
         return decision
 
     @property
@@ -291,7 +310,8 @@ def _amended(journey: Journey) -> None:
 
 
 def _started(journey: Journey) -> None:
-    journey.wait()
+    while journey.application.stage is Stage.SIGNED:
+        journey.wait()
 
 
 def _rejected(journey: Journey) -> None:

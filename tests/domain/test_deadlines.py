@@ -1,14 +1,17 @@
 """The clocks of an application: what starts, stops and moves them, and what a missed one does."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from domain import decisions
+from domain.clocks import ClockKind
 from domain.inquiry import AccessOutcome
-from domain.notices import Notice
+from domain.notices import Audience, Notice
+from domain.policy import Policy
+from domain.status import AccessCause, Missing
 from tests import payloads
-from tests.domain.applications import MISSING, STAGES, Journey, journey_to, set_clocks, signature
+from tests.domain.applications import MISSING, STAGES, UID, Journey, journey_to, set_clocks, signature
 
 
 def is_overdue(journey: Journey) -> bool:
@@ -105,6 +108,28 @@ class TestDeadlines:
         assert [clock.kind for clock in journey.application.clocks] == ["reminder"]
         assert journey.status.contacted_at == journey.now
 
+    def test_notes_about_a_contact_put_no_reminder_off(self) -> None:
+        journey = journey_to("awaiting_signatures")
+        journey.say("record_contact")
+        reminder = journey.application.clock(ClockKind.REMINDER)
+        for day in range(2):
+            journey.now += timedelta(days=1)
+            journey.say("record_contact", note=f"Called on day {day}.")
+            assert journey.application.clock(ClockKind.REMINDER) == reminder
+
+        assert told(journey.wait().notices) == ["signature_reminder", "signature_reminder_to_bd"]
+        again = journey.application.clock(ClockKind.REMINDER)
+        journey.now += timedelta(days=1)
+        journey.say("record_contact", note="Called once more.")
+        assert journey.application.clock(ClockKind.REMINDER) == again
+
+    def test_nor_does_a_note_after_a_signature(self) -> None:
+        journey = journey_to("partner_signed")
+        reminder = journey.application.clock(ClockKind.REMINDER)
+        journey.now += timedelta(days=1)
+        journey.say("record_contact", note="The papers are on their way.")
+        assert journey.application.clock(ClockKind.REMINDER) == reminder
+
     def test_contact_too_late_ends_the_escalation(self) -> None:
         journey = journey_to("awaiting_signatures")
         journey.wait()
@@ -156,7 +181,8 @@ class TestDeadlines:
         sheet = journey.status.sheet
         journey.say("amend_start_date", start_date="2026-10-01", time_zone="Europe/Paris", reason="Later.")
 
-        [clock] = journey.application.clocks
+        clock = journey.application.clock(ClockKind.START_DATE)
+        assert clock
         assert clock.due_at.isoformat() == "2026-09-30T22:00:00+00:00"
         assert journey.status.contract_start_at == clock.due_at
         assert journey.status.sheet == sheet
@@ -177,35 +203,18 @@ class TestDeadlines:
         journey = journey_to("activating")
         waits = []
         for _ in range(12):
-            journey.wait(AccessOutcome(granted=False, missing=(MISSING,)))
-            [clock] = journey.application.clocks
+            attempt(journey, MISSING)
+            clock = journey.application.clock(ClockKind.ACCESS_CHECK)
+            assert clock
             waits.append(int((clock.due_at - journey.now).total_seconds() / 60))
 
         assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60, 60]
         assert journey.application.access_missing == (MISSING,)
         assert [mail.template for mail in journey.mails].count("access_delayed") == 1
 
-        journey.wait()
+        attempt(journey)
         assert journey.status.stage == "active"
         assert not journey.status.access.missing
-
-    def test_an_outage_of_a_moment_is_told_to_nobody(self) -> None:
-        down = AccessOutcome(granted=False, missing=("an answer",), outage=True)
-        journey = journey_to("activating")
-        assert told(journey.wait(down).notices) == []
-        assert told(journey.wait(down).notices) == ["access_delayed", "access_alert"], "but one that lasts is"
-        assert told(journey.wait(down).notices) == []
-
-        short = journey_to("activating")
-        short.wait(down)
-        assert told(short.wait().notices) == ["access_granted"]
-
-    def test_what_is_missing_after_an_outage_is_told(self) -> None:
-        journey = journey_to("activating")
-        journey.wait(AccessOutcome(granted=False, missing=("an answer",), outage=True))
-        missing = AccessOutcome(granted=False, missing=(MISSING,))
-        assert told(journey.wait(missing).notices) == ["access_delayed", "access_alert"]
-        assert told(journey.wait(missing).notices) == []
 
     def test_the_next_reminder_counts_from_the_day_that_has_just_ended(self) -> None:
         journey = journey_to("qualified")
@@ -236,4 +245,241 @@ class TestDeadlines:
     def test_the_calendars_answer_is_what_runs(self) -> None:
         journey = journey_to("signed")
         requests = decisions.opening(journey.application, journey.now).requests
-        assert journey.application.clocks == set_clocks(requests, journey.now)
+        [counted] = set_clocks(requests, journey.now)
+        assert journey.application.clock(ClockKind.START_DATE) == counted
+
+
+def attempt(journey: Journey, *missing: Missing) -> list[str]:
+    """Let time pass until access has been tried again; without anything missing it is granted.
+
+    The templates of what is told then.
+    """
+    outcome = AccessOutcome(granted=not missing, missing=missing)
+    while True:
+        decision = journey.wait(outcome)
+        if journey.moments[-1][0].name == "access_check":
+            return told(decision.notices)
+
+
+def about(cause: AccessCause, *uids: str) -> Missing:
+    return Missing(cause=cause, uids=uids or (UID,))
+
+
+class TestHeldUpAccess:
+    """Whoever can do something about it is told: when it begins, when the cause changes, when it lasts."""
+
+    UNVERIFIED = about(AccessCause.ENTERPRISE_NOT_VERIFIED)
+    DOWN = Missing(cause=AccessCause.PLATFORM_UNAVAILABLE)
+    TOLD = ("access_delayed", "access_alert")
+
+    def test_an_outage_of_a_moment_is_told_to_nobody(self) -> None:
+        journey = journey_to("activating")
+        assert attempt(journey, self.DOWN) == []
+        assert attempt(journey, self.DOWN) == [*self.TOLD], "but one that lasts is"
+        assert attempt(journey, self.DOWN) == []
+
+        short = journey_to("activating")
+        attempt(short, self.DOWN)
+        assert attempt(short) == ["access_granted"]
+
+    def test_what_is_missing_after_an_outage_is_told(self) -> None:
+        for outages in (1, 2):
+            journey = journey_to("activating")
+            for _ in range(outages):
+                attempt(journey, self.DOWN)
+            assert attempt(journey, MISSING) == [*self.TOLD]
+            assert attempt(journey, MISSING) == []
+
+    def test_a_cause_that_changes_is_told(self) -> None:
+        journey = journey_to("activating")
+        assert attempt(journey, self.UNVERIFIED) == [*self.TOLD]
+        assert attempt(journey, MISSING) == [*self.TOLD]
+        assert journey.mails[-1].said["missing"] == (MISSING,)
+        assert attempt(journey, MISSING) == []
+        assert journey.status.access.missing == (MISSING,)
+
+    def test_so_is_another_account_and_a_cause_that_joins(self) -> None:
+        journey = journey_to("activating")
+        attempt(journey, self.UNVERIFIED)
+        both = about(AccessCause.ENTERPRISE_NOT_VERIFIED, UID, "71")
+        assert attempt(journey, both) == [*self.TOLD]
+        assert attempt(journey, both, MISSING) == [*self.TOLD]
+        assert journey.mails[-1].said["missing"] == (both, MISSING)
+        assert attempt(journey, both, MISSING) == []
+
+    def test_part_of_it_that_is_over_is_no_news(self) -> None:
+        journey = journey_to("activating")
+        attempt(journey, self.UNVERIFIED, MISSING)
+        assert attempt(journey, MISSING) == []
+
+    def test_an_outage_in_between_is_told_to_nobody_nor_is_what_was_told_before_it(self) -> None:
+        journey = journey_to("activating")
+        attempt(journey, MISSING)
+        for _ in range(60):
+            assert attempt(journey, self.DOWN) == []
+            assert journey.status.access.missing == (self.DOWN,)
+            assert attempt(journey, MISSING) == []
+
+    def test_what_comes_and_goes_is_told_once_a_day_at_most(self) -> None:
+        journey = journey_to("activating")
+        began, mails = journey.now, 0
+        while journey.now < began + timedelta(days=4):
+            for cause in (self.UNVERIFIED, MISSING):
+                mails += "access_delayed" in attempt(journey, cause)
+        assert 4 <= mails <= 2 * 5
+
+    def test_what_comes_back_later_is_told_again(self) -> None:
+        journey = journey_to("activating")
+        attempt(journey, self.UNVERIFIED)
+        attempt(journey, MISSING)
+        assert attempt(journey, self.UNVERIFIED) == [], "on the same day it is known"
+        attempt(journey, MISSING)
+        journey.now += timedelta(days=2)
+        attempt(journey, MISSING)
+        assert attempt(journey, self.UNVERIFIED) == [*self.TOLD]
+
+    def lead(self, journey: Journey, until: datetime, *missing: Missing) -> list[datetime]:
+        """When the lead is told, until then."""
+        before = len(journey.mails)
+        while journey.now < until:
+            journey.wait(AccessOutcome(granted=False, missing=missing))
+        return [mail.at for mail in journey.mails[before:] if mail.template == "access_still_delayed"]
+
+    @pytest.mark.parametrize("cause", [MISSING, DOWN], ids=["missing", "down"])
+    def test_what_lasts_is_told_to_the_lead_then_again_and_again(self, cause: Missing) -> None:
+        journey = journey_to("activating")
+        began = journey.now.date()
+        when = self.lead(journey, journey.now + timedelta(days=12), cause)
+        # The event's day is day 0; due at the end of the day counted. The start of the contract is 16:00.
+        assert [(at.date() - began).days for at in when] == [2, 5, 8, 11]
+        mail = next(mail for mail in journey.mails if mail.template == "access_still_delayed")
+        assert mail.audience is Audience.BD_LEAD
+        assert mail.said["missing"] == (cause,)
+        assert mail.said["in_effect_since"] == journey.status.contract_start_at
+        assert attempt(journey) == ["access_granted"]
+        assert decisions.next_clock(journey.application) is None
+
+    def test_what_is_over_soon_is_not(self) -> None:
+        journey = journey_to("activating")
+        for _ in range(5):
+            attempt(journey, MISSING)
+        attempt(journey)
+        assert "access_still_delayed" not in {mail.template for mail in journey.mails}
+
+    def test_a_cause_that_changes_every_day_is_not_kept_from_the_lead(self) -> None:
+        journey = journey_to("activating")
+        began = journey.now.date()
+        when = []
+        for cause in (self.UNVERIFIED, MISSING, self.UNVERIFIED):
+            when += self.lead(journey, journey.now + timedelta(hours=25), cause)
+        assert (when[0].date() - began).days == 2
+
+    def test_another_cause_that_lasts_is_told_to_the_lead_before_the_reminder(self) -> None:
+        journey = journey_to("activating")
+        first = self.lead(journey, journey.now + timedelta(days=2, hours=10), MISSING)
+        assert len(first) == 1
+        changed = journey.now.date()
+        again = self.lead(journey, journey.now + timedelta(days=9), self.UNVERIFIED)
+        assert [(at.date() - changed).days for at in again] == [2, 5, 8]
+
+    def test_it_lasts_as_long_as_the_policy_says(self) -> None:
+        journey = journey_to("activating")
+        policy = Policy(access_delay_working_days=4, reminder_working_days=2)
+        journey.application = journey.application.but(policy=policy)
+        began = journey.now.date()
+        when = self.lead(journey, journey.now + timedelta(days=8), MISSING)
+        assert [(at.date() - began).days for at in when] == [5, 7]
+
+    def test_what_is_kept_of_it_is_bounded(self) -> None:
+        """By the accounts of the contract, however they take turns."""
+        journey = journey_to("activating")
+        uids = [f"{number:032}" for number in range(201)]
+        causes = [AccessCause.ENTERPRISE_NOT_VERIFIED, AccessCause.CREDIT_CONTROL_MISSING]
+        for turn in range(2 * len(uids)):
+            attempt(journey, about(causes[turn % 2], *uids[turn // 2 :]))
+        for cause in (*causes, *AccessCause):
+            attempt(journey, about(cause, *uids))
+        kept = journey.application.model_dump_json(include={"access_told", "access_missing"})
+        assert len(kept) < len(AccessCause) * len(uids) * 40
+
+
+class TestStartCountedAgain:
+    """Zone rules change while a contract waits for months: its start is counted again, at little cost."""
+
+    def recounts(self, journey: Journey) -> list[int]:
+        """How many days before the start it is counted again."""
+        start = journey.status.contract_start_at
+        assert start
+        while journey.status.stage == "signed":
+            journey.wait()
+        return [(start - at).days for at, name in self.moments(journey) if name == "start_recount"]
+
+    @staticmethod
+    def moments(journey: Journey) -> list[tuple[datetime, str]]:
+        return [(at, moment.name) for at, (moment, _) in zip(journey.times, journey.moments, strict=True)]
+
+    def signed(self, days: int) -> Journey:
+        """Signed so many days before the contract starts."""
+        journey = journey_to("partner_signed")
+        journey.now = datetime(2026, 9, 1, tzinfo=UTC) - timedelta(days=days)
+        journey.say("sign_contract", role="vendor", **signature(journey, "vendor"))
+        return journey
+
+    @pytest.mark.parametrize(
+        ("days", "counted"),
+        [(180, [29, 3]), (35, [29, 3]), (30, [3]), (9, [3]), (7, []), (1, []), (-1, [])],
+    )
+    def test_weeks_and_days_before_it(self, days: int, counted: list[int]) -> None:
+        assert self.recounts(self.signed(days)) == counted
+
+    def test_where_nothing_has_changed_nothing_is_recorded_nor_told(self) -> None:
+        journey = self.signed(180)
+        events, mails, shown = journey.transitions, len(journey.mails), journey.status
+        for _ in range(2):
+            journey.wait()
+            assert journey.moments[-1][0].name == "start_recount"
+            assert journey.status == shown
+        assert (journey.transitions, len(journey.mails)) == (events, mails)
+
+    @pytest.mark.parametrize("later", [timedelta(hours=1), -timedelta(hours=1)])
+    def test_a_start_that_moves_is_recorded_and_told_and_kept_to(self, later: timedelta) -> None:
+        journey = self.signed(180)
+        events, start = journey.transitions, journey.status.contract_start_at
+        assert start
+        journey.day_begins_later = later
+
+        assert told(journey.wait().notices) == ["contract_start_moved"]
+
+        moved = journey.status
+        assert moved.contract_start_at == moved.due_at == start + later
+        assert journey.mails[-1].said["start"].at == start + later
+        assert journey.transitions == events + 1
+        assert told(journey.wait().notices) == [], "and then no more"
+        journey.wait()
+        assert (journey.status.stage, journey.now) == ("activating", start + later)
+
+    def test_an_amendment_counts_anew_and_is_told_as_such(self) -> None:
+        journey = self.signed(180)
+        decision = journey.say(
+            "amend_start_date", start_date="2026-12-24", time_zone="Asia/Shanghai", reason="Later."
+        )
+        assert told(decision.notices) == ["start_date_amended"]
+        assert self.recounts(journey) == [29, 3]
+
+        soon = self.signed(40)
+        day = (soon.now + timedelta(days=3)).date().isoformat()
+        soon.say("amend_start_date", start_date=day, time_zone="UTC", reason="Earlier.")
+        assert self.recounts(soon) == []
+
+    def test_a_release_that_no_longer_knows_the_zone_moves_nothing(self) -> None:
+        journey = self.signed(180)
+        events, shown = journey.transitions, journey.status
+        journey.calendar_known = False
+        journey.wait()
+        assert journey.status == shown
+        assert (journey.transitions, journey.application.estimates_told) == (events, ())
+
+    def test_long_asleep_it_is_counted_when_there_is_time_to(self) -> None:
+        journey = self.signed(180)
+        journey.now = datetime(2026, 8, 25, tzinfo=UTC)
+        assert self.recounts(journey) == [6], "what is due at once, and not again days later"

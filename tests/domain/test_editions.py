@@ -10,11 +10,11 @@ from domain import decisions, lifecycle, periods
 from domain.clocks import Clock, ClockKind, ClockRequest
 from domain.contract import ErrorType, Stage
 from domain.editions import FIRST, In, UnknownEditionError, in_force, mentioned, of_edition
-from domain.lifecycle import MOMENTS, NEWEST, STAGES, STEPS
+from domain.lifecycle import ATTEMPTS, MOMENTS, NEWEST, STAGES, STEPS
 from domain.notices import ApplicationApproved, ApplicationReceived, ReviewRequested, TermsReopened
 from domain.refusal import RefusedError
 from domain.state import Application
-from domain.steps import Moment, StageRow, Step
+from domain.steps import Attempt, Moment, StageRow, Step
 from tests import payloads
 from tests.domain.applications import JOINED_AT, UID, Journey, journey_to, refused, signature
 
@@ -85,8 +85,9 @@ class TestNewest:
         stages: dict[Stage, StageRow] | None = None,
         steps: tuple[Step, ...] = STEPS,
         moments: tuple[Moment, ...] = MOMENTS,
+        attempts: tuple[Attempt, ...] = ATTEMPTS,
     ) -> int:
-        return max(lifecycle._editions((stages or STAGES).values(), steps, moments))
+        return max(lifecycle._editions((stages or STAGES).values(), steps, moments, attempts))
 
     def test_as_it_is(self) -> None:
         assert self.newest() == NEWEST >= FIRST
@@ -96,6 +97,7 @@ class TestNewest:
         step, moment = replace(STEPS[0], **in_place), replace(MOMENTS[0], **in_place)
         assert self.newest(steps=(*STEPS, step)) == 7
         assert self.newest(moments=(*MOMENTS, moment)) == 7
+        assert self.newest(attempts=(*ATTEMPTS, replace(ATTEMPTS[0], **in_place))) == 7
 
     @pytest.mark.parametrize("change", [{"since": 7}, {"until": 7}])
     def test_a_rule_notice_branch_or_clock(self, change: Any) -> None:
@@ -113,6 +115,11 @@ class TestNewest:
             if "branch" not in each:
                 assert self.newest(moments=(*MOMENTS, replace(MOMENTS[0], **each))) == 7, each
         assert self.newest(moments=(*MOMENTS, replace(MOMENTS[0], restarts=changed[3]["restarts"]))) == 7
+        for each in (changed[1], changed[3]):
+            assert self.newest(attempts=(*ATTEMPTS, replace(ATTEMPTS[0], **each))) == 7, each
+        timed = replace(STEPS[0], timed_rules=(In(no_timed_rule, **change),))
+        assert self.newest(steps=(*STEPS, timed)) == 7
+        assert self.newest(moments=(*MOMENTS, replace(MOMENTS[0], if_start_moves=notices))) == 7
         clocks = (In(periods.review_clock, **change),)
         stages = {**STAGES, Stage.SIGNED: replace(STAGES[Stage.SIGNED], clocks=clocks)}
         assert self.newest(stages=stages) == 7
@@ -129,6 +136,10 @@ class TestNewest:
 
 def no_rule(application: Application, command: Any) -> None:
     """Refuses nothing."""
+
+
+def no_timed_rule(application: Application, command: Any, now: datetime) -> None:
+    """Refuses nothing, whatever time it is."""
 
 
 def signers_have_two_names(application: Application, command: Any) -> None:
@@ -290,12 +301,14 @@ def test_a_clock_the_tables_say_nothing_about_is_a_bug_that_shows() -> None:
 def test_whatever_clock_a_stage_sets_something_is_said_about_it(stage: Stage) -> None:
     application = journey_to(stage.value).application
     for set_clock in of_edition(STAGES[stage].clocks, NEWEST):
-        asked: Clock | ClockRequest = set_clock(application, JOINED_AT)
+        asked: Clock | ClockRequest | None = set_clock(application, JOINED_AT)
+        assert asked
         assert stage in lifecycle.moment_for(NEWEST, asked.kind, stage, early=False).where
         if asked.kind is ClockKind.REVIEW:
             assert stage in lifecycle.moment_for(NEWEST, asked.kind, stage, early=True).where
     for step in STEPS:
         if stage in step.where and step.to is None:
             for set_clock in of_edition(step.restarts, NEWEST):
-                kind = set_clock(application, JOINED_AT).kind
-                assert stage in lifecycle.moment_for(NEWEST, kind, stage, early=False).where
+                asked = set_clock(application.but(contacted_at=JOINED_AT), JOINED_AT)
+                assert asked
+                assert stage in lifecycle.moment_for(NEWEST, asked.kind, stage, early=False).where

@@ -9,18 +9,21 @@ from activities.clocks import set_clocks
 from domain import decisions
 from domain.clocks import Clock, ClockKind, ClockRequest, PausedClock
 from domain.contract import Stage
+from domain.decisions import Decision
+from domain.inquiry import AccessOutcome
 from domain.notices import Audience, DeadlineEstimated
 from domain.policy import Policy
 from domain.steps import OPEN
 from tests import payloads
-from tests.domain.applications import NOT_KNOWN, START, UID, Journey, journey_to, signature
+from tests.domain.applications import MISSING, NOT_KNOWN, START, UID, Journey, journey_to, signature
 
 FRIDAY: Final = datetime(2025, 3, 14, 9, 30, tzinfo=UTC)
 KNOWN: Final = Policy()
 UNKNOWN: Final = (Policy(calendar="XX"), Policy(time_zone="Mars/Base"))
 AN_HOUR: Final = timedelta(hours=1)
-STAGES_THAT_COUNT: Final = [stage for stage in OPEN if stage is not Stage.ACTIVATING]
-"""Access is tried by the clock alone."""
+STAGES_THAT_COUNT: Final = OPEN
+NEEDS_NO_CALENDAR: Final = {"start_recount", "access_check"}
+DOWN: Final = AccessOutcome(granted=False, missing=(MISSING,))
 
 
 def estimates(journey: Journey) -> dict[str, Clock]:
@@ -45,6 +48,11 @@ def uncounted(stage: str) -> Journey:
     }
     if stage == "drafting":
         return Journey(calendar_known=False)
+    if stage == "activating":
+        journey = journey_to("activating")
+        journey.calendar_known = False
+        journey.wait(DOWN)
+        return journey
     if stage == "signed":
         journey = journey_to("partner_signed")
         journey.calendar_known = False
@@ -57,6 +65,22 @@ def uncounted(stage: str) -> Journey:
     return journey
 
 
+def counted(stage: str) -> Journey:
+    """In this stage, with its clocks as the calendar counts them."""
+    journey = journey_to(stage)
+    if stage == "activating":
+        journey.wait(DOWN)
+    return journey
+
+
+def next_check(journey: Journey) -> Decision:
+    """Let time pass until the calendar has been asked again; access is still missing."""
+    while True:
+        decision = journey.wait(DOWN if journey.application.stage is Stage.ACTIVATING else None)
+        if journey.moments[-1][0].name == "calendar_check":
+            return decision
+
+
 class TestEstimated:
     """The application goes on; the lead is told; the calendar is asked again."""
 
@@ -64,7 +88,7 @@ class TestEstimated:
     def test_in_every_stage(self, stage: str) -> None:
         journey = uncounted(stage)
         assert journey.status.stage == stage
-        exact = {clock.kind.value for clock in journey_to(stage).application.clocks}
+        exact = {clock.kind.value for clock in counted(stage).application.clocks} - NEEDS_NO_CALENDAR
         assert estimates(journey).keys() == exact
         recheck = journey.application.clock(ClockKind.CALENDAR_CHECK)
         assert recheck
@@ -74,7 +98,8 @@ class TestEstimated:
         assert notice.audience is Audience.BD_LEAD
         assert [clock.estimate for clock in notice.said["estimates"]] == [NOT_KNOWN] * len(exact)
         assert journey.status.deadline
-        assert journey.status.deadline.estimate == NOT_KNOWN
+        next_attempt = journey.status.deadline.kind is ClockKind.ACCESS_CHECK
+        assert journey.status.deadline.estimate == (None if next_attempt else NOT_KNOWN)
 
     @pytest.mark.parametrize("stage", STAGES_THAT_COUNT)
     def test_and_healed_in_every_stage(self, stage: str) -> None:
@@ -82,20 +107,22 @@ class TestEstimated:
         began = journey.application
         journey.calendar_known = True
 
-        decision = journey.wait()
+        decision = next_check(journey)
 
         [(moment, where)] = journey.moments[-1:]
         assert (moment.name, where) == ("calendar_check", stage)
         assert decision.notices == ()
         assert not estimates(journey)
-        exact = {clock.kind: clock for clock in journey_to(stage).application.clocks}
-        assert {clock.kind: clock for clock in journey.application.clocks} == exact, (
+        exact = {clock.kind: clock for clock in counted(stage).application.clocks}
+        tries_access = {ClockKind.ACCESS_CHECK}
+        healed = {clock.kind: clock for clock in journey.application.clocks}
+        assert healed.keys() == exact.keys()
+        assert all(healed[kind] == exact[kind] for kind in exact.keys() - tries_access), (
             "counted from when it began"
         )
-        assert journey.application.but(clocks=(), contract_start_at=None) == began.but(
-            clocks=(), contract_start_at=None
-        )
-        assert journey.status.contract_start_at == journey_to(stage).status.contract_start_at
+        unlike = {"clocks": (), "contract_start_at": None, "estimates_told": (), "access_attempts": 0}
+        assert journey.application.but(**unlike) == began.but(**unlike)
+        assert journey.status.contract_start_at == counted(stage).status.contract_start_at
 
     def test_it_is_told_once_and_asked_every_hour(self) -> None:
         journey = uncounted("under_review")
@@ -109,10 +136,43 @@ class TestEstimated:
         assert review.request
         assert review.request.since == journey_to("under_review").now, "counted from then, however often"
 
-    def test_another_stage_is_another_deadline_to_tell_of(self) -> None:
+    def test_asking_in_vain_is_nothing_to_record(self) -> None:
+        journey = uncounted("under_review")
+        events, review = journey.transitions, journey.status.deadline
+        for hours in (1, 2):
+            journey.wait()
+            assert journey.transitions == events
+            recheck = journey.application.clock(ClockKind.CALENDAR_CHECK)
+            assert recheck
+            assert recheck.due_at == journey_to("under_review").now + (hours + 1) * AN_HOUR
+        assert journey.status.deadline == review
+
+        journey.calendar_known = True
+        journey.wait()
+        assert journey.transitions == events + 1, "that it has healed is"
+
+    def test_it_is_told_once_whatever_comes_until_it_heals(self) -> None:
         journey = uncounted("under_review")
         journey.say("approve_application", form_revision=1)
+        assert estimates(journey).keys() == {"reminder"}
+        journey.say("issue_decision_sheet", sheet=payloads.sheet(start=START))
+        assert told(journey) == 1
+
+        journey.calendar_known = True
+        journey.wait()
+        journey.calendar_known = False
+        journey.say("modify_terms", sheet_revision=1, description="x")
+        assert told(journey) == 2, "lost once more, it is told once more"
+        journey.say("issue_decision_sheet", sheet=payloads.sheet(start=START, ecs="11"))
         assert told(journey) == 2
+
+    def test_the_zone_of_a_contract_is_another_thing_to_know_than_the_desks_calendar(self) -> None:
+        journey = uncounted("awaiting_signatures")
+        for party in ("partner", "vendor"):
+            journey.say("sign_contract", role="esign", **signature(journey, party))
+        assert estimates(journey).keys() == {"start_date"}
+        assert told(journey) == 2
+        assert journey.application.estimates_told == ("desk", "Asia/Singapore")
 
     def test_the_application_goes_all_its_way(self) -> None:
         journey = Journey(calendar_known=False)
@@ -135,7 +195,7 @@ class TestEstimated:
         journey = uncounted("signed")
         journey.calendar_known = True
         journey.say("amend_start_date", start_date="2026-12-24", time_zone="UTC", reason="Later.")
-        assert [clock.kind for clock in journey.application.clocks] == ["start_date"]
+        assert {clock.kind for clock in journey.application.clocks} == {"start_date", "start_recount"}
 
     def test_commands_meanwhile_put_nothing_off(self) -> None:
         journey = uncounted("under_review")
@@ -226,7 +286,7 @@ class TestTheCalendarsOwn:
         assert [str(day) for day in clock.days_counted] == ["2025-03-17", "2025-03-18", "2025-03-19"]
         assert clock.due_at == datetime(2025, 3, 20, tzinfo=UTC)
         assert clock.remind_at == datetime(2025, 3, 19, tzinfo=UTC)
-        assert (clock.provisional, clock.calendar, clock.passed) == (True, None, False)
+        assert (clock.provisional, clock.calendar, clock.passed) == (False, None, False)
         assert clock.request == ClockRequest(kind=ClockKind.REVIEW, working_days=3, since=FRIDAY)
 
     def test_one_working_day_is_reminded_of_at_the_end_of_day_zero(self) -> None:

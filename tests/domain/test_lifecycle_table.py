@@ -10,6 +10,7 @@ Columns are the situations of `applications.py`, rows the commands. Cells:
 """
 
 from collections.abc import Collection
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
@@ -140,7 +141,7 @@ qualified            reminder 3 working days
 confirming_terms     reminder 3 working days, expiry 90 days
 correcting_terms     reminder 3 working days
 awaiting_signatures  contact 3 working days
-signed               start_date 2026-09-01 Asia/Singapore
+signed               start_recount 2026-08-02, start_date 2026-09-01 Asia/Singapore
 activating           access_check at once
 active
 rejected
@@ -190,9 +191,13 @@ sign  | time passes twice     | sign | signature_reminder      | signature_remin
 1sig  | time passes           | sign |                         | signature_reminder_to_bd |
 1sig  | time passes twice     | sign |                         | signature_reminder_to_bd |
 cont  | time passes           | sign | signature_reminder      |                          |
-sgnd  | time passes           | actg |                         |                          |
+sgnd  | time passes           | sgnd |                         |                          |
+sgnd  | zone rules change     | sgnd | contract_start_moved    |                          |
+sgnd  | the contract starts   | actg |                         |                          |
 actg  | access is missing     | actg | access_delayed          | access_alert             |
 actg  | access missing twice  | actg |                         |                          |
+actg  | missing for a day     | actg |                         |                        | access_still_delayed
+actg  | missing for a week    | actg |                         |                        | access_still_delayed
 actg  | access is granted     | ACTV | access_granted          |                          |
 """
 # fmt: on
@@ -365,6 +370,8 @@ def test_every_stage_has_a_status_text_and_a_clock_row() -> None:
 
 def described(clock: Clock | ClockRequest, journey: Journey) -> str:
     if isinstance(clock, Clock):
+        if clock.kind is ClockKind.START_RECOUNT:
+            return f"{clock.kind} {clock.due_at:%Y-%m-%d}"
         assert clock.due_at == journey.now
         return f"{clock.kind} at once"
     assert clock.since == journey.now
@@ -414,6 +421,18 @@ def happens(journey: Journey, what: str) -> Decision:
         case "time passes twice":
             journey.wait()
             return journey.wait()
+        case "the contract starts":
+            while journey.application.stage is Stage.SIGNED:
+                decision = journey.wait()
+            return decision
+        case "zone rules change":
+            journey.day_begins_later = timedelta(hours=1)
+            return journey.wait()
+        case "missing for a day" | "missing for a week":
+            name = "access_still_delayed" if what.endswith("day") else "access_reminder"
+            while not journey.moments or journey.moments[-1][0].name != name:
+                decision = journey.wait(missing)
+            return decision
         case "access is granted":
             return journey.wait(AccessOutcome(granted=True))
         case "access is missing":

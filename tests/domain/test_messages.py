@@ -24,7 +24,7 @@ from workflows.data_converter import DATA_CONVERTER
 # later: additions, which the status and the start input may have.
 FIELDS: Final = """
 OnboardingInput   company_master_uid contact_name contact_email locale? bd bd_lead policy?
-Policy            review_working_days? contact_working_days? reminder_working_days? partner_expiry_days? calendar? time_zone? + require_credit_control?
+Policy            review_working_days? contact_working_days? reminder_working_days? partner_expiry_days? calendar? time_zone? + require_credit_control? access_delay_working_days?
 Actor             role id name?
 Person            name email
 ApplicationForm   legal_name registration_number country address website? contact business_type main_uid associated_uids? territories? qualification
@@ -43,6 +43,7 @@ SheetChange       field before? after?
 Signing           path? order? partner? vendor?
 Signature         signer_name signed_at document_ref?
 Access            granted? reason? available_at? + message? missing?
+Missing           cause uids?
 Refusal           at command command_id? error message
 Rejection         reason_code explanation
 Via               channel client?
@@ -149,6 +150,7 @@ class TestDefaults:
             "contact_working_days": 3,
             "reminder_working_days": 3,
             "partner_expiry_days": 90,
+            "access_delay_working_days": 1,
             "calendar": "CN",
             "time_zone": "Asia/Shanghai",
             "require_credit_control": False,

@@ -11,7 +11,7 @@ from activities.emails.wording import WORDINGS
 from domain import notices
 from domain.anytime import ALERTS
 from domain.clocks import ClockKind
-from domain.lifecycle import MOMENTS, STEPS
+from domain.lifecycle import ATTEMPTS, MOMENTS, STEPS
 from domain.notices import NOTICE_ADAPTER, NOTICES, SOURCES, Audience, Notice, audience_of, compose, key_of
 from domain.status import FailedEmail
 from tests.activities.notices import TEMPLATES, notice
@@ -61,10 +61,9 @@ class TestEachNotice:
         rows = [row for table in (STEPS, MOMENTS) for row in table]
         by_tables = {sent for row in rows for sent in row.notices}
         by_tables |= {sent for step in STEPS if step.branch for sent in step.branch.notices}
-        otherwise = {
-            *ALERTS.values(),
-            *(notices.AccessGranted, notices.AccessDelayed, notices.AccessAlert, notices.DeadlineEstimated),
-        }
+        by_tables |= {sent for moment in MOMENTS for sent in moment.if_start_moves}
+        by_tables |= {sent for attempt in ATTEMPTS for sent in attempt.notices}
+        otherwise = {*ALERTS.values(), notices.DeadlineEstimated}
         assert (each in by_tables) != (each in otherwise)
 
 

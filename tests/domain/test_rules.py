@@ -1,5 +1,6 @@
 """What a command has to meet once role and stage are right, and what a refusal tells to do (guide, FAQ)."""
 
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
@@ -279,6 +280,29 @@ class TestSigning:
             "invalid",
             "The partner has signed already (Ann Tan): BD can void signatures with reopen_terms.",
         )
+
+    @pytest.mark.parametrize("ahead", [timedelta(minutes=5, seconds=1), timedelta(days=400)])
+    @pytest.mark.parametrize("role", ["partner", "esign"])
+    def test_of_the_future_there_are_none(self, role: str, ahead: timedelta) -> None:
+        journey = journey_to("awaiting_signatures")
+        signed_at = (journey.now + ahead).isoformat()
+        for _ in range(2):
+            error, message = refused(
+                journey,
+                "sign_contract",
+                role=role,
+                **signature(journey, "partner") | {"signed_at": signed_at},
+            )
+            assert error == "invalid"
+            assert message.startswith("signed_at: lies in the future, it is 2026-03-02T01:30:00Z now")
+
+    @pytest.mark.parametrize("ahead", [timedelta(minutes=5), timedelta(), -timedelta(days=400)])
+    def test_a_clock_may_be_fast_and_a_signature_old(self, ahead: timedelta) -> None:
+        journey = journey_to("awaiting_signatures")
+        signed_at = journey.now + ahead
+        journey.say("sign_contract", **signature(journey, "partner") | {"signed_at": signed_at.isoformat()})
+        assert journey.status.signing.partner
+        assert journey.status.signing.partner.signed_at == signed_at
 
     def test_whose_turn_it_is(self) -> None:
         done = Signature.model_validate({"signer_name": "A", "signed_at": "2026-03-02T00:00:00Z"})

@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 
 from domain import view
+from domain.access import in_words
 from domain.clocks import Clock, ClockKind
 from domain.contract import Role
 from domain.inquiry import AccessOutcome
-from domain.status import Access, Closing, Refusal, SheetShown, Status
+from domain.state import Application
+from domain.status import Access, AccessCause, Closing, Missing, Refusal, SheetShown, Status
 from tests.domain.applications import (
     JOINED_AT,
     MISSING,
@@ -39,8 +41,11 @@ expired              closed             Application expired: there is no access.
 """  # noqa: E501  # one error box a line
 
 
+UNVERIFIED = Missing(cause=AccessCause.ENTERPRISE_NOT_VERIFIED, uids=(UID, "71"))
+
+
 def waiting_for_access(journey: Journey) -> Journey:
-    journey.wait(AccessOutcome(granted=False, missing=(MISSING, "enterprise verification")))
+    journey.wait(AccessOutcome(granted=False, missing=(MISSING, UNVERIFIED)))
     return journey
 
 
@@ -69,9 +74,17 @@ class TestGate:
         access = waiting_for_access(journey_to("activating")).status.access
         assert access.message == (
             "Your contract is in effect; access is being opened. "
-            f"Still missing: {MISSING}; enterprise verification."
+            f"Credit control is not set up yet, please consult your BD (UID {UID}). "
+            f"Enterprise verification is not complete, please click Go to Verify (UID {UID}, 71)."
         )
-        assert access.missing == (MISSING, "enterprise verification")
+        assert access.missing == (MISSING, UNVERIFIED)
+
+    @pytest.mark.parametrize("cause", AccessCause)
+    def test_every_cause_is_put_into_words(self, cause: AccessCause) -> None:
+        named = in_words((Missing(cause=cause, uids=("71", "72")),))
+        assert named.endswith(" (UID 71, 72).")
+        assert cause.value not in named
+        assert in_words((Missing(cause=cause),)) == named.replace(" (UID 71, 72)", "")
 
 
 class TestShownClock:
@@ -113,7 +126,8 @@ class TestShownClock:
             order.append(shown.kind.value)
             clocks = tuple(clock for clock in clocks if clock != shown)
         assert order == [
-            *("review", "contact", "start_date", "expiry", "reminder", "access_check", "calendar_check")
+            *("review", "contact", "start_date", "expiry", "access_check", "reminder", "access_delay"),
+            *("start_recount", "calendar_check"),
         ]
 
     def test_it_says_which_days_count(self) -> None:
@@ -212,7 +226,8 @@ class TestDetails:
 
     def test_access_held_up(self) -> None:
         text = view.details(waiting_for_access(journey_to("activating")).application)
-        assert f"- **Access is held up**: {MISSING}; enterprise verification" in text
+        held_up = f"- **Access is held up**: credit_control_missing {UID}, enterprise_not_verified {UID} 71"
+        assert held_up in text.splitlines()
 
     @pytest.mark.parametrize(
         ("closing", "line"),
@@ -250,6 +265,12 @@ class TestDetails:
 def test_the_summary_names_nobody() -> None:
     application = journey_to("active").application
     assert view.summary(application) == f"Reseller onboarding of Company Master UID {UID}"
+
+
+def test_no_field_of_an_application_is_left_out_while_it_is_empty() -> None:
+    """A field that goes is stored as ``null``, which a list can't be."""
+    exact = {name for name, field in Application.model_fields.items() if field.exclude_if is not None}
+    assert not exact
 
 
 def test_a_runs_memory_shows_the_application_as_it_stands() -> None:
@@ -294,6 +315,6 @@ class TestEstimate:
         journey = Journey(calendar_known=False)
         deadline = journey.status.deadline
         assert deadline
-        assert (deadline.kind, deadline.estimate, deadline.provisional) == ("expiry", NOT_KNOWN, True)
+        assert (deadline.kind, deadline.estimate, deadline.provisional) == ("expiry", NOT_KNOWN, False)
         assert f"- **Deadline only estimated**: {NOT_KNOWN}" in view.details(journey.application).splitlines()
         assert "estimated" not in view.details(journey_to("drafting").application)

@@ -23,7 +23,7 @@ from domain.policy import Policy
 from domain.publication import Receipt
 from domain.refusal import RefusedError
 from domain.state import Application
-from domain.status import Status
+from domain.status import AccessCause, Missing, Status
 from tests.model.mailing import addressed
 from tests.payloads import Json
 from workflows.memory import RunMemory
@@ -132,14 +132,18 @@ class Process:
     def _time_is_up(self, clock: Clock) -> None:
         moment = decisions.moment_of(self.application, clock, self.now)
         if clock.kind is ClockKind.ACCESS_CHECK:
-            decision = decisions.access_answered(self.application, self._access(), self.now)
+            decision = self._counted(decisions.access_answered(self.application, self._access(), self.now))
         else:
             decision = self._counted(decisions.time_is_up(self.application, clock, self.now))
-        self._carry_out(decision, moment.name)
+        if decisions.only_rechecked(self.application, decision):
+            self._memory.application = decision.application
+        else:
+            self._carry_out(decision, moment.name)
         self._delivered()
 
     def _access(self) -> AccessOutcome:
-        missing = () if self.account.verified else (f"enterprise verification of {self.account.uid}",)
+        unverified = Missing(cause=AccessCause.ENTERPRISE_NOT_VERIFIED, uids=(self.account.uid,))
+        missing = () if self.account.verified else (unverified,)
         return AccessOutcome(granted=not missing, missing=missing)
 
     def _answers(self, asked: Inquiry) -> Answers:

@@ -56,7 +56,9 @@ def newer_process() -> Iterator[None]:
         patch.setitem(vars(periods)["FIRST_ACCESS_RECHECK"], NEXT, RECHECK)
         steps = tuple(_changed(step) for step in lifecycle.STEPS)
         patch.setattr(lifecycle, "STEPS", steps)
-        newest = max(lifecycle._editions(lifecycle.STAGES.values(), steps, lifecycle.MOMENTS))
+        newest = max(
+            lifecycle._editions(lifecycle.STAGES.values(), steps, lifecycle.MOMENTS, lifecycle.ATTEMPTS)
+        )
         with knowing(newest):
             yield
 

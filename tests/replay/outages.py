@@ -1,7 +1,7 @@
 """Journeys through outages: a service is down, or the worker no longer knows a calendar."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -13,7 +13,16 @@ from activities import clocks
 from activities.working_days import WorkingCalendar, start_of_day
 from domain.contract import DELIVERY_TYPE, Stage
 from tests import payloads
-from tests.replay.journeys import FAR, Journey, confirm, issue, modify, to_justifying, until_due
+from tests.replay.journeys import (
+    FAR,
+    Journey,
+    confirm,
+    issue,
+    modify,
+    to_activating,
+    to_justifying,
+    until_due,
+)
 from tests.rig import Applicant
 from tests.smtp_server import Plan, SmtpServer
 from tests.temporal_env import fast_forward
@@ -22,6 +31,7 @@ from workflows import calls
 _GONE_CALENDAR: Final = "NZ"
 _GONE_ZONE: Final = "Pacific/Auckland"
 _GONE_POLICY: Final = {"calendar": _GONE_CALENDAR, "time_zone": _GONE_ZONE}
+_CHANGED_ZONE: Final = "Pacific/Chatham"
 _LATER: Final = "421 4.3.2 try again later"
 _RECHECKED: Final = timedelta(hours=1, seconds=2)
 
@@ -108,29 +118,80 @@ async def _calendar_gone_then_back(applicant: Applicant) -> None:
 
 
 async def _calendar_gone_in_every_stage(applicant: Applicant) -> None:
-    """In each stage a deadline is estimated, and counted again an hour later, in vain."""
+    """In each stage a deadline is estimated, and counted again an hour later; in the first in vain before."""
+    sent = applicant.signal
+    form = payloads.form(applicant.uid)
+    steps: tuple[Callable[[], Awaitable[object]], ...] = (
+        lambda: to_justifying(applicant),
+        lambda: sent("withdraw_application"),
+        lambda: sent("submit_application", application=form),
+        lambda: sent("approve_application", form_revision=2),
+        lambda: issue(applicant, start=FAR, zone=_GONE_ZONE),
+        lambda: modify(applicant, "11 % on ecs, please"),
+        lambda: _corrected_and_confirmed(applicant),
+        lambda: _signed(applicant),
+        lambda: _in_effect_without_verification(applicant),
+    )
     async with _FORGETTING:
         with _calendar_unknown():
             await applicant.join(policy=_GONE_POLICY)
             await applicant.pass_time(_RECHECKED)
-            await to_justifying(applicant)
+        await applicant.pass_time(_RECHECKED)
+        for step in steps:
+            with _calendar_unknown():
+                await step()
             await applicant.pass_time(_RECHECKED)
-            await applicant.signal("withdraw_application")
-            await applicant.pass_time(_RECHECKED)
-            await applicant.signal("submit_application", application=payloads.form(applicant.uid))
-            await applicant.pass_time(_RECHECKED)
-            await applicant.signal("approve_application", form_revision=2)
-            await applicant.pass_time(_RECHECKED)
-            await issue(applicant, start=FAR, zone=_GONE_ZONE)
-            await applicant.pass_time(_RECHECKED)
-            await modify(applicant, "11 % on ecs, please")
-            await applicant.pass_time(_RECHECKED)
-            await issue(applicant, start=FAR, zone=_GONE_ZONE, ecs="11")
-            await confirm(applicant)
-            await applicant.pass_time(_RECHECKED)
-            await applicant.sign("partner")
-            await applicant.sign("vendor")
-            await applicant.pass_time(_RECHECKED)
+
+
+async def _corrected_and_confirmed(applicant: Applicant) -> None:
+    await issue(applicant, start=FAR, zone=_GONE_ZONE, ecs="11")
+    await confirm(applicant)
+
+
+async def _signed(applicant: Applicant) -> None:
+    await applicant.sign("partner")
+    await applicant.sign("vendor")
+
+
+async def _in_effect_without_verification(applicant: Applicant) -> None:
+    await applicant.service.account(applicant.uid, verified=False)
+    amended = {"start_date": "2020-02-29", "time_zone": "UTC", "reason": "As agreed by phone."}
+    await applicant.signal("amend_start_date", **amended)
+
+
+@contextmanager
+def _zone_with_other_rules() -> Iterator[None]:
+    """A day begins an hour later in the Chatham Islands, where no other journey's contract starts."""
+
+    def by_other_rules(day: date, zone: str) -> datetime:
+        return start_of_day(day, zone) + timedelta(hours=zone == _CHANGED_ZONE)
+
+    vars(clocks).update(start_of_day=by_other_rules)
+    try:
+        yield
+    finally:
+        vars(clocks).update(start_of_day=start_of_day)
+
+
+async def _zone_rules_change(applicant: Applicant) -> None:
+    """A contract two months ahead starts at another instant than was counted when it was signed."""
+    start = (await applicant.now() + timedelta(days=60)).date().isoformat()
+    async with _FORGETTING:
+        await applicant.to_signed(start=start, zone=_CHANGED_ZONE)
+        with _zone_with_other_rules():
+            await applicant.pass_time(timedelta(days=40))
+
+
+async def _access_held_up(applicant: Applicant) -> None:
+    """Until the lead is told, and reminded, while one cause follows another."""
+    await applicant.join(policy={"reminder_working_days": 1, "require_credit_control": True})
+    await to_activating(applicant)
+    await applicant.service.account(applicant.uid)
+    for reminders in (1, 2):
+        while applicant.templates().count("access_still_delayed") < reminders:
+            await applicant.pass_time(timedelta(hours=12))
+    await applicant.service.account(applicant.uid, credit_control=True)
+    await until_due(applicant)
 
 
 async def _access_down(applicant: Applicant) -> None:
@@ -191,7 +252,9 @@ def outages(server: SmtpServer) -> tuple[Journey, ...]:
         Journey("database_down_then_back", _database_down_then_back, Stage.UNDER_REVIEW),
         Journey("access_down", _access_down, Stage.ACTIVE),
         Journey("calendar_gone_then_back", _calendar_gone_then_back, Stage.UNDER_REVIEW, joins=False),
-        Journey("calendar_gone_in_every_stage", _calendar_gone_in_every_stage, Stage.SIGNED, joins=False),
+        Journey("calendar_gone_in_every_stage", _calendar_gone_in_every_stage, Stage.ACTIVATING, joins=False),
+        Journey("zone_rules_change", _zone_rules_change, Stage.SIGNED),
+        Journey("access_held_up", _access_held_up, Stage.ACTIVE, joins=False),
         Journey(
             "delayed_mail", partial(_delayed_mail, server=server), Stage.QUALIFIED, asks=(calls.DELIVER,)
         ),

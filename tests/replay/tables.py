@@ -3,7 +3,7 @@
 Applications of a released edition keep their rows; what is new, or other, holds since the next edition.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import timedelta
 from enum import Enum
@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from domain.contract import Stage
 from domain.editions import In, in_force, of_edition
-from domain.lifecycle import MOMENTS, STAGES, STEPS
+from domain.lifecycle import MOMENTS, STAGES, STEPS, attempts_of
 from domain.periods import BY_EDITION
 from domain.state import OUTCOMES
 from domain.steps import Moment, Step
@@ -22,7 +22,7 @@ Tables = dict[str, dict[str, JsonValue]]
 """Rows by table and name."""
 
 _STEPS: Final = "steps"
-_COUNTED: Final = frozenset({"rules", "account_rules"})
+_COUNTED: Final = frozenset({"rules", "timed_rules", "account_rules"})
 _LEFT_OUT: Final = frozenset(
     {"command", "name", "where", "branch", "since", "until", "current", "status_text"}
     | {"speaks_for", "done", "revision", "asks", "entries", "changes", "resends", "when"}
@@ -32,7 +32,7 @@ histories show."""
 
 
 def tables(edition: int) -> Tables:
-    """Stages, steps, moments and fixed periods of this edition; of rules, how many.
+    """Stages, steps, moments, attempts and fixed periods of this edition; of rules, how many.
 
     Without stages no application of the edition comes to: rows for "any time before …" name later ones, too.
     """
@@ -48,6 +48,7 @@ def tables(edition: int) -> Tables:
             f"{moment.name} in {', '.join(_where(moment, reached))}": _row(moment, edition, reached)
             for moment in moments
         },
+        "attempts": {row.name: _row(row, edition, reached) for row in attempts_of(edition)},
         "periods": {
             str(number): in_force(periods, edition).total_seconds()
             for number, periods in enumerate(BY_EDITION)
@@ -113,6 +114,8 @@ def _said(value: Any, edition: int) -> JsonValue:
             return str(value.value)
         case timedelta():
             return value.total_seconds()
+        case Mapping():
+            return [_said(item, edition) for item in value]
         case tuple():
             return [_said(item, edition) for item in of_edition(_items(value), edition)]
         case None | bool() | int() | str():

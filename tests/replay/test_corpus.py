@@ -21,8 +21,6 @@ from workflows import calls
 ADD: Final = "Add a journey to tests/replay/journeys.py (or accidents.py, outages.py), then `make histories`."
 ELSEWHERE: Final = frozenset({ErrorType.CLOSED, ErrorType.NOT_FOUND, ErrorType.ALREADY_PARTNER})
 """Never on an application's own record: after its end, without one, or instead of one."""
-NEVER_ESTIMATED: Final = (ClockKind.CALENDAR_CHECK, Stage.ACTIVATING)
-"""The one wait that no calendar is asked for: there is nothing to count again."""
 
 
 @cache
@@ -44,12 +42,7 @@ def met(command: str, verdict: Verdict, from_stage: Stage, to_stage: Stage) -> b
 def _rows() -> list[tuple[str, Stage, Stage]]:
     steps = [(step.name, stage, step.to or stage) for step in STEPS for stage in step.where]
     branches = [(step.name, stage, step.branch.to) for step in STEPS if step.branch for stage in step.where]
-    moments = [
-        (moment.name, stage, moment.to or stage)
-        for moment in MOMENTS
-        for stage in moment.where
-        if (moment.clock, stage) != NEVER_ESTIMATED
-    ]
+    moments = [(moment.name, stage, moment.to or stage) for moment in MOMENTS for stage in moment.where]
     access = ("access_check", Stage.ACTIVATING, Stage.ACTIVE)
     return [("join", Stage.DRAFTING, Stage.DRAFTING), *steps, *branches, *moments, access]
 
@@ -123,7 +116,7 @@ def test_what_is_published_again_after_a_reset_has_a_history() -> None:
 
 
 def test_a_deadline_that_was_estimated_and_then_counted_has_a_history() -> None:
-    """As the calendar is known again, the check for it ends; in every other history it goes on."""
+    """As the calendar is known again, the check for it ends; while it is not, there is no event."""
     checked = [
         ask.clocks for trail in trails().values() for ask in trail if ask.command == ClockKind.CALENDAR_CHECK
     ]

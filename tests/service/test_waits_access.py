@@ -1,5 +1,6 @@
 """From both signatures to access: start date, amendments, what holds access up (guide §2.4, §2.5)."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -8,15 +9,19 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import text
 
+from activities import clocks
 from activities.db.access import SqlAcpnAccess
+from activities.working_days import start_of_day
 from domain.clocks import ClockKind
 from domain.contract import Stage, WaitingOn
-from domain.status import Status
+from domain.status import AccessCause, Missing, Status
 from tests import payloads
 from tests.rig import Applicant, Service
 from tests.service.evidence import (
     A_MINUTE,
     BD,
+    BD_LEAD,
+    DESK,
     PARTNER,
     Sent,
     attributes,
@@ -35,6 +40,8 @@ SIGNED = 6
 CONTRACT_SIGNED = ("contract_signed", PARTNER)
 AMENDED = ("start_date_amended", PARTNER)
 DELAYED = [("access_delayed", PARTNER), ("access_alert", BD)]
+STILL_DELAYED = ("access_still_delayed", BD_LEAD)
+START_MOVED = ("contract_start_moved", PARTNER)
 GRANTED = ("access_granted", PARTNER)
 DEADLINE_TIMER = "Next deadline, at the earliest"
 
@@ -171,6 +178,54 @@ def offset(day: date, zone: str) -> timedelta | None:
     return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)).utcoffset()
 
 
+async def asked(applicant: Applicant) -> Counter[str]:
+    """How often the run has asked something by a local activity (a marker), or an activity."""
+    kinds = ("marker_recorded_event_attributes", "activity_task_scheduled_event_attributes")
+    events = (await applicant.history()).events
+    return Counter(kind for event in events if (kind := event.WhichOneof("attributes")) in kinds)
+
+
+class TestStartCountedAgain:
+    """The zone's rules change while the contract waits."""
+
+    async def test_the_timer_moves_and_what_has_not_changed_costs_little(
+        self, service: Service, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        applicant = await service.applicant()
+        day = await in_days(applicant, 90)
+        start = first_instant(day, SINGAPORE)
+        status = await signed(applicant, day)
+        events, before = status.sequence, await asked(applicant)
+        status = await applicant.pass_until(start - timedelta(days=20))
+        assert (status.sequence, status.due_at) == (events, start), "nothing to record"
+        assert await asked(applicant) - before == Counter(marker_recorded_event_attributes=1)
+
+        later = start + timedelta(hours=1)
+        monkeypatch.setattr(
+            clocks,
+            "start_of_day",
+            lambda on, zone: start_of_day(on, zone) + timedelta(hours=(on, zone) == (day, SINGAPORE)),
+        )
+        status = await applicant.pass_until(start - timedelta(days=3))
+        assert status.due_at == status.contract_start_at == later
+        assert status.access.available_at == later
+        assert (await row(applicant)).due_at == later
+        assert (await attributes(applicant))["due_at"] == later
+        assert news(applicant) == [CONTRACT_SIGNED, START_MOVED]
+        assert (await last(applicant, "start_recount")).sequence == status.sequence == events + 1
+        assert (await applicant.pass_until(start)).stage is Stage.SIGNED
+        assert (await applicant.pass_until(later)).stage is Stage.ACTIVE
+        assert news(applicant) == [CONTRACT_SIGNED, START_MOVED, GRANTED]
+
+    async def test_a_start_within_a_week_is_not_counted_again(self, service: Service) -> None:
+        applicant = await service.applicant()
+        day = await in_days(applicant, 6)
+        await signed(applicant, day)
+        before = await asked(applicant)
+        await applicant.pass_until(first_instant(day, SINGAPORE) - A_MINUTE)
+        assert await asked(applicant) == before
+
+
 class TestAmendment:
     async def test_later_date_moves_the_timer_and_leaves_the_sheet(self, service: Service) -> None:
         applicant = await service.applicant()
@@ -256,14 +311,14 @@ class TestActivating:
         assert status.status_text == "Your contract is in effect; access is being opened"
         assert status.waiting_on is WaitingOn.PLATFORM
         assert status.access.reason == "being_opened"
-        assert status.access.missing == (f"enterprise verification of {applicant.uid}",)
+        assert status.access.missing == (unverified(applicant),)
         assert applicant.uid in status.access.message
         assert news(applicant) == [CONTRACT_SIGNED, *DELAYED]
         assert await covered(applicant) == []
         assert (await attributes(applicant))["stage"] == "activating"
 
         checks = await count(applicant, "access_check")
-        status = await applicant.pass_time(timedelta(days=1))
+        status = await applicant.pass_time(timedelta(hours=23))
         assert status.stage is Stage.ACTIVATING
         assert status.outcome is None
         assert await count(applicant, "access_check") > checks
@@ -278,6 +333,43 @@ class TestActivating:
         assert await covered(applicant) == [applicant.uid]
         assert (await row(applicant)).stage is Stage.ACTIVE
 
+    async def test_a_cause_that_changes_is_told_and_one_that_lasts_goes_to_the_lead(
+        self, service: Service
+    ) -> None:
+        applicant = await service.applicant(policy={"require_credit_control": True}, locale="zh")
+        await to_activating(applicant)
+        checked = (await last(applicant, "access_check")).at
+        told = [CONTRACT_SIGNED, *DELAYED]
+        await service.account(applicant.uid)
+        status = await applicant.pass_time(timedelta(minutes=5))
+        credit_control = Missing(cause=AccessCause.CREDIT_CONTROL_MISSING, uids=(applicant.uid,))
+        assert status.access.missing == (credit_control,)
+        assert news(applicant) == told, "it was missing before, beside the verification"
+
+        await service.account(applicant.uid, verified=False, credit_control=True)
+        assert (await applicant.pass_time(timedelta(minutes=20))).access.missing == (unverified(applicant),)
+        assert news(applicant) == told, "on the same day it is known"
+
+        lasts = DESK.working_days_after(checked, 1).due_at
+        await applicant.pass_until(lasts - A_MINUTE)
+        assert news(applicant) == told
+        await applicant.pass_until(lasts)
+        assert news(applicant) == (told := [*told, STILL_DELAYED])
+        reminded = DESK.working_days_after(lasts - timedelta(seconds=1), 3).due_at
+        await applicant.pass_until(reminded - A_MINUTE)
+        assert news(applicant) == told
+        status = await applicant.pass_until(reminded)
+        assert news(applicant) == (told := [*told, STILL_DELAYED])
+        assert (await row(applicant)).stage is Stage.ACTIVATING
+
+        await service.account(applicant.uid)
+        status = await applicant.pass_time(timedelta(hours=1))
+        assert status.access.missing == (credit_control,)
+        assert news(applicant) == (told := [*told, *DELAYED]), "days later it is another cause"
+        await service.account(applicant.uid, credit_control=True)
+        assert (await applicant.pass_time(timedelta(hours=1))).stage is Stage.ACTIVE
+        assert news(applicant) == [*told, GRANTED]
+
     async def test_contract_in_effect_is_neither_cancelled_nor_declined(self, service: Service) -> None:
         applicant = await service.applicant()
         await to_activating(applicant)
@@ -290,7 +382,8 @@ class TestActivating:
         applicant = await service.applicant(policy={"require_credit_control": True})
         status = await applicant.to_signed()
         assert status.stage is Stage.ACTIVATING
-        assert status.access.missing == (f"credit control of {applicant.uid}",)
+        credit_control = Missing(cause=AccessCause.CREDIT_CONTROL_MISSING, uids=(applicant.uid,))
+        assert status.access.missing == (credit_control,)
         assert news(applicant) == [CONTRACT_SIGNED, *DELAYED]
 
         await service.account(applicant.uid, credit_control=True)
@@ -308,7 +401,7 @@ class TestActivating:
             await to_signed_with(applicant, main_uid=applicant.uid, associated_uids=[associated])
             status = await applicant.status()
             assert status.stage is Stage.ACTIVATING
-            assert len(status.access.missing) == 1
+            assert status.access.missing == (Missing(cause=AccessCause.PLATFORM_UNAVAILABLE),)
             assert news(applicant) == [CONTRACT_SIGNED], "an outage of a moment is nobody's news"
             await applicant.pass_time(timedelta(minutes=1, seconds=5))
             assert news(applicant) == [CONTRACT_SIGNED, *DELAYED]
@@ -326,6 +419,11 @@ class TestActivating:
         assert status.stage is Stage.ACTIVE
         assert applicant.uid in status.warnings[0]
         assert sorted(await covered(applicant)) == sorted([main, associated])
+
+
+def unverified(applicant: Applicant) -> Missing:
+    """What is missing without enterprise verification."""
+    return Missing(cause=AccessCause.ENTERPRISE_NOT_VERIFIED, uids=(applicant.uid,))
 
 
 async def account_beside(applicant: Applicant) -> str:

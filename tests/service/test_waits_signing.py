@@ -98,6 +98,17 @@ class TestContact:
         assert news(applicant)[3:] == [TO_PARTNER, TO_BD]
         assert await count(applicant, "contact_overdue") == 1
 
+    async def test_notes_put_no_reminder_off(self, service: Service) -> None:
+        applicant = await service.applicant()
+        await applicant.to_signatures()
+        due_at = (await applicant.signal("record_contact", note="Called Ms Tan.")).due_at
+        assert due_at is not None
+        for day in (1, 2):
+            await applicant.pass_time(timedelta(days=1))
+            assert (await applicant.signal("record_contact", note=f"Called, day {day}.")).due_at == due_at
+        await applicant.pass_until(due_at)
+        assert news(applicant) == [TO_PARTNER, TO_BD]
+
     async def test_late_contact_and_signature_end_the_escalation(self, service: Service) -> None:
         called, signed = await service.applicant(), await service.applicant()
         for applicant in (called, signed):
@@ -236,6 +247,18 @@ class TestSignatures:
 
         assert await refused_signature(applicant, party, role=role) == "forbidden"
         assert not (await applicant.status()).signing.begun
+
+    async def test_signature_of_the_future_is_refused(self, service: Service) -> None:
+        applicant = await service.applicant()
+        await applicant.to_signatures()
+        tomorrow = (await applicant.now() + timedelta(days=1)).isoformat()
+
+        assert await refused_signature(applicant, "partner", role="esign", signed_at=tomorrow) == "invalid"
+        assert (
+            (await applicant.status()).last_refusals[-1].message.startswith("signed_at: lies in the future")
+        )
+        now = (await applicant.now()).isoformat()
+        assert (await applicant.sign("partner", role="esign", signed_at=now)).signing.partner is not None
 
     async def test_signature_on_other_terms_is_refused(self, service: Service) -> None:
         applicant = await service.applicant()

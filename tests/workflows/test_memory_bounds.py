@@ -17,7 +17,7 @@ from domain.inquiry import AccessOutcome, Account, Head
 from domain.notices import TOLD_BYTES, EmailFailed
 from domain.refusal import RefusedError
 from domain.state import KEPT_BYTES, newest_within
-from domain.status import FailedEmail
+from domain.status import AccessCause, FailedEmail, Missing
 from tests import payloads
 from tests.domain.applications import ENTERPRISE, JOINED_AT, SITUATIONS, UID, journey_to
 from tests.model.commands import terms_in_force
@@ -258,7 +258,9 @@ class TestAllAtOnce:
             if decisions.next_clock(journey.application) is None:
                 break
             before = journey.application
-            decision = journey.wait(AccessOutcome(granted=False, missing=("x" * 60,) * 202))
+            uids = tuple(f"{number:032}" for number in range(202))
+            missing = tuple(Missing(cause=cause, uids=uids) for cause in AccessCause)
+            decision = journey.wait(AccessOutcome(granted=False, missing=missing))
             kept.application = before
             kept.carry_out(decision, kept.event(journey.now, "x", decision.verdict, decision.application))
         assert size(kept) < MOST / 2

@@ -159,12 +159,14 @@ def _deadlines(stage: Stage) -> str:
 
 
 def _deadlines_of(clocks: Iterable[periods.SetClock]) -> str:
-    return "; ".join(_deadline(clock) for clock in clocks)
+    return "; ".join(filter(None, map(_deadline, clocks)))
 
 
 def _deadline(set_clock: periods.SetClock) -> str:
-    """A clock and its period, by the default policy."""
+    """A clock and its period, by the default policy; nothing for one that looks at more than the policy."""
     clock = set_clock(_EXAMPLE, _START)
+    if clock is None:
+        return ""
     if isinstance(clock, Clock):
         pause = f"{clock.due_at - _START}".removesuffix(", 0:00:00")
         return f"`{clock.kind}`: " + ("at once" if clock.due_at == _START else f"after {pause}")
@@ -226,4 +228,4 @@ _EXAMPLE: Final = Application.joined(
         bd_lead=_WEI,
     ),
     Policy(),
-)
+).but(contacted_at=_START)
