@@ -158,7 +158,7 @@ class ContractStartMoved(Notice):
 
 
 class AccessDelayed(Notice):
-    """The contract is in effect, but something is missing for access, and what to do about it; again when something else is."""
+    """The contract is in effect, but something is missing for access; again when something else is."""
 
     template: Literal["access_delayed"] = "access_delayed"
     missing: tuple[Missing, ...]
@@ -306,7 +306,7 @@ class DeadlineEstimated(ToBdLead):
 
 
 class AccessStillDelayed(ToBdLead):
-    """Access is held up for `access_delay_working_days`; then every `reminder_working_days` while it lasts."""
+    """Access is held up for `access_delay_working_days`; then every `reminder_working_days`."""
 
     template: Literal["access_still_delayed"] = "access_still_delayed"
     missing: tuple[Missing, ...]
