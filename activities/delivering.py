@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from temporalio import activity
@@ -56,13 +56,11 @@ class Deliverer:
         if not mails:
             return
         sender = _Sender(self._ledger, self._renderer, self._messages, lineage)
-        refused = set[str]()
         async with self._transport.connection() as connection:
             for mail in mails:
                 if begin_until is not None and asyncio.get_running_loop().time() > begin_until:
                     return
-                if mail.to.email not in refused and not await sender.send(mail, connection):
-                    refused.add(mail.to.email)
+                await sender.send(mail, connection)
 
 
 class _Sender:
@@ -80,42 +78,47 @@ class _Sender:
         self._due_at = info.current_attempt_scheduled_time
         self._begun_at = info.started_time
         self._begun = asyncio.get_running_loop().time()
+        self._refused = set[str]()
 
-    async def send(self, mail: AddressedNotice, connection: SmtpConnection) -> bool:
-        """Whether it is done with: sent, failed, or no longer waiting."""
+    async def send(self, mail: AddressedNotice, connection: SmtpConnection) -> None:
+        """Send an e-mail, unless one before it waits for the same recipient."""
+        if mail.to.email in self._refused:
+            return
         rendered = self._renderer.render(mail)
         message_id = self._messages.message_id(mail)
         if not await self._ledger.attempt(self._lineage, mail, message_id, rendered.subject):
-            return True
+            return
         try:
             message = self._messages.build(mail, rendered)
             await connection.send(
                 message.sender, message.recipient, message.content, needs_utf8=message.needs_utf8
             )
         except RecipientRefusedError as error:
-            return await self._put_off(mail, error)
+            await self._put_off(mail, error)
         except (UnsafeMessageError, PermanentDeliveryError) as error:
             await self._give_up(mail, str(error))
         else:
-            await self._ledger.sent(mail.application_id, mail.key, self._due_at)
-        return True
+            # Once somebody is refused it shows that others are not: after that, then.
+            at = self._now if self._refused else self._due_at
+            await self._ledger.sent(mail.application_id, mail.key, at)
 
-    async def _put_off(self, mail: AddressedNotice, error: RecipientRefusedError) -> bool:
-        """Whether it is given up instead."""
-        denied = error.judgement is Judgement.DOUBTFUL
-        now = self._begun_at + timedelta(seconds=asyncio.get_running_loop().time() - self._begun)
-        refusals = await self._ledger.refused(mail.application_id, mail.key, error.reason, now, denied=denied)
+    @property
+    def _now(self) -> datetime:
+        return self._begun_at + timedelta(seconds=asyncio.get_running_loop().time() - self._begun)
+
+    async def _put_off(self, mail: AddressedNotice, error: RecipientRefusedError) -> None:
+        now, denied = self._now, error.judgement is Judgement.DOUBTFUL
+        refusals = await self._ledger.refused(mail, error.reason, now, denied=denied)
         if refusals is None:
-            return True
+            return
         denied_since = refusals.denied_since or now
         proof = proof_needed(error.judgement, now - refusals.since, now - denied_since)
-        if proof is None:
-            return False
         since = denied_since if proof is Proof.ALIKE else refusals.since
-        if not await self._ledger.proves(proof, mail, since):
-            return False
-        await self._give_up(mail, f"{error.reason} ({refusals.times} times since {refusals.since:%Y-%m-%d})")
-        return True
+        if proof and await self._ledger.proves(proof, mail, since):
+            times = f"{refusals.times} times since {refusals.since:%Y-%m-%d}"
+            await self._give_up(mail, f"{error.reason} ({times})")
+        else:
+            self._refused.add(mail.to.email)
 
     async def _give_up(self, mail: AddressedNotice, reason: str) -> None:
         activity.logger.warning("E-mail can't be delivered", extra={"key": mail.key})

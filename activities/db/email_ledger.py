@@ -155,27 +155,34 @@ class EmailLedger:
         )
 
     async def refused(
-        self, application_id: str, key: str, reason: str, at: datetime, *, denied: bool
+        self, mail: AddressedNotice, reason: str, at: datetime, *, denied: bool
     ) -> Refusals | None:
         """Record that the mail server refused the recipient for now, and why; how long it has by now.
 
-        ``denied``: it said "for good". Of an e-mail that has been closed meanwhile nothing changes, and
-        nothing is returned.
+        That holds for all e-mails that wait for him. ``denied``: it said "for good". Of an e-mail that has
+        been closed meanwhile nothing changes, and nothing is returned.
         """
-        values = {
-            "deferrals": EmailRow.deferrals + 1,
-            "reason": reason,
+        times = {
             "refused_at": func.coalesce(EmailRow.refused_at, literal(at, UtcInstant)),
             "denied_at": func.coalesce(EmailRow.denied_at, literal(at, UtcInstant)) if denied else None,
         }
+        behind = update(EmailRow).where(
+            EmailRow.application_id == mail.application_id,
+            EmailRow.recipient == mail.to.email,
+            EmailRow.state == LedgerState.PENDING,
+            EmailRow.key != mail.key,
+        )
         statement = (
-            _in_state(application_id, key, LedgerState.PENDING)
-            .values(values)
+            _in_state(mail.application_id, mail.key, LedgerState.PENDING)
+            .values({"deferrals": EmailRow.deferrals + 1, "reason": reason} | times)
             .returning(EmailRow.deferrals, EmailRow.refused_at, EmailRow.denied_at)
         )
 
         async def write(connection: AsyncConnection) -> Row[int, datetime | None, datetime | None] | None:
-            return (await connection.execute(statement)).one_or_none()
+            row = (await connection.execute(statement)).one_or_none()
+            if row:
+                await connection.execute(behind.values(times))
+            return row
 
         row = await self._database.write(write)
         return Refusals(row.deferrals, row.refused_at or at, row.denied_at) if row else None
@@ -183,7 +190,7 @@ class EmailLedger:
     async def proves(self, proof: Proof, mail: AddressedNotice, since: datetime) -> bool:
         """Whether this is shown of the mail server: that it takes the e-mails of others.
 
-        Times of sending are those at which the attempt was due, so what counts was sent later than it says.
+        No time of sending is later than that at which the server took it.
         """
         of_partner = EmailRow.template.in_(templates_for(Audience.PARTNER))
         other = EmailRow.recipient != mail.to.email
