@@ -203,6 +203,8 @@ async def _refused_after_the_end(applicant: Applicant, *, server: SmtpServer) ->
     await applicant.update("decline", reason="Too dear.")
     await _pass_unsettled(applicant, timedelta(minutes=1))
     await applicant.result()
+    # The child has tried, and rests, for a second at first.
+    await asyncio.sleep(1)
     server.plan = Plan()
 
 
