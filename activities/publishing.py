@@ -66,8 +66,9 @@ class PublishingActivities:
         begin_until = asyncio.get_running_loop().time() + seconds * BEGIN_WITHIN
         try:
             async with asyncio.timeout(seconds):
-                # Who was refused is tried again in good time, by `deliver`.
-                await self._deliverer.send_waiting(lineage, put_off=False, begin_until=begin_until)
+                # Who was refused is tried again in good time by `deliver`; but that waits for this to end.
+                again = activity.info().attempt > 1
+                await self._deliverer.send_waiting(lineage, put_off=again, begin_until=begin_until)
         # Whatever it is, `deliver` meets it again, and shows it to ops until it is over. What it says may be
         # personal: mail servers quote addresses.
         except Exception as error:

@@ -35,6 +35,7 @@ class Outbox:
         self._stopping = False
         self._publications = 0
         self._sending = False
+        self._delivering = False
         self._resting = False
         self._roused = False
         self._put_off = 0
@@ -55,8 +56,9 @@ class Outbox:
         memory = self._memory
         while await self._something(lambda: bool(memory.backlog)):
             # Behind mails that wait for the mail server none may overtake.
-            publication = memory.publication(hold=memory.undelivered and not self._resting)
-            self._sending = not publication.hold
+            hold = self._delivering or (memory.undelivered and not self._resting)
+            publication = memory.publication(hold=hold)
+            self._sending = not hold
             try:
                 receipt = await self._until_stopped(calls.publish(publication))
             finally:
@@ -80,7 +82,11 @@ class Outbox:
                 continue
             before = self._publications
             delivery = Delivery(lineage=memory.lineage, failed_through=memory.failed_through)
-            receipt = await self._until_stopped(calls.deliver(delivery))
+            self._delivering = True
+            try:
+                receipt = await self._until_stopped(calls.deliver(delivery))
+            finally:
+                self._delivering = False
             if receipt is None or await self._superseded(receipt, delivery.lineage):
                 continue
             # What was stored meanwhile may have come too late for this delivery.

@@ -222,6 +222,20 @@ async def test_a_publication_sends_to_the_others_and_leaves_who_was_refused_alon
     assert [mail.recipient for mail in server.accepted] == [LI, ADA, MEI, MEI]
 
 
+async def test_a_publication_that_is_tried_again_tries_who_was_refused_again(
+    database: Database, ledger: EmailLedger
+) -> None:
+    """What it still has to do, a platform that is down may hold up for long; so long nobody else sends."""
+    async with SmtpServer(Plan(recipients={MEI: DENIED})).running() as server:
+        publishing = activities(database, server.url)
+        assert await publish(publishing, TO_ADA) == Receipt(pending=2, put_off=2)
+        server.plan.recipients.clear()
+        environment = ActivityEnvironment()
+        environment.info = replace(environment.info, attempt=2)
+        assert await publish(publishing, TO_ADA, environment) == Receipt()
+    assert [mail.recipient for mail in server.accepted] == [LI, ADA, MEI, MEI]
+
+
 # The limit of a publication
 
 

@@ -120,6 +120,35 @@ async def test_everybody_denied_for_a_quarter_of_a_minute_loses_no_mail(
         await unharmed(applicant)
 
 
+async def test_while_the_server_is_away_nothing_is_sent_beside_the_activity_that_waits_for_it(
+    server: WorkflowEnvironment, tmp_path: Path
+) -> None:
+    """Not even when all that waits is for who was refused before: two senders would send a mail twice."""
+    async with (
+        SmtpServer(Plan(recipients={PARTNER: LATER})).running() as smtp,
+        serve(server, tmp_path, smtp_url=smtp.url) as service,
+    ):
+        applicant = await service.applicant()
+        await applicant.update("confirm_company")
+        await applicant.update("submit_application", application=payloads.form(applicant.uid))
+        await applicant.settled()
+        smtp.plan.greeting = smtp.plan.sender = "421 4.3.2 going down"
+        smtp.hang_up()
+        await fast_forward(server, applicant.handle, timedelta(minutes=2))
+        for kind, text in (("request_justification", "question"), ("provide_justification", "answer")):
+            await applicant.update(kind, **{text: "Twelve?"})
+            await applicant.stored()
+        assert [(mail.template, mail.attempts) for mail in await ledger(applicant)][2:] == [
+            *(("justification_requested", 0), ("justification_answered", 0))
+        ]
+        smtp.plan.greeting = smtp.plan.sender = None
+        smtp.plan.recipients.clear()
+        await applicant.pass_time(LONGEST + A_LITTLE)
+        assert to(smtp, PARTNER) == ["application_received", "justification_requested"]
+        assert to(smtp, BD) == ["review_requested", "justification_answered"]
+        await unharmed(applicant)
+
+
 async def handed_on(env: WorkflowEnvironment, applicant: Applicant) -> WorkflowHandle[Any, Any]:
     """The application ends while its partner is refused; the child that has got his mails."""
     await to_signing(applicant)
