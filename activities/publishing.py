@@ -15,6 +15,9 @@ from domain.publication import Delivery, Lineage, Publication, Receipt, TakeUp
 
 SEND_WITHIN: Final = timedelta(seconds=20)
 """How long what comes next waits for the mail server; then e-mails become an activity of their own."""
+BEGIN_WITHIN: Final = 0.75
+"""The part of that time in which e-mails are begun; the one under way then has the rest to be finished, and
+if it is not, it is sent again under the same Message-ID."""
 
 
 class PublishingActivities:
@@ -59,9 +62,13 @@ class PublishingActivities:
             return await self._ledger.standing(lineage, publication.failed_through)
 
     async def _send(self, lineage: Lineage) -> None:
+        seconds = self._send_within.total_seconds()
+        begin_until = asyncio.get_running_loop().time() + seconds * BEGIN_WITHIN
         try:
-            async with asyncio.timeout(self._send_within.total_seconds()):
-                await self._deliverer.send_waiting(lineage)
+            async with asyncio.timeout(seconds):
+                # Who was refused is tried again in good time by `deliver`; but that waits for this to end.
+                again = activity.info().attempt > 1
+                await self._deliverer.send_waiting(lineage, put_off=again, begin_until=begin_until)
         # Whatever it is, `deliver` meets it again, and shows it to ops until it is over. What it says may be
         # personal: mail servers quote addresses.
         except Exception as error:
@@ -69,10 +76,10 @@ class PublishingActivities:
 
     @activity.defn(name="deliver")
     async def deliver(self, delivery: Delivery) -> Receipt:
-        """Send what waits.
+        """Send what waits; what waits afterwards is put off, because its recipient is refused for now.
 
         Raises:
-            activities.smtp.TemporaryDeliveryError: the mail server can't take an e-mail now.
+            activities.smtp.TemporaryDeliveryError: the mail server can't take any e-mail now.
             sqlalchemy.exc.SQLAlchemyError: the database is down.
         """
         async with heartbeats(self._heartbeat_seconds):

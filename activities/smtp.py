@@ -14,17 +14,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
 
+from activities.smtp_replies import CLOSING, Judgement, Reply, Step, judge
+
 _DEFAULT_PORTS: Final = {"smtp": 25, "smtps": 465}
-AUTHENTICATION_CODES: Final = frozenset({530, 534, 535, 538})
-"""RFC 4954 §6: about how we log in, whichever command they answer."""
-_MESSAGE_TOO_BIG: Final = 552
-"""RFC 1870 §6.1: given to MAIL FROM, but about the message."""
-_CLOSING: Final = 421
-"""RFC 5321 §3.8: the server closes the connection; it may answer any command."""
-_MAILBOX_UNAVAILABLE: Final = 450
-"""RFC 5321 §4.2.3: of the codes for "later", the one about the recipient."""
-_ABOUT_THE_RECIPIENT: Final = ("4.1.", "4.2.")
-"""RFC 3463 §3.2, §3.3: enhanced codes about an address or a mailbox, whichever code they come with."""
 _OPTIONS: Final = frozenset({"tls", "ca"})
 IDLE: Final = timedelta(seconds=30)
 """How long a connection waits for the next batch. Servers wait minutes (RFC 5321 §4.5.3.2.7)."""
@@ -45,8 +37,14 @@ class TemporaryDeliveryError(Exception):
     """Not accepted now: the server is away or busy, or our own settings have to be put right."""
 
 
-class DeferredRecipientError(TemporaryDeliveryError):
-    """Not accepted now for this recipient, whatever becomes of the others."""
+class RecipientRefusedError(TemporaryDeliveryError):
+    """Not accepted now for this recipient, whatever becomes of the others; ``judgement`` is ``later`` or
+    ``doubtful``."""
+
+    def __init__(self, reason: str, judgement: Judgement) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.judgement = judgement
 
 
 class Tls(StrEnum):
@@ -168,6 +166,8 @@ class SmtpConnection:
 
         Raises:
             PermanentDeliveryError: the recipient or the message is refused for good.
+            RecipientRefusedError: refused for now, or for good without that being believed yet; the others
+                may be accepted.
             TemporaryDeliveryError: anything else; when the final answer got lost, the server may have the
                 message.
         """
@@ -310,7 +310,7 @@ def _tls(scheme: str, host: str, wanted: str | None) -> Tls:
 
 
 def _closed_by_server(error: aiosmtplib.SMTPException) -> bool:
-    return isinstance(error, aiosmtplib.SMTPServerDisconnected) or getattr(error, "code", None) == _CLOSING
+    return isinstance(error, aiosmtplib.SMTPServerDisconnected) or getattr(error, "code", None) == CLOSING
 
 
 def _is_loopback(host: str) -> bool:
@@ -328,11 +328,11 @@ def _classified(error: Exception) -> PermanentDeliveryError | TemporaryDeliveryE
             # A certificate that does not verify is a ValueError as well.
             return TemporaryDeliveryError(f"TLS with the mail server failed: {error}")
         case aiosmtplib.SMTPRecipientsRefused(recipients=[refused, *_]):
-            return _by_code("recipient", refused.code, refused.message)
+            return _judged(Step.RECIPIENT, refused.code, refused.message)
         case aiosmtplib.SMTPDataError():
-            return _by_code("message", error.code, error.message)
-        case aiosmtplib.SMTPSenderRefused(code=code) if code == _MESSAGE_TOO_BIG:
-            return PermanentDeliveryError(f"message refused: {code} {error.message}")
+            return _judged(Step.MESSAGE, error.code, error.message)
+        case aiosmtplib.SMTPSenderRefused():
+            return _judged(Step.SENDER, error.code, error.message)
         case aiosmtplib.SMTPNotSupported():
             return PermanentDeliveryError(
                 "the address is not ASCII and the mail server does not support SMTPUTF8"
@@ -345,10 +345,12 @@ def _classified(error: Exception) -> PermanentDeliveryError | TemporaryDeliveryE
     return TemporaryDeliveryError(f"{type(error).__name__}: {error}")
 
 
-def _by_code(what: str, code: int, said: str) -> PermanentDeliveryError | TemporaryDeliveryError:
-    reason = f"{what} refused: {code} {said}"
-    if code >= 500 and code not in AUTHENTICATION_CODES:
-        return PermanentDeliveryError(reason)
-    if code == _MAILBOX_UNAVAILABLE or said.startswith(_ABOUT_THE_RECIPIENT):
-        return DeferredRecipientError(reason)
-    return TemporaryDeliveryError(reason)
+def _judged(step: Step, code: int, said: str) -> PermanentDeliveryError | TemporaryDeliveryError:
+    reason = f"{step} refused: {code} {said}"
+    match judge(Reply.read(step, code, said)):
+        case Judgement.MAILBOX | Judgement.MESSAGE:
+            return PermanentDeliveryError(reason)
+        case Judgement.SERVER:
+            return TemporaryDeliveryError(reason)
+        case doubtful_or_later:
+            return RecipientRefusedError(reason, doubtful_or_later)

@@ -6,7 +6,8 @@ from enum import StrEnum
 
 import aiosmtplib
 
-from activities.smtp import AUTHENTICATION_CODES, SmtpAddress, SmtpConnection
+from activities.smtp import SmtpAddress, SmtpConnection
+from activities.smtp_replies import AUTHENTICATION_CODES
 
 
 class Step(StrEnum):

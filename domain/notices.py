@@ -401,6 +401,11 @@ def audience_of(template: str) -> Audience:
     return _AUDIENCES[template]
 
 
+def templates_for(audience: Audience) -> tuple[str, ...]:
+    """The templates of the notices that are for this mailbox."""
+    return tuple(template for template, whose in _AUDIENCES.items() if whose is audience)
+
+
 def key_of(sequence: int, notice: Notice) -> str:
     """The key of a notice in its application (ledger, Message-ID): the event it tells of, and the
     template."""

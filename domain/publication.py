@@ -78,13 +78,15 @@ class Delivery(Contract):
 class Receipt(Contract):
     """How the application's e-mails stand.
 
-    ``pending``: those that wait. ``failed``: those that failed since ``failed_through`` of the question,
+    ``pending``: those that wait; ``put_off``: those of them whose recipient is refused for now, and those
+    behind them. ``failed``: those that failed since ``failed_through`` of the question,
     the position of the newest of them is ``failed_through`` here. ``superseded``: the writer has been
     reset; nothing was written. ``behind``: the database has lost what the changes start from (it was
     restored, say); nothing was written either.
     """
 
     pending: int = Field(default=0, exclude_if=says_nothing)
+    put_off: int = Field(default=0, exclude_if=says_nothing)
     failed: tuple[FailedEmail, ...] = Field(default=(), exclude_if=says_nothing)
     failed_through: int = Field(default=0, exclude_if=says_nothing)
     superseded: bool = Field(default=False, exclude_if=says_nothing)

@@ -22,7 +22,7 @@ class Plan:
     ``lose_answers``: that many messages are accepted, but the connection breaks before the 250.
     ``drop_before_data``: that many messages are lost with the connection, not accepted.
     ``drop_after_answer``: the connection ends right after each 250.
-    ``hang_at_quit``: QUIT is never answered.
+    ``hang_at_quit``: QUIT is never answered. ``answer_after``: seconds from taking a message to saying so.
     ``sender_once``: the answer to the next MAIL FROM alone; after 421 the connection ends.
     """
 
@@ -33,6 +33,7 @@ class Plan:
     data: list[str] = field(default_factory=list)
     hang: bool = False
     hang_at_quit: bool = False
+    answer_after: float = 0.0
     lose_answers: int = 0
     drop_before_data: int = 0
     drop_after_answer: bool = False
@@ -169,6 +170,7 @@ class SmtpServer:
         if self.plan.data:
             return self.plan.data.pop(0)
         self.accepted.append(Accepted(envelope.rcpt_tos[0], cast(bytes, envelope.original_content)))
+        await asyncio.sleep(self.plan.answer_after)
         if self.plan.lose_answers:
             self.plan.lose_answers -= 1
             _transport(server).abort()

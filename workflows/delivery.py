@@ -8,6 +8,7 @@ from domain.contract import DELIVERY_TYPE, ErrorType
 from domain.publication import Delivery, Receipt
 from workflows import calls
 from workflows.memory import Memory, RunMemory
+from workflows.pauses import Pauses
 
 
 @workflow.defn(name=DELIVERY_TYPE)
@@ -16,7 +17,8 @@ class OutstandingDelivery:
 
     @workflow.run
     async def run(self, handed_over: Memory) -> None:
-        """Store what is not stored and send what is not sent; nothing but an outage keeps it from ending.
+        """Store what is not stored and send what is not sent; nothing but an outage, or a recipient who is
+        refused for now, keeps it from ending.
 
         Fails with type ``invalid`` when somebody else than an onboarding starts it.
         """
@@ -26,8 +28,10 @@ class OutstandingDelivery:
             )
         decisions.check_edition(handed_over.application)
         memory = RunMemory(handed_over)
+        pauses = Pauses()
         while memory.unpublished:
-            receipt = await self._publish(memory) if memory.backlog else await self._deliver(memory)
+            publishes = bool(memory.backlog)
+            receipt = await self._publish(memory) if publishes else await self._deliver(memory)
             if receipt.superseded:
                 # The application was reset: what this way of it left behind no longer counts.
                 return
@@ -35,6 +39,12 @@ class OutstandingDelivery:
             memory.undelivered = receipt.pending > 0
             if receipt.failed:
                 self._tell(memory, receipt)
+            elif memory.undelivered and not publishes:
+                if workflow.info().is_continue_as_new_suggested():
+                    workflow.continue_as_new(memory.memory(handed_over=True))
+                await workflow.sleep(
+                    pauses.next(), summary="Pause before recipients who were refused are tried again"
+                )
 
     async def _publish(self, memory: RunMemory) -> Receipt:
         publication = memory.publication(hold=memory.undelivered)

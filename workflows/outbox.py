@@ -9,11 +9,15 @@ from temporalio.exceptions import ActivityError
 from domain.publication import Delivery, Lineage, Receipt
 from workflows import calls
 from workflows.memory import RunMemory
+from workflows.pauses import Pauses
 
 
 class Outbox:
     """Two activities at most: one stores what was decided and sends its mails, one sends what the mail
-    server refused.
+    server refused. Only one of them sends at a time: two would send a mail twice.
+
+    While the mail server is away every mail waits behind the others. While it only refuses some recipients
+    for now, their mails rest between two tries, and those to others leave as ever.
 
     It sets out when ``quiet`` says that a transition is complete, so that what belongs together leaves
     together, and calls ``returned`` with each receipt.
@@ -30,6 +34,12 @@ class Outbox:
         self._returned = returned
         self._stopping = False
         self._publications = 0
+        self._sending = False
+        self._delivering = False
+        self._resting = False
+        self._roused = False
+        self._put_off = 0
+        self._pauses = Pauses()
         self._under_way: set[workflow.ActivityHandle[Receipt]] = set()
         self._tasks = [asyncio.create_task(self._publish()), asyncio.create_task(self._deliver())]
 
@@ -46,8 +56,13 @@ class Outbox:
         memory = self._memory
         while await self._something(lambda: bool(memory.backlog)):
             # Behind mails that wait for the mail server none may overtake.
-            publication = memory.publication(hold=memory.undelivered)
-            receipt = await self._until_stopped(calls.publish(publication))
+            hold = self._delivering or (memory.undelivered and not self._resting)
+            publication = memory.publication(hold=hold)
+            self._sending = not hold
+            try:
+                receipt = await self._until_stopped(calls.publish(publication))
+            finally:
+                self._sending = False
             if receipt is None or await self._superseded(receipt, publication.lineage):
                 continue
             if receipt.behind:
@@ -56,19 +71,49 @@ class Outbox:
             self._publications += 1
             memory.published(publication.entries, workflow.now())
             memory.undelivered = receipt.pending > 0
+            self._rest_by(receipt, rest=receipt.pending == receipt.put_off)
             self._returned(receipt)
 
     async def _deliver(self) -> None:
         memory = self._memory
-        while await self._something(lambda: memory.undelivered):
+        while await self._something(lambda: memory.undelivered and not self._sending):
+            if self._resting:
+                await self._rest()
+                continue
             before = self._publications
             delivery = Delivery(lineage=memory.lineage, failed_through=memory.failed_through)
-            receipt = await self._until_stopped(calls.deliver(delivery))
+            self._delivering = True
+            try:
+                receipt = await self._until_stopped(calls.deliver(delivery))
+            finally:
+                self._delivering = False
             if receipt is None or await self._superseded(receipt, delivery.lineage):
                 continue
             # What was stored meanwhile may have come too late for this delivery.
-            memory.undelivered = receipt.pending > 0 or self._publications > before
+            later = self._publications > before
+            memory.undelivered = receipt.pending > 0 or later
+            self._rest_by(receipt, rest=not later)
             self._returned(receipt)
+
+    def _rest_by(self, receipt: Receipt, *, rest: bool) -> None:
+        """Whether what waits rests before it is tried again, and how long."""
+        if not receipt.pending or receipt.put_off > self._put_off:
+            self._pauses.reset()
+            self._roused = True
+        self._put_off = receipt.put_off
+        self._resting = rest and receipt.pending > 0
+        self._roused = self._roused or not self._resting
+
+    async def _rest(self) -> None:
+        self._roused = False
+        try:
+            await workflow.wait_condition(
+                lambda: self._stopping or self._roused,
+                timeout=self._pauses.next(),
+                timeout_summary="Pause before recipients who were refused are tried again",
+            )
+        except TimeoutError:
+            self._resting = False
 
     async def _superseded(self, receipt: Receipt, written_for: Lineage) -> bool:
         """Whether the application was reset and nothing was written; waits until the run has taken up."""

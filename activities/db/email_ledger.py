@@ -5,21 +5,23 @@ row is unique on application and key, so that a retry after a recorded send send
 ``failed`` are final.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Row, Update, func, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import ColumnElement, Row, Update, and_, exists, func, literal, not_, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from activities.db.documents import issued_sheets, submitted_forms
 from activities.db.engine import Database
 from activities.db.queued import QueuedNotice
-from activities.db.tables import AuditHeadRow, EmailRow
+from activities.db.tables import AuditHeadRow, EmailRow, UtcInstant
 from activities.emails.addressed import AddressedNotice
+from activities.smtp_replies import Proof
 from domain.documents import ApplicationForm
+from domain.notices import Audience, templates_for
 from domain.publication import Lineage, Receipt
 from domain.status import FailedEmail, IssuedSheet
 from domain.values import Contract, Instant
@@ -40,7 +42,7 @@ class LedgerState(StrEnum):
 class LedgerRow(Contract):
     """An e-mail of the ledger. Times are workflow time.
 
-    ``reason``: why it failed; of a pending one, why its recipient was put off.
+    ``reason``: why it failed; of a pending one, why its recipient was refused for now.
     """
 
     key: str
@@ -64,6 +66,19 @@ REPORTED_FAILURES: Final = 20
 
 
 @dataclass(frozen=True)
+class Refusals:
+    """How long a recipient has been refused.
+
+    ``times``: how often. ``since``: from when on, in whatever way; ``denied_since``: from when on "for good"
+    without a break, if the latest was.
+    """
+
+    times: int
+    since: datetime
+    denied_since: datetime | None
+
+
+@dataclass(frozen=True)
 class _Documents:
     """What notices speak of, by revision."""
 
@@ -77,8 +92,11 @@ class EmailLedger:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def waiting(self, lineage: Lineage) -> tuple[AddressedNotice, ...]:
-        """The e-mails that wait, in order; none for a writer whose application has been reset since."""
+    async def waiting(self, lineage: Lineage, *, put_off: bool = True) -> tuple[AddressedNotice, ...]:
+        """The e-mails that wait, in order; none for a writer whose application has been reset since.
+
+        ``put_off``: also those to a recipient who is refused for now.
+        """
         query = (
             select(EmailRow)
             .join(AuditHeadRow, AuditHeadRow.application_id == EmailRow.application_id)
@@ -91,6 +109,9 @@ class EmailLedger:
         )
         async with self._database.session() as session:
             rows = (await session.scalars(query)).all()
+            if not put_off:
+                refused = _refused(rows)
+                rows = [row for row in rows if row.recipient not in refused]
             documents = await self._documents(session, lineage.application_id, rows)
         return tuple(_mail(row, documents) for row in rows)
 
@@ -108,7 +129,9 @@ class EmailLedger:
     async def standing(self, lineage: Lineage, failed_through: int) -> Receipt:
         """How many e-mails wait, and which have failed after the one at the position ``failed_through``."""
         mine = EmailRow.application_id == lineage.application_id
-        waiting = select(func.count()).where(mine, EmailRow.state == LedgerState.PENDING)
+        waiting = select(EmailRow.recipient, EmailRow.refused_at).where(
+            mine, EmailRow.state == LedgerState.PENDING
+        )
         failures = (
             select(EmailRow)
             .where(mine, EmailRow.state == LedgerState.FAILED, EmailRow.position > failed_through)
@@ -119,27 +142,73 @@ class EmailLedger:
             AuditHeadRow.application_id == lineage.application_id
         )
         async with self._database.session() as session:
-            pending = await session.scalar(waiting) or 0
+            pending = (await session.execute(waiting)).all()
             rows = (await session.scalars(failures)).all()
             superseded = await session.scalar(generation) != lineage.generation
+        refused = _refused(pending)
         return Receipt(
-            pending=pending,
+            pending=len(pending),
+            put_off=sum(row.recipient in refused for row in pending),
             failed=tuple(failed_email(row) for row in rows),
             failed_through=rows[-1].position if rows else failed_through,
             superseded=superseded,
         )
 
-    async def deferred(self, application_id: str, key: str, reason: str) -> int:
-        """Record that the mail server put the recipient off, and why; how often it has by now.
+    async def refused(
+        self, mail: AddressedNotice, reason: str, at: datetime, *, denied: bool
+    ) -> Refusals | None:
+        """Record that the mail server refused the recipient for now, and why; how long it has by now.
 
-        Of an e-mail that has been closed meanwhile nothing changes, and 0 is returned.
+        That holds for all e-mails that wait for him. ``denied``: it said "for good". Of an e-mail that has
+        been closed meanwhile nothing changes, and nothing is returned.
         """
-        statement = (
-            _in_state(application_id, key, LedgerState.PENDING)
-            .values(deferrals=EmailRow.deferrals + 1, reason=reason)
-            .returning(EmailRow.deferrals)
+        times = {
+            "refused_at": func.coalesce(EmailRow.refused_at, literal(at, UtcInstant)),
+            "denied_at": func.coalesce(EmailRow.denied_at, literal(at, UtcInstant)) if denied else None,
+        }
+        behind = update(EmailRow).where(
+            EmailRow.application_id == mail.application_id,
+            EmailRow.recipient == mail.to.email,
+            EmailRow.state == LedgerState.PENDING,
+            EmailRow.key != mail.key,
         )
-        return await self._database.write(lambda connection: connection.scalar(statement)) or 0
+        statement = (
+            _in_state(mail.application_id, mail.key, LedgerState.PENDING)
+            .values({"deferrals": EmailRow.deferrals + 1, "reason": reason} | times)
+            .returning(EmailRow.deferrals, EmailRow.refused_at, EmailRow.denied_at)
+        )
+
+        async def write(connection: AsyncConnection) -> Row[int, datetime | None, datetime | None] | None:
+            row = (await connection.execute(statement)).one_or_none()
+            if row:
+                await connection.execute(behind.values(times))
+            return row
+
+        row = await self._database.write(write)
+        return Refusals(row.deferrals, row.refused_at or at, row.denied_at) if row else None
+
+    async def proves(self, proof: Proof, mail: AddressedNotice, since: datetime) -> bool:
+        """Whether this is shown of the mail server: that it takes the e-mails of others.
+
+        No time of sending is later than that at which the server took it.
+        """
+        of_partner = EmailRow.template.in_(templates_for(Audience.PARTNER))
+        other = EmailRow.recipient != mail.to.email
+        taken = (other, EmailRow.state == LedgerState.SENT, EmailRow.sent_at >= since)
+        alike = exists().where(*taken, of_partner)
+        anybody = exists().where(*taken)
+        fellow = exists().where(
+            other, EmailRow.state == LedgerState.PENDING, EmailRow.refused_at.is_not(None), of_partner
+        )
+        shown: ColumnElement[bool]
+        if mail.audience is not Audience.PARTNER:
+            shown = anybody
+        elif proof is Proof.ALIKE:
+            shown = alike
+        else:
+            shown = or_(alike, and_(anybody, not_(fellow)))
+        async with self._database.session() as session:
+            return proof is Proof.NOTHING or bool(await session.scalar(select(shown)))
 
     async def sent(self, application_id: str, key: str, at: datetime) -> None:
         """Record that the mail server took the e-mail, also one withdrawn while it was on its way."""
@@ -180,6 +249,11 @@ def _in_state(application_id: str, key: str, *states: LedgerState) -> Update:
         EmailRow.key == key,
         EmailRow.state.in_(states),
     )
+
+
+def _refused(rows: Iterable[EmailRow] | Iterable[Row[str, datetime | None]]) -> set[str]:
+    """The recipients who are refused for now."""
+    return {row.recipient for row in rows if row.refused_at}
 
 
 def _mail(row: EmailRow, documents: _Documents) -> AddressedNotice:

@@ -167,10 +167,16 @@ class EmailRow(Base):
     """One e-mail in the ledger, from the transition it tells of; ``position`` orders those of an application.
 
     ``notice``: what it will say; ``subject`` and ``message_id`` are empty until the first attempt.
+    ``refused_at``: when its recipient was first refused; ``denied_at``: the same, but "for good" and ever
+    since.
     """
 
     __tablename__ = "emails"
-    __table_args__ = (Index("ix_emails_state", "application_id", "state"),)
+    __table_args__ = (
+        Index("ix_emails_state", "application_id", "state"),
+        Index("ix_emails_sent_at", "sent_at"),
+        Index("ix_emails_refused_at", "state", "refused_at"),
+    )
 
     application_id: Mapped[str] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)
@@ -189,6 +195,8 @@ class EmailRow(Base):
     failed_at: Mapped[datetime | None]
     sequence: Mapped[int | None]
     notice: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    refused_at: Mapped[datetime | None]
+    denied_at: Mapped[datetime | None]
 
 
 class AccessGrantRow(Base):

@@ -1,5 +1,8 @@
 """Judges the e-mails: each expected one delivered, in order; doubled only where that is allowed. Pure.
 
+An e-mail may be overtaken by those to other recipients when its own was put off by the mail server (decision
+0020), never by one to the same recipient.
+
 An e-mail may come twice when its first copy was under way while something broke (at least once:
 docs/reference/e-mails.md), and then both copies have the same Message-ID. What tells of something a reset
 has undone left before, or never does.
@@ -8,7 +11,7 @@ has undone left before, or never does.
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations
 from typing import Final
 
 from bench.chaos.evidence import Audited, Evidence, FaultSeen, LedgerRow, Mail, MailEvent
@@ -107,9 +110,17 @@ class MailRecords:
         for row in evidence.ledger:
             self.ledger[row.application_id][row.key] = row
         self.taken: defaultdict[str, list[Mail]] = defaultdict(list)
+        self.answered: defaultdict[str, list[Mail]] = defaultdict(list)
         for mail in sorted(evidence.mails, key=lambda mail: mail.at):
+            if mail.event in {MailEvent.ACCEPTED, MailEvent.PUT_OFF}:
+                self.answered[mail.recipient].append(mail)
             if mail.event is MailEvent.ACCEPTED:
                 self.taken[mail.recipient].append(mail)
+
+    def is_put_off(self, recipient: str, at: float) -> bool:
+        """Whether the last that a recipient was told before is that he is refused for now."""
+        before = [mail.event for mail in self.answered[recipient] if mail.at < at]
+        return before[-1:] == [MailEvent.PUT_OFF]
 
     def of(self, script: Script) -> list[Mail]:
         """What the mail server took for an applicant, its BD and the BD lead."""
@@ -134,7 +145,7 @@ def judge_mails(
         if run.ended:
             violations += _each_delivered(script, expected, ledger, taken)
         violations += _nothing_else(script, expected, ledger, taken)
-        violations += _in_order(script, expected, ledger, taken)
+        violations += _in_order(script, expected, ledger, taken, records)
         found = list(_doubled(script, taken, records.faults))
         doubles += found
         violations += [
@@ -202,17 +213,25 @@ def _nothing_else(
 
 
 def _in_order(
-    script: Script, expected: list[Expected], ledger: dict[str, LedgerRow], taken: list[Mail]
+    script: Script,
+    expected: list[Expected],
+    ledger: dict[str, LedgerRow],
+    taken: list[Mail],
+    records: MailRecords,
 ) -> Iterator[Violation]:
-    """The first copies came in the order of what happened."""
+    """The first copies came in the order of what happened, but for those that were put off."""
     position = {ledger[e.key].message_id: i for i, e in enumerate(expected) if e.key in ledger}
-    first = list(dict.fromkeys(mail.message_id for mail in taken if mail.message_id in position))
-    for before, after in pairwise(first):
-        if position[after] < position[before]:
+    first = {mail.message_id: mail for mail in reversed(taken) if mail.message_id in position}
+    came = sorted(first.values(), key=lambda mail: mail.at)
+    for later, overtaken in combinations(came, 2):
+        if position[later.message_id] < position[overtaken.message_id]:
+            continue
+        if later.recipient == overtaken.recipient or not records.is_put_off(overtaken.recipient, later.at):
             yield Violation(
                 promise="mails out of order",
                 uid=script.uid,
-                evidence=f"{expected[position[after]].key} came after {expected[position[before]].key}",
+                evidence=f"{expected[position[overtaken.message_id]].key} came after"
+                f" {expected[position[later.message_id]].key}",
             )
 
 

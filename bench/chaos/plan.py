@@ -18,6 +18,7 @@ class FaultKind(StrEnum):
     REFUSED = "refused"
     BUSY = "busy"
     GREYLIST = "greylist"
+    DENIED = "denied"
     HANG = "hang"
     CUT = "cut"
     LOST = "lost"
@@ -40,6 +41,7 @@ MEANING: Final = {
     FaultKind.REFUSED: "mail: connection refused",
     FaultKind.BUSY: "mail: 421 and 451",
     FaultKind.GREYLIST: "mail: 450 at the first try for a recipient",
+    FaultKind.DENIED: "mail: 554 5.7.1 (relaying denied) for every recipient outside our own domain",
     FaultKind.HANG: "mail: no answer to the final dot",
     FaultKind.CUT: "mail: connection dropped before the message is taken",
     FaultKind.LOST: "mail: message taken, connection dropped before the final 250",
@@ -59,6 +61,7 @@ MAIL_WINDOWS: Final = (
     FaultKind.REFUSED,
     FaultKind.BUSY,
     FaultKind.GREYLIST,
+    FaultKind.DENIED,
     FaultKind.HANG,
     FaultKind.CUT,
     FaultKind.LOST,

@@ -20,6 +20,8 @@ from bench.chaos.plan import Fault, FaultKind, Plan
 
 IP: Final = "127.0.0.1"
 NO_SUCH_MAILBOX: Final = "gone-"
+OUR_DOMAIN: Final = "@vendor.example.com"
+"""A server takes mails for its own domain from anybody."""
 
 
 class Log:
@@ -115,6 +117,9 @@ class MailServer:
             self._greylisted.add((sender, address))
             self._log.write(Mail(at=time.time(), event=MailEvent.PUT_OFF, slot=slot, recipient=address))
             return "450 4.7.1 greylisted, try again later"
+        if self._misbehaviour.now() is FaultKind.DENIED and not address.endswith(OUR_DOMAIN):
+            self._log.write(Mail(at=time.time(), event=MailEvent.PUT_OFF, slot=slot, recipient=address))
+            return "554 5.7.1 relay access denied"
         return None
 
     async def message(self, conversation: SMTP, slot: int, envelope: Envelope) -> str:

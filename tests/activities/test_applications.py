@@ -147,8 +147,8 @@ async def test_rows_say_by_themselves_how_many_mails_wait(
     [first, *_] = await ledger.waiting(LINEAGE)
     await ledger.attempt(LINEAGE, first, "<1@vendor.example>", "s")
     assert await pending() == 3, "an attempt is no delivery"
-    await ledger.deferred("run-1", "1.application_received", "450 later")
-    assert await pending() == 3, "nor is a recipient that was put off"
+    await ledger.refused(first, "450 later", NOON, denied=False)
+    assert await pending() == 3, "nor is a recipient that is refused for now"
     await ledger.sent("run-1", "1.application_received", NOON)
     assert await pending() == 2
     await ledger.failed("run-1", "1.review_requested", "550 no such user", NOON)

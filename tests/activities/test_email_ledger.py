@@ -3,7 +3,14 @@
 import asyncio
 from datetime import timedelta
 
-from activities.db.email_ledger import REPORTED_FAILURES, SHOWN_REASON, EmailLedger, LedgerRow, LedgerState
+from activities.db.email_ledger import (
+    REPORTED_FAILURES,
+    SHOWN_REASON,
+    EmailLedger,
+    LedgerRow,
+    LedgerState,
+    Refusals,
+)
 from activities.db.trail import AuditTrail
 from activities.emails.addressed import AddressedNotice
 from domain.contract import Stage
@@ -123,7 +130,7 @@ async def test_sent_is_final(trail: AuditTrail, ledger: EmailLedger) -> None:
     await ledger.sent("run-1", KEY, LATER + timedelta(hours=1))
     await ledger.failed("run-1", KEY, "550 no such user", LATER)
     assert not await ledger.attempt(LINEAGE, mail, ID, "another")
-    assert await ledger.deferred("run-1", KEY, "450 later") == 0
+    assert await ledger.refused(mail, "450 later", LATER, denied=False) is None
     await take_up(trail, 0)
     assert await row(ledger) == before
     assert (before.state, before.sent_at, before.reason) == (LedgerState.SENT, LATER, None)
@@ -139,19 +146,30 @@ async def test_failed_is_final(trail: AuditTrail, ledger: EmailLedger) -> None:
     await ledger.failed("run-1", KEY, "another reason", LATER + timedelta(hours=1))
     await ledger.sent("run-1", KEY, LATER)
     assert not await ledger.attempt(LINEAGE, mail, ID, "another")
-    assert await ledger.deferred("run-1", KEY, "450 later") == 0
+    assert await ledger.refused(mail, "450 later", LATER, denied=False) is None
     await take_up(trail, 0)
     assert await row(ledger) == before
     assert (before.state, before.failed_at) == (LedgerState.FAILED, LATER)
     assert before.reason == "550 no such \ufffd\ufffd user"
 
 
-async def test_deferrals_are_counted_and_the_newest_reason_is_shown_until_it_is_sent(
+async def test_refusals_are_counted_and_the_newest_reason_is_shown_until_it_is_sent(
     trail: AuditTrail, ledger: EmailLedger
 ) -> None:
     await queue(trail)
-    reasons = ("450 busy", "452 4.2.2 full")
-    assert [await ledger.deferred("run-1", KEY, reason) for reason in reasons] == [1, 2]
+    mail = await first(ledger)
+    times = [LATER + timedelta(minutes=n) for n in range(5)]
+    told = [
+        await ledger.refused(mail, "452 4.2.2 full", at, denied=denied)
+        for at, denied in zip(times, (False, True, True, False, True), strict=True)
+    ]
+    assert told == [
+        Refusals(1, LATER, None),
+        Refusals(2, LATER, times[1]),
+        Refusals(3, LATER, times[1]),
+        Refusals(4, LATER, None),
+        Refusals(5, LATER, times[4]),
+    ]
     put_off = await row(ledger)
     assert (put_off.state, put_off.reason) == (LedgerState.PENDING, "452 4.2.2 full")
     await ledger.sent("run-1", KEY, LATER)
@@ -162,8 +180,26 @@ async def test_deferrals_are_counted_and_the_newest_reason_is_shown_until_it_is_
 async def test_of_a_notice_that_is_not_there_nothing_is_recorded(ledger: EmailLedger) -> None:
     await ledger.sent("run-1", KEY, LATER)
     await ledger.failed("run-1", KEY, "550", LATER)
-    assert await ledger.deferred("run-1", KEY, "450") == 0
     assert await ledger.of("run-1") == []
+
+
+async def test_a_refused_recipient_is_refused_all_his_mails_and_nobody_elses(
+    trail: AuditTrail, ledger: EmailLedger
+) -> None:
+    await trail.publish(publication(application(), entry(3, APPROVED), entry(4, APPROVED)))
+    await trail.publish(publication(UNDER_REVIEW, submitted(5, 1, RECEIVED, REQUESTED)))
+    mails = await ledger.waiting(LINEAGE)
+    assert await ledger.refused(mails[0], "554 5.7.1 no", LATER, denied=True) == Refusals(1, LATER, LATER)
+    assert await ledger.waiting(LINEAGE, put_off=False) == tuple(
+        mail for mail in mails if mail.to != mails[0].to
+    )
+    standing = await ledger.standing(LINEAGE, 0)
+    assert (standing.pending, standing.put_off) == (4, 2)
+    await ledger.failed("run-1", mails[0].key, "given up", LATER)
+    [behind, *_] = await ledger.waiting(LINEAGE)
+    assert behind.key == "4.application_approved"
+    told = await ledger.refused(behind, "554 5.7.1 no", LATER + timedelta(days=1), denied=True)
+    assert told == Refusals(1, LATER, LATER), "it has waited as long"
 
 
 # Reset
@@ -187,7 +223,7 @@ async def test_a_withdrawn_notice_is_not_tried_by_anybody(trail: AuditTrail, led
         assert await ledger.waiting(lineage) == ()
         assert not await ledger.attempt(lineage, mail, ID, "s")
     await ledger.failed("run-1", KEY, "550 no such user", LATER)
-    assert await ledger.deferred("run-1", KEY, "450 later") == 0
+    assert await ledger.refused(mail, "450 later", LATER, denied=False) is None
     assert (await row(ledger)).state is LedgerState.WITHDRAWN
 
 

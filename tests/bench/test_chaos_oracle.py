@@ -80,6 +80,26 @@ def a_mail() -> Mail:
     return next(mail for mail in KEPT.mails if mail.template == "application_approved")
 
 
+@pytest.mark.parametrize(
+    ("answer", "its_own_wait", "violations"),
+    [
+        (MailEvent.PUT_OFF, True, set[str]()),
+        (MailEvent.PUT_OFF, False, {"mails out of order"}),
+        (MailEvent.CUT, True, {"mails out of order"}),
+    ],
+)
+def test_a_mail_that_was_put_off_is_overtaken_by_those_to_others_alone(
+    answer: MailEvent, its_own_wait: bool, violations: set[str]
+) -> None:
+    mail = next(mail for mail in KEPT.mails if mail.template == "terms_confirmed")
+    [to_bd, *_] = [m for m in KEPT.mails if m.template == "terms_confirmed_to_bd" and m.at > mail.at]
+    [own, *_] = [m for m in KEPT.mails if m.recipient == mail.recipient and m.at > mail.at]
+    assert mail.at < to_bd.at < own.at
+    refused = Mail(at=mail.at, event=answer, slot=0, recipient=mail.recipient)
+    late = own.at - 0.0001 if its_own_wait else own.at + 0.0001
+    assert broken(changed("mails", lambda each: each == mail, added("mails", refused), at=late)) == violations
+
+
 def test_silent_where_every_promise_was_kept() -> None:
     assert broken(KEPT) == set()
     assert judge_mails(PLAN.scripts, KEPT)[1] == ()

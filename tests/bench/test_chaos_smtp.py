@@ -78,6 +78,7 @@ async def test_a_mailbox_that_does_not_exist(tmp_path: Path) -> None:
         (FaultKind.CUT, [(MailEvent.CUT, False)]),
         (FaultKind.LOST, [(MailEvent.ACCEPTED, False)]),
         (FaultKind.GREYLIST, [(MailEvent.PUT_OFF, False)]),
+        (FaultKind.DENIED, [(MailEvent.PUT_OFF, False)]),
     ],
 )
 async def test_the_client_does_not_hear_that_it_was_taken(
@@ -97,6 +98,13 @@ async def test_a_greylisted_recipient_is_served_the_second_time(tmp_path: Path) 
             await send(ports[0], "<1@vendor>")
         await send(ports[0], "<1@vendor>")
     assert told(log)[1] == (MailEvent.ACCEPTED, True)
+
+
+async def test_who_is_denied_relaying_still_writes_to_the_servers_own_domain(tmp_path: Path) -> None:
+    log = tmp_path / "mails.jsonl"
+    async with served(log, FaultKind.DENIED) as ports:
+        await send(ports[0], "<1@vendor>", "bd-1@vendor.example.com")
+    assert told(log) == [(MailEvent.ACCEPTED, True)]
 
 
 async def test_a_busy_server_takes_some_messages_and_puts_off_others(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ async def test_nothing_said_about_an_applicant_is_kept_in_the_clear(tmp_path: Pa
     uid = "7100000001"
     async with stack(tmp_path) as servers:
         # Twice: what the first attempt meets, with the storing, no failure of an activity tells.
-        servers.mail.plan.data = ["451 4.7.1 Ann Tan of Acme is greylisted"] * 2
+        servers.mail.plan.data = ["421 4.7.1 Ann Tan of Acme is greylisted"] * 2
         servers.mail.plan.recipients["bo.chen@vendor.example.com"] = "550 5.1.1 No mailbox of Bo Chen"
         async with servers.worker(keys("k1") if encrypted else None) as client:
             await servers.account(uid)

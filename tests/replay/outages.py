@@ -33,6 +33,7 @@ _GONE_ZONE: Final = "Pacific/Auckland"
 _GONE_POLICY: Final = {"calendar": _GONE_CALENDAR, "time_zone": _GONE_ZONE}
 _CHANGED_ZONE: Final = "Pacific/Chatham"
 _LATER: Final = "421 4.3.2 try again later"
+_PUT_OFF: Final = "451 4.7.1 too many for this mailbox"
 _RECHECKED: Final = timedelta(hours=1, seconds=2)
 
 
@@ -244,6 +245,30 @@ async def _mails_handed_on_unsettled(applicant: Applicant, server: SmtpServer) -
     server.plan = Plan()
 
 
+async def _recipient_refused(applicant: Applicant, *, server: SmtpServer) -> None:
+    """The partner's mailbox is refused for now: his mails rest, BD's leave; then he gets his, in order."""
+    server.plan = Plan(recipients={payloads.CONTACT["email"]: _PUT_OFF})
+    await applicant.update("confirm_company")
+    await applicant.update("submit_application", application=payloads.form(applicant.uid))
+    await _pass_unsettled(applicant, timedelta(minutes=1))
+    await applicant.update("approve_application", form_revision=1)
+    await _pass_unsettled(applicant, timedelta(minutes=1))
+    server.plan = Plan()
+    await applicant.pass_time(timedelta(minutes=10))
+
+
+async def _refused_after_the_end(applicant: Applicant, *, server: SmtpServer) -> None:
+    """The partner's mailbox is refused for now when the application ends."""
+    await applicant.to_qualified()
+    server.plan = Plan(recipients={payloads.CONTACT["email"]: _PUT_OFF})
+    await applicant.update("decline", reason="Too dear.")
+    await _pass_unsettled(applicant, timedelta(minutes=1))
+    await applicant.result()
+    # The child has tried, and rests, for a second at first.
+    await asyncio.sleep(1)
+    server.plan = Plan()
+
+
 def outages(server: SmtpServer) -> tuple[Journey, ...]:
     """These journeys, with ``server`` as the service's mail server."""
     return (
@@ -257,6 +282,18 @@ def outages(server: SmtpServer) -> tuple[Journey, ...]:
         Journey("access_held_up", _access_held_up, Stage.ACTIVE, joins=False),
         Journey(
             "delayed_mail", partial(_delayed_mail, server=server), Stage.QUALIFIED, asks=(calls.DELIVER,)
+        ),
+        Journey(
+            "recipient_refused",
+            partial(_recipient_refused, server=server),
+            Stage.QUALIFIED,
+            asks=(calls.DELIVER,),
+        ),
+        Journey(
+            "refused_after_the_end",
+            partial(_refused_after_the_end, server=server),
+            Stage.CANCELLED,
+            asks=(DELIVERY_TYPE, calls.DELIVER),
         ),
         Journey(
             "mails_handed_on",

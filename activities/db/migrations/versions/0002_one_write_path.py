@@ -55,6 +55,8 @@ def upgrade() -> None:
         "emails": (
             sa.Column("sequence", sa.Integer(), nullable=True),
             sa.Column("notice", sa.JSON(), nullable=True),
+            sa.Column("refused_at", sa.DateTime(timezone=True), nullable=True),
+            sa.Column("denied_at", sa.DateTime(timezone=True), nullable=True),
         ),
     }.items():
         for column in columns:
@@ -62,12 +64,15 @@ def upgrade() -> None:
     # Until now a revision replaced the one before it.
     op.execute("UPDATE decision_sheets SET replaces = revision - 1 WHERE revision > 1")
     op.create_index(op.f("ix_emails_state"), "emails", ["application_id", "state"])
+    op.create_index(op.f("ix_emails_sent_at"), "emails", ["sent_at"])
+    op.create_index(op.f("ix_emails_refused_at"), "emails", ["state", "refused_at"])
 
 
 def downgrade() -> None:
-    op.drop_index(op.f("ix_emails_state"), "emails")
+    for index in ("ix_emails_refused_at", "ix_emails_sent_at", "ix_emails_state"):
+        op.drop_index(op.f(index), "emails")
     for table, names in {
-        "emails": ("notice", "sequence"),
+        "emails": ("denied_at", "refused_at", "notice", "sequence"),
         "decision_sheets": ("void", "replaces", "sequence"),
         "applications": ("state",),
         "audit_events": ("hash", "commitment", "salt", "previous_hash", "via", "form_revision"),
