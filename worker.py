@@ -85,7 +85,7 @@ def build_worker(
         task_queue=task_queue,
         workflows=WORKFLOWS,
         activities=[
-            LookUpActivities(directory, access, trail, answer_within=answer_within).look_up,
+            LookUpActivities(directory, access, answer_within=answer_within).look_up,
             AccessActivities(directory, access, trail).open_access,
             publishing.publish,
             publishing.deliver,

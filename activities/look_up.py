@@ -11,8 +11,7 @@ from activities import tables
 from activities.account_directory import AccountDirectory
 from activities.acpn_access import AcpnAccess
 from activities.clocks import set_clocks
-from activities.db.trail import AuditTrail
-from domain.inquiry import AccountAnswers, AccountQuery, Answers, Head, Inquiry
+from domain.inquiry import AccountAnswers, AccountQuery, Answers, Inquiry
 from domain.lifecycle import NEWEST
 from domain.policy import Policy
 
@@ -28,29 +27,24 @@ class LookUpActivities:
         self,
         directory: AccountDirectory,
         access: AcpnAccess,
-        trail: AuditTrail,
         *,
         answer_within: timedelta = ANSWER_WITHIN,
     ) -> None:
         self._directory = directory
         self._access = access
-        self._trail = trail
         self._answer_within = answer_within
         self._abandoned: set[asyncio.Task[Any]] = set()
 
     @activity.defn(name="look_up")
     async def look_up(self, inquiry: Inquiry) -> Answers:
         """What is known; of a service that does not answer in time, nothing."""
-        opening = inquiry.head_of is not None
         policy = inquiry.policy or Policy()
-        accounts, head = await asyncio.gather(self._accounts(inquiry.accounts), self._head(inquiry.head_of))
         return Answers(
-            accounts=accounts,
-            head=head,
+            accounts=await self._accounts(inquiry.accounts),
             problems=tables.problems(inquiry.entries),
             clocks=set_clocks(inquiry.clocks, inquiry.at, policy),
-            edition=NEWEST if opening else None,
-            policy=policy if opening else None,
+            edition=NEWEST if inquiry.opening else None,
+            policy=policy if inquiry.opening else None,
         )
 
     async def _accounts(self, query: AccountQuery | None) -> AccountAnswers | None:
@@ -70,11 +64,6 @@ class LookUpActivities:
             already_partner=already_partner,
             name_matches=tables.same_name(query.legal_name or "", named.legal_name) if named else None,
         )
-
-    async def _head(self, application_id: str | None) -> Head | None:
-        if application_id is None:
-            return None
-        return await self._in_time("The database", self._trail.head(application_id))
 
     async def _in_time(self, service: str, question: Coroutine[Any, Any, T]) -> T | None:
         asking = asyncio.create_task(question)

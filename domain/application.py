@@ -12,12 +12,12 @@ from pydantic import Field
 
 from domain import notices
 from domain.clocks import ClockKind, PausedClock
-from domain.contract import Command, ErrorType, Stage
+from domain.contract import Command, ErrorType, FormCommand, Stage
 from domain.documents import ApplicationForm
 from domain.inquiry import Account, AccountAnswers, AccountQuery, Table, TableEntry
 from domain.refusal import RefusedError
 from domain.state import Application
-from domain.status import Closing, Justification, Rejection
+from domain.status import Closing, Justification, Rejection, Status
 from domain.steps import BD, PARTNER, Moment, Step
 from domain.values import Code, Text
 
@@ -183,7 +183,17 @@ def _same_business(covered: list[Account], form: ApplicationForm) -> None:
         )
 
 
-class WithdrawApplication(Command):
+def form_is_current(application: Application, command: Command) -> None:
+    """Who names a revision of the form means the one he has read, not one that replaced it meanwhile."""
+    if command.about_form not in (None, application.form_revision):
+        raise RefusedError(
+            ErrorType.STALE_REVISION,
+            f"The form is at revision {application.form_revision}, not {command.about_form}: "
+            "read the current form, then send the command for that one.",
+        )
+
+
+class WithdrawApplication(FormCommand):
     """Partner: give the form back to me, I have to modify it (guide §2.2, Step 2)."""
 
     kind: Literal["withdraw_application"] = "withdraw_application"
@@ -203,7 +213,7 @@ def _withdraw_application(
 # BD reviews
 
 
-class RequestJustification(Command):
+class RequestJustification(FormCommand):
     """BD: please justify your qualification; the review clock is paused (guide §2.2, Step 2)."""
 
     kind: Literal["request_justification"] = "request_justification"
@@ -227,7 +237,7 @@ def _request_justification(
     )
 
 
-class ProvideJustification(Command):
+class ProvideJustification(FormCommand):
     """Partner: the answer to BD's question; the review clock goes on."""
 
     kind: Literal["provide_justification"] = "provide_justification"
@@ -252,19 +262,14 @@ class ApproveApplication(Command):
     kind: Literal["approve_application"] = "approve_application"
     form_revision: int = Field(ge=1, le=1_000_000, description="The revision of the form meant.")
 
+    @property
+    def about_form(self) -> int:
+        """The revision of the form it names."""
+        return self.form_revision
+
 
 def _approved(application: Application, command: ApproveApplication) -> bool:
     return application.stage not in BEFORE_APPROVAL and application.approved_revision == command.form_revision
-
-
-def reviewed_form_is_current(application: Application, command: ApproveApplication) -> None:
-    """BD approves the form he has read, not one that replaced it meanwhile."""
-    if command.form_revision != application.form_revision:
-        raise RefusedError(
-            ErrorType.STALE_REVISION,
-            f"The form is at revision {application.form_revision}, not {command.form_revision}: "
-            "read the current form, then approve that one.",
-        )
 
 
 def _approve_application(
@@ -273,7 +278,7 @@ def _approve_application(
     return application.but(approved_revision=command.form_revision, paused_review=None)
 
 
-class RejectApplication(Command):
+class RejectApplication(FormCommand):
     """BD: the application does not qualify, and what would fix it."""
 
     kind: Literal["reject_application"] = "reject_application"
@@ -293,6 +298,13 @@ def _reject_application(
     )
 
 
+def _shown_revision(status: Status) -> int:
+    return max(status.form_revision, 1)
+
+
+CURRENT_FORM: Final = {"form_revision": _shown_revision}
+"""The form a person means who names none."""
+
 # fmt: off
 STEPS: Final[tuple[Step, ...]] = (
     Step(ConfirmCompany, PARTNER, (Stage.DRAFTING,), None,
@@ -304,17 +316,19 @@ STEPS: Final[tuple[Step, ...]] = (
          asks=_accounts_of_the_form, account_rules=(form_is_acceptable,), changes=_submit_application),
     Step(WithdrawApplication, PARTNER, (Stage.UNDER_REVIEW, Stage.JUSTIFYING), Stage.WITHDRAWN,
          (notices.ApplicationWithdrawn, notices.WithdrawnToBd),
-         done=_withdrawn, changes=_withdraw_application),
+         done=_withdrawn, revision=form_is_current, changes=_withdraw_application, current=CURRENT_FORM),
     Step(RequestJustification, BD, (Stage.UNDER_REVIEW,), Stage.JUSTIFYING, (notices.JustificationRequested,),
-         done=_justification_requested, changes=_request_justification),
+         done=_justification_requested, revision=form_is_current, changes=_request_justification,
+         current=CURRENT_FORM),
     Step(ProvideJustification, PARTNER, (Stage.JUSTIFYING,), Stage.UNDER_REVIEW,
          (notices.JustificationAnswered,),
-         done=_justification_provided, changes=_provide_justification),
+         done=_justification_provided, revision=form_is_current, changes=_provide_justification,
+         current=CURRENT_FORM),
     Step(ApproveApplication, BD, (Stage.UNDER_REVIEW,), Stage.QUALIFIED, (notices.ApplicationApproved,),
-         done=_approved, revision=reviewed_form_is_current, changes=_approve_application,
-         current={"form_revision": lambda status: max(status.form_revision, 1)}),
+         done=_approved, revision=form_is_current, changes=_approve_application, current=CURRENT_FORM),
     Step(RejectApplication, BD, (Stage.UNDER_REVIEW, Stage.JUSTIFYING), Stage.REJECTED,
-         (notices.ApplicationRejected,), changes=_reject_application),
+         (notices.ApplicationRejected,),
+         revision=form_is_current, changes=_reject_application, current=CURRENT_FORM),
 )
 MOMENTS: Final[tuple[Moment, ...]] = (
     Moment("expiry", ClockKind.EXPIRY, (Stage.DRAFTING,), Stage.EXPIRED, (notices.ApplicationExpired,)),

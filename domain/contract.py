@@ -9,7 +9,7 @@ longer parse.
 """
 
 from enum import StrEnum
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -160,12 +160,53 @@ class Command(Contract):
     """The envelope every command has.
 
     ``occurred_at`` is the caller's time; it is kept, not trusted. ``if_sequence``: carry it out only if
-    nothing has happened since the audit event of this number.
+    nothing has happened since the audit event of this number. ``conditions``: the fields that say only what
+    its sender had read, and so do not make another command of it.
     """
 
+    conditions: ClassVar[frozenset[str]] = frozenset({"if_sequence"})
     kind: str
     command_id: CommandId
     actor: Actor
     occurred_at: Instant | None = None
     via: Via | None = None
     if_sequence: int | None = Field(default=None, ge=0, le=MOST_EVENTS)
+
+    @property
+    def about_form(self) -> int | None:
+        """The revision of the form it names."""
+        return None
+
+    @property
+    def about_sheet(self) -> int | None:
+        """The revision of the decision sheet it names."""
+        return None
+
+
+class FormCommand(Command):
+    """A command about the form as its sender has read it; it need not say which revision that was."""
+
+    conditions: ClassVar[frozenset[str]] = Command.conditions | {"form_revision"}
+    form_revision: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Only if this is still the form's revision."
+    )
+
+    @property
+    def about_form(self) -> int | None:
+        """The revision of the form it names."""
+        return self.form_revision
+
+
+class SheetCommand(Command):
+    """A command about the decision sheet as its sender has read it; it need not say which revision that
+    was."""
+
+    conditions: ClassVar[frozenset[str]] = Command.conditions | {"sheet_revision"}
+    sheet_revision: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Only if this is still the sheet's revision."
+    )
+
+    @property
+    def about_sheet(self) -> int | None:
+        """The revision of the decision sheet it names."""
+        return self.sheet_revision

@@ -4,6 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, JsonValue
 
+from domain.audit import Verdict
 from domain.clocks import ClockKind
 from domain.contract import (
     Actor,
@@ -169,12 +170,22 @@ class Closing(Contract):
     reason: str | None = None
 
 
+class Answered(Contract):
+    """What became of a command, the same however often it is sent: the verdict, and the stage and the number
+    of the newest audit event as it left them."""
+
+    verdict: Verdict
+    stage: Stage
+    sequence: int
+
+
 class Status(Contract):
     """The status of an application; unset values are ``null``.
 
     ``sequence`` is the number of the newest audit event. What `get_status` shows is whole; the answer to a
-    command goes `without_documents`. ``outcome``: the stage it ended in, or ``already_partner`` where the
-    applicant had access before it began.
+    command goes `without_documents`, and ``answered`` says what became of that command: to one that is
+    repeated, what became of it the first time, whatever has happened since. ``outcome``: the stage it ended
+    in, or ``already_partner`` where the applicant had access before it began.
     """
 
     application_id: str
@@ -211,6 +222,7 @@ class Status(Contract):
     rejection: Rejection | None = None
     closing: Closing | None = None
     outcome: Stage | Literal[ErrorType.ALREADY_PARTNER] | None = None
+    answered: Answered | None = None
 
     def without_documents(self) -> Self:
         """Without what can be read elsewhere: the form, the sheet's content and changes, the last

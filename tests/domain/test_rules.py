@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import pytest
 
+from domain.audit import Verdict
 from domain.contract import Party
 from domain.documents import BusinessType
 from domain.inquiry import Account, AccountAnswers
@@ -170,7 +171,7 @@ class TestRevisions:
         journey.say("submit_application", application=payloads.form(UID))
         assert refused(journey, "approve_application", form_revision=1) == (
             "stale_revision",
-            "The form is at revision 2, not 1: read the current form, then approve that one.",
+            "The form is at revision 2, not 1: read the current form, then send the command for that one.",
         )
 
     @pytest.mark.parametrize(
@@ -201,6 +202,40 @@ class TestRevisions:
         assert error == "stale_revision"
         assert "at revision 2" in message
         assert ", not revision 1: " in message
+
+    @pytest.mark.parametrize(
+        ("kind", "asked"),
+        [
+            ("withdraw_application", False),
+            ("withdraw_application", True),
+            ("request_justification", False),
+            ("provide_justification", True),
+            ("reject_application", False),
+            ("reject_application", True),
+        ],
+    )
+    def test_who_names_the_form_means_that_one(self, kind: str, asked: bool) -> None:
+        journey = journey_to("withdrawn")
+        journey.say("submit_application", application=payloads.form(UID))
+        if asked:
+            journey.say("request_justification", question="Who?")
+        said = journey.something_new(kind)
+        assert refused(journey, kind, **said, form_revision=1) == (
+            "stale_revision",
+            "The form is at revision 2, not 1: read the current form, then send the command for that one.",
+        )
+        current: Json = {"form_revision": 2}
+        for named in (current, {}):
+            assert journey.judge(kind, **said | named).verdict is Verdict.ACCEPTED
+
+    def test_terms_are_reopened_as_they_were_read(self) -> None:
+        journey = journey_to("sheet_2_confirmed")
+        error, message = refused(journey, "reopen_terms", reason="Wrong.", sheet_revision=1)
+        assert error == "stale_revision"
+        assert "at revision 2, not revision 1: " in message
+        current: Json = {"reason": "Wrong.", "sheet_revision": 2}
+        for said in (current, {"reason": "Wrong."}):
+            assert journey.judge("reopen_terms", **said).verdict is Verdict.ACCEPTED
 
     def test_without_a_sheet_there_is_nothing_to_confirm(self) -> None:
         journey = journey_to("qualified")
