@@ -6,7 +6,7 @@ tell that it has done so already. The rows at the end are this part of the proce
 """
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -17,9 +17,9 @@ from domain.documents import ApplicationForm
 from domain.inquiry import Account, AccountAnswers, AccountQuery, Table, TableEntry
 from domain.refusal import RefusedError
 from domain.state import Application
-from domain.status import Closing, Justification, Rejection, Status
+from domain.status import Closing, Company, Justification, Rejection, Status
 from domain.steps import BD, PARTNER, Moment, Step
-from domain.values import Code, Text
+from domain.values import Code, Digest, Text
 
 NOT_VERIFIED: Final = "Your account has not completed enterprise verification"
 """The text of the guide's message box (FAQ Q1)."""
@@ -33,10 +33,16 @@ class ConfirmCompany(Command):
     """Partner: the company information shown is ours (guide §2.2, Step 1)."""
 
     kind: Literal["confirm_company"] = "confirm_company"
+    conditions: ClassVar[frozenset[str]] = Command.conditions | {"company_hash"}
+    company_hash: Digest | None = Field(
+        default=None, description="Only if this is still the hash of the company shown."
+    )
 
 
 def _company_confirmed(application: Application, command: ConfirmCompany) -> bool:
-    return application.company_confirmed
+    company = application.company
+    named = command.company_hash
+    return application.company_confirmed and (named is None or (company is not None and _is(named, company)))
 
 
 def _applicant(application: Application, command: ConfirmCompany) -> AccountQuery:
@@ -46,9 +52,31 @@ def _applicant(application: Application, command: ConfirmCompany) -> AccountQuer
 def company_can_be_confirmed(
     application: Application, command: ConfirmCompany, accounts: AccountAnswers
 ) -> None:
-    """There is a verified company to confirm, and it has no access yet (guide §2.1, §2.2 Step 1)."""
+    """There is a verified company to confirm, the one that was shown, and it has no access yet (guide §2.1,
+    §2.2 Step 1).
+
+    The one shown is the one the command names or, where it names none, the one the status shows, if any.
+    """
     not_a_partner(application, accounts)
-    _verified(application.company_master_uid, accounts)
+    found = _verified(application.company_master_uid, accounts).enterprise
+    shown = application.company
+    named = command.company_hash or (shown.digest if shown else None)
+    if found is None or named is None or _is(named, found):
+        return
+    raise RefusedError(
+        ErrorType.STALE_REVISION,
+        "The account directory has another company now than the one to be confirmed: read the status, then "
+        "confirm the company it shows.",
+        company=_news(shown, found),
+    )
+
+
+def _is(named: str, company: Company) -> bool:
+    return named.lower() == company.digest
+
+
+def _news(shown: Company | None, found: Company) -> Company | None:
+    return None if shown and shown.digest == found.digest else found
 
 
 def _confirm_company(
@@ -100,6 +128,13 @@ def form_is_acceptable(
         raise RefusedError(
             ErrorType.COMPANY_NOT_CONFIRMED,
             "The company information is not confirmed yet: send confirm_company first.",
+        )
+    if master.enterprise and (news := _news(application.company, master.enterprise)):
+        raise RefusedError(
+            ErrorType.COMPANY_NOT_CONFIRMED,
+            "The account directory has another company now than the one that was confirmed: read the status, "
+            "confirm the company it shows, then submit the form again.",
+            company=news,
         )
     covered = [_verified(uid, accounts) for uid in form.covered_uids]
     _same_enterprise(master, covered, form, accounts)
@@ -298,6 +333,10 @@ def _reject_application(
     )
 
 
+def _hash_shown(status: Status) -> str | None:
+    return status.company.hash if status.company else None
+
+
 def _shown_revision(status: Status) -> int:
     return max(status.form_revision, 1)
 
@@ -307,9 +346,9 @@ CURRENT_FORM: Final = {"form_revision": _shown_revision}
 
 # fmt: off
 STEPS: Final[tuple[Step, ...]] = (
-    Step(ConfirmCompany, PARTNER, (Stage.DRAFTING,), None,
+    Step(ConfirmCompany, PARTNER, (Stage.DRAFTING, Stage.WITHDRAWN), None,
          done=_company_confirmed, asks=_applicant, account_rules=(company_can_be_confirmed,),
-         changes=_confirm_company),
+         changes=_confirm_company, current={"company_hash": _hash_shown}),
     Step(SubmitApplication, PARTNER, (Stage.DRAFTING, Stage.WITHDRAWN), Stage.UNDER_REVIEW,
          (notices.ApplicationReceived, notices.ReviewRequested),
          done=_form_submitted, entries=_entries_of_the_form,

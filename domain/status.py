@@ -1,6 +1,6 @@
 """What a caller reads back: the status of an application (query ``get_status``, update results)."""
 
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, JsonValue
 
@@ -17,8 +17,10 @@ from domain.contract import (
     Stage,
     WaitingOn,
 )
-from domain.documents import ApplicationForm, DecisionSheet
+from domain.documents import ApplicationForm, DecisionSheet, canonical_hash
 from domain.values import Contract, Country, Day, Instant, TimeZone
+
+_WHO_IT_IS: Final = {"legal_name", "registration_number", "country"}
 
 
 class Company(Contract):
@@ -28,6 +30,18 @@ class Company(Contract):
     registration_number: str
     country: Country | None = None
     verified: bool = False
+
+    @property
+    def digest(self) -> str:
+        """`canonical_hash` of who it is, members that are not set left out; that it is verified is no part of
+        that."""
+        return canonical_hash(self.model_dump(mode="json", include=_WHO_IT_IS, exclude_none=True))
+
+
+class CompanyShown(Company):
+    """The company as the status shows it; by its ``hash`` `confirm_company` names it (`Company.digest`)."""
+
+    hash: str | None = None
 
 
 class Deadline(Contract):
@@ -202,7 +216,7 @@ class Status(Contract):
     contact_email: str | None = None
     bd: Person | None = None
     bd_lead: Person | None = None
-    company: Company | None = None
+    company: CompanyShown | None = None
     company_confirmed: bool = False
     application: ApplicationForm | None = None
     warnings: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from domain import decisions, warnings
 from domain.clocks import Clock, ClockKind
 from domain.contract import Role, Stage
 from domain.state import Application
-from domain.status import Access, Closing, Deadline, Refusal, Status
+from domain.status import Access, Closing, Company, CompanyShown, Deadline, Refusal, Status
 from domain.values import instant_text
 
 SHOWN_FAILED_EMAILS = 5
@@ -46,7 +46,7 @@ def describe(
         contact_email=application.recipient.email,
         bd=application.bd,
         bd_lead=application.bd_lead,
-        company=application.company,
+        company=company_shown(application.company) if application.company else None,
         company_confirmed=application.company_confirmed,
         application=application.form,
         warnings=warnings.of(application),
@@ -67,6 +67,11 @@ def describe(
         closing=application.closing,
         outcome=application.stage if application.ended else None,
     )
+
+
+def company_shown(company: Company) -> CompanyShown:
+    """The company with the hash by which it is confirmed."""
+    return CompanyShown(**dict(company), hash=company.digest)
 
 
 def shown_clock(application: Application) -> Clock | None:

@@ -316,7 +316,7 @@ class RunMemory:
         name: str | None = None,
         arguments: tuple[Any, ...] = (),
     ) -> None:
-        """Put a refusal on record, and keep it as the answer to the command.
+        """Put a refusal on record, show what it brought to light, and keep it as the answer to the command.
 
         ``name`` (that of a signal) and ``arguments`` are those of a message that may not have become one.
         """
@@ -332,6 +332,8 @@ class RunMemory:
                 refusal=refusal,
             )
         )
+        if refusal.company:
+            self.application = self.application.showing(refusal.company)
         if command:
             self.remember(command, refusal)
 
@@ -385,7 +387,7 @@ def _brings(event: AuditEvent, command: type[Command]) -> bool:
 def _details(command: Command, *, refused: bool) -> dict[str, JsonValue]:
     envelope = {"kind", "command_id", "actor", "occurred_at", "via"}
     if refused:
-        details = command.model_dump(mode="json", exclude=envelope)
+        details = command.model_dump(mode="json", exclude=envelope, exclude_none=True)
         if len(str(details).encode()) > REFUSED_DETAILS_BYTES:
             return {"not_kept": f"more than {REFUSED_DETAILS_BYTES // 1024} KiB"}
         return details

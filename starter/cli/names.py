@@ -18,6 +18,7 @@ class Typed:
 
 
 TYPED: Final[Mapping[str, Typed]] = {
+    "confirm_company": Typed(fields={"company_hash": "--hash"}),
     "submit_application": Typed("submit", {"application": "--form"}),
     "withdraw_application": Typed("withdraw", {"form_revision": "--revision"}),
     "request_justification": Typed("ask", {"form_revision": "--revision"}),

@@ -39,9 +39,11 @@ class Commands(Sender):
     after a lost answer, send it with the same ID. All raise `OnboardingError`; ``invalid`` for wrong fields.
     """
 
-    async def confirm_company(self, uid: str, actor: Actor, **envelope: Unpack[Envelope]) -> Status:
+    async def confirm_company(
+        self, uid: str, actor: Actor, company_hash: str | None = None, **envelope: Unpack[Envelope]
+    ) -> Status:
         """Partner: the company information shown is ours (guide §2.2, Step 1)."""
-        return await self._command(uid, ConfirmCompany, actor, envelope)
+        return await self._command(uid, ConfirmCompany, actor, envelope, company_hash=company_hash)
 
     async def submit_application(
         self, uid: str, actor: Actor, application: ApplicationForm, **envelope: Unpack[Envelope]

@@ -42,7 +42,7 @@ from domain.contract import (
 )
 from domain.policy import Policy
 from domain.state import OUTCOMES
-from domain.status import Status
+from domain.status import Answered, Status
 from domain.values import Contract, Instant
 from runtime.errors import keep_cancellation
 from settings import Settings, TemporalSettings
@@ -308,7 +308,10 @@ class OnboardingClient(Commands):
 
     def _refusal(self, cause: BaseException | None) -> OnboardingError:
         if isinstance(cause, ApplicationError) and cause.type in set(ErrorType):
-            return self._error(ErrorType(cause.type), cause.message)
+            answered = Answered.model_validate(cause.details[0]) if cause.details else None
+            return OnboardingError(
+                ErrorType(cause.type), cause.message, verify_url=self._verify_url, answered=answered
+            )
         return self._error(ErrorType.UNAVAILABLE, f"The workflow could not answer: {cause}")
 
     def _never_joined(self, uid: str) -> OnboardingError:

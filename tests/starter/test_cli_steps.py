@@ -91,7 +91,13 @@ def test_the_client_is_written_from_the_commands() -> None:
 @pytest.mark.parametrize(
     ("line", "kind", "role", "fields"),
     [
-        (["confirm-company", UID], "confirm_company", "partner", {}),
+        (["confirm-company", UID], "confirm_company", "partner", {"company_hash": None}),
+        (
+            ["confirm-company", UID, "--hash", "ab"],
+            "confirm_company",
+            "partner",
+            {"company_hash": "ab"},
+        ),
         (
             ["withdraw", UID, "--reason", "new address"],
             "withdraw_application",
@@ -216,6 +222,13 @@ def test_confirm_takes_the_sheet_as_it_stands() -> None:
     assert cli.run("confirm", UID).exit_code == 0
     sent = cli.sent().model_dump()
     assert (sent["sheet_revision"], sent["sheet_hash"]) == (2, issued(example_sheet()).hash)
+
+
+def test_confirm_company_takes_the_company_as_it_is_shown() -> None:
+    company = {"legal_name": "Lin Cloud Ltd", "registration_number": "91", "hash": "cd" * 32}
+    cli = Cli(FakeService([status(company=company)]))
+    assert cli.run("confirm-company", UID).exit_code == 0
+    assert cli.sent().model_dump()["company_hash"] == "cd" * 32
 
 
 def test_modify_takes_the_revision_as_it_stands() -> None:
