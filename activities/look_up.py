@@ -17,6 +17,10 @@ from domain.policy import Policy
 
 ANSWER_WITHIN: Final = timedelta(milliseconds=800)
 """What a service gets to answer in; the caller of an update waits for it."""
+FOR_EACH_ACCOUNT: Final = timedelta(milliseconds=40)
+"""What the account directory gets more for each account but the first."""
+AT_MOST: Final = timedelta(seconds=4)
+"""What it gets for a form with the most accounts: less than the activity has (`workflows/calls.py`)."""
 T = TypeVar("T")
 
 
@@ -52,8 +56,12 @@ class LookUpActivities:
             return None
         uids = tuple(dict.fromkeys((query.company_master_uid, *query.uids)))
         accounts, already_partner = await asyncio.gather(
-            self._in_time("The account directory", self._directory.find(uids)),
-            self._in_time("The ACPN platform", self._access.is_partner(query.company_master_uid)),
+            self._in_time("The account directory", self._directory.find(uids), self._patience(len(uids))),
+            self._in_time(
+                "The ACPN platform",
+                self._access.is_partner(query.company_master_uid),
+                self._answer_within,
+            ),
         )
         if accounts is None or already_partner is None:
             return None
@@ -65,18 +73,22 @@ class LookUpActivities:
             name_matches=tables.same_name(query.legal_name or "", named.legal_name) if named else None,
         )
 
-    async def _in_time(self, service: str, question: Coroutine[Any, Any, T]) -> T | None:
+    def _patience(self, accounts: int) -> timedelta:
+        longer = self._answer_within + (accounts - 1) * FOR_EACH_ACCOUNT
+        return min(longer, max(self._answer_within, AT_MOST))
+
+    async def _in_time(self, service: str, question: Coroutine[Any, Any, T], patience: timedelta) -> T | None:
         asking = asyncio.create_task(question)
         self._abandoned.add(asking)
         asking.add_done_callback(self._finished)
         # Not `asyncio.timeout`: that waits until the driver has given up as well, for which psycopg takes
         # seconds when the server is silent.
         try:
-            await asyncio.wait({asking}, timeout=self._answer_within.total_seconds())
+            await asyncio.wait({asking}, timeout=patience.total_seconds())
         finally:
             asking.cancel()
         if not asking.done() or asking.cancelled():
-            activity.logger.warning("%s does not answer within %s", service, self._answer_within)
+            activity.logger.warning("%s does not answer within %s", service, patience)
             return None
         # Each service fails in its own ways; whatever it is, it has not answered, and that is recorded.
         if error := asking.exception():

@@ -13,12 +13,12 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.access_http import HttpAcpnAccess
 from activities.account_directory import AccountDirectory
-from activities.account_directory_http import HttpAccountDirectory
+from activities.account_directory_http import AT_ONCE, HttpAccountDirectory
 from activities.acpn_access import AcpnAccess, Grant
 from activities.db.access import SqlAcpnAccess
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
-from activities.look_up import LookUpActivities
+from activities.look_up import ANSWER_WITHIN, AT_MOST, LookUpActivities
 from domain.clocks import ClockKind, ClockRequest
 from domain.documents import BusinessType
 from domain.inquiry import (
@@ -142,6 +142,49 @@ async def test_over_http_it_answers_the_same(services: VendorServices, client: h
     services.answers["/partners/1001"] = {"partner": True}
     answers = await look_up(asked(uids=("1002",)), HttpAccountDirectory(client), HttpAcpnAccess(client))
     assert answers == Answers(accounts=AccountAnswers(accounts=(MASTER, MAIN), already_partner=True))
+
+
+async def test_many_accounts_are_asked_for_a_few_at_a_time_and_get_longer(
+    services: VendorServices, client: httpx.AsyncClient
+) -> None:
+    """The service answers four at a time; fifty would be late in the time one account gets."""
+    uids = tuple(str(2000 + number) for number in range(50))
+    for uid in uids:
+        answer = Account(uid=uid, enterprise=ACME).model_dump(mode="json")
+        services.answers[f"/accounts/{uid}"] = answer
+    services.takes = 0.1
+    assert len(uids) / 4 * services.takes > ANSWER_WITHIN.total_seconds()
+    for _ in range(2):
+        answers = await look_up(
+            asked(uids=uids), HttpAccountDirectory(client), HttpAcpnAccess(client), ANSWER_WITHIN
+        )
+        assert answers.accounts
+        assert [account.uid for account in answers.accounts.accounts] == ["1001", *uids]
+    assert services.busiest <= AT_ONCE + 1, "with the question about access"
+
+
+async def test_however_many_there_are_the_activity_answers_in_its_time(access: SqlAcpnAccess) -> None:
+    silent = Silent()
+    asking = asked(uids=tuple(str(2000 + number) for number in range(1_000)))
+    answers = await asyncio.wait_for(look_up(asking, silent, access, SHORTLY), AT_MOST.total_seconds() + 2)
+    assert answers.accounts is None
+    silent.answer.set()
+
+
+@pytest.mark.parametrize("over_http", [False, True])
+async def test_what_the_directory_says_at_any_length_is_kept_within_bounds(
+    database: Database, services: VendorServices, client: httpx.AsyncClient, over_http: bool
+) -> None:
+    long = ACME.model_copy(update={"legal_name": "x" * 100_000, "registration_number": "9" * 100_000})
+    account = Account(uid="1001", enterprise=long, partner_level="p" * 100_000)
+    services.answers["/accounts/1001"] = account.model_dump(mode="json")
+    stored = SqlAccountDirectory(database)
+    await stored.put(account)
+    directory: AccountDirectory = HttpAccountDirectory(client) if over_http else stored
+    [found] = await directory.find(["1001"])
+    assert found.enterprise
+    texts = (found.enterprise.legal_name, found.enterprise.registration_number, found.partner_level)
+    assert texts == ("x" * 1_000, "9" * 1_000, "p" * 1_000)
 
 
 @pytest.mark.parametrize(
