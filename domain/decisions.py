@@ -21,10 +21,11 @@ from domain.periods import SetClock, calendar_clock
 from domain.refusal import RefusedError
 from domain.signing import SignContract, parties_to_sign
 from domain.state import Application
-from domain.status import FailedEmail
+from domain.status import Closing, FailedEmail
 from domain.steps import Moment, Notices, SetClocks, Step
 
 OPERATOR_CANCEL = "Cancelled by an operator in Temporal."
+RUN_ENDED = "Its run in Temporal {how}, without an outcome."
 _NOTHING_KNOWN = AccountAnswers()
 
 
@@ -208,6 +209,17 @@ def cancelled_by_operator(application: Application, now: datetime) -> Decision:
     decision = _enter(cancelled, Stage.CANCELLED, told, now)
     # An attempt to open access may have succeeded though its answer never came.
     return replace(decision, close_access=application.stage is Stage.ACTIVATING)
+
+
+def run_ended(application: Application, how: str) -> Application:
+    """An application whose run Temporal has ended without an outcome, as by Terminate: nobody goes on with
+    it."""
+    return application.but(
+        stage=Stage.CANCELLED,
+        clocks=(),
+        overdue=False,
+        closing=Closing(by=Role.SYSTEM, reason=RUN_ENDED.format(how=how)),
+    )
 
 
 def next_clock(application: Application) -> Clock | None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from domain import decisions, warnings
 from domain.clocks import Clock, ClockKind
 from domain.contract import Role, Stage
+from domain.lifecycle import STAGES
 from domain.state import Application
 from domain.status import Access, Closing, Company, CompanyShown, Deadline, Refusal, Status
 from domain.values import instant_text
@@ -123,6 +124,26 @@ def gate(application: Application) -> Access:
                 reason="not_signed",
                 message=f"The contract is not signed yet. Status: {decisions.status_text(application)}.",
             )
+
+
+def run_ended(status: Status, how: str) -> Status:
+    """The status of an application whose run Temporal has ended without an outcome: it has ended, too."""
+    stage = Stage.CANCELLED
+    text = STAGES[stage].status_text
+    return status.model_copy(
+        update={
+            "stage": stage,
+            "outcome": stage,
+            "status_text": text,
+            "waiting_on": STAGES[stage].waiting_on,
+            "allowed_commands": (),
+            "due_at": None,
+            "deadline": None,
+            "overdue": False,
+            "closing": Closing(by=Role.SYSTEM, reason=decisions.RUN_ENDED.format(how=how)),
+            "access": Access(reason="closed", message=f"{text}: there is no access."),
+        }
+    )
 
 
 def summary(application: Application) -> str:
