@@ -28,6 +28,7 @@ from activities.account_directory_http import HttpAccountDirectory
 from activities.acpn_access import AcpnAccess
 from activities.db.access import SqlAcpnAccess
 from activities.db.accounts import SqlAccountDirectory
+from activities.db.applications import ApplicationRecords
 from activities.db.email_ledger import EmailLedger
 from activities.db.engine import Database
 from activities.db.trail import AuditTrail
@@ -79,13 +80,13 @@ def build_worker(
     links = Links(portal_url=settings.portal_url, acpn_url=settings.acpn_url, verify_url=settings.verify_url)
     trail, ledger = AuditTrail(database), EmailLedger(database)
     deliverer = Deliverer(ledger, mail, Renderer(links), MessageFactory(settings.email_from))
-    publishing = PublishingActivities(trail, ledger, deliverer, access)
+    publishing = PublishingActivities(trail, ledger, deliverer, access, ApplicationRecords(database))
     return Worker(
         client,
         task_queue=task_queue,
         workflows=WORKFLOWS,
         activities=[
-            LookUpActivities(directory, access, trail, answer_within=answer_within).look_up,
+            LookUpActivities(directory, access, answer_within=answer_within).look_up,
             AccessActivities(directory, access, trail).open_access,
             publishing.publish,
             publishing.deliver,

@@ -11,13 +11,16 @@ from activities import tables
 from activities.account_directory import AccountDirectory
 from activities.acpn_access import AcpnAccess
 from activities.clocks import set_clocks
-from activities.db.trail import AuditTrail
-from domain.inquiry import AccountAnswers, AccountQuery, Answers, Head, Inquiry
+from domain.inquiry import AccountAnswers, AccountQuery, Answers, Inquiry
 from domain.lifecycle import NEWEST
 from domain.policy import Policy
 
 ANSWER_WITHIN: Final = timedelta(milliseconds=800)
 """What a service gets to answer in; the caller of an update waits for it."""
+FOR_EACH_ACCOUNT: Final = timedelta(milliseconds=40)
+"""What the account directory gets more for each account but the first."""
+AT_MOST: Final = timedelta(seconds=4)
+"""What it gets for a form with the most accounts: less than the activity has (`workflows/calls.py`)."""
 T = TypeVar("T")
 
 
@@ -28,29 +31,24 @@ class LookUpActivities:
         self,
         directory: AccountDirectory,
         access: AcpnAccess,
-        trail: AuditTrail,
         *,
         answer_within: timedelta = ANSWER_WITHIN,
     ) -> None:
         self._directory = directory
         self._access = access
-        self._trail = trail
         self._answer_within = answer_within
         self._abandoned: set[asyncio.Task[Any]] = set()
 
     @activity.defn(name="look_up")
     async def look_up(self, inquiry: Inquiry) -> Answers:
         """What is known; of a service that does not answer in time, nothing."""
-        opening = inquiry.head_of is not None
         policy = inquiry.policy or Policy()
-        accounts, head = await asyncio.gather(self._accounts(inquiry.accounts), self._head(inquiry.head_of))
         return Answers(
-            accounts=accounts,
-            head=head,
+            accounts=await self._accounts(inquiry.accounts),
             problems=tables.problems(inquiry.entries),
             clocks=set_clocks(inquiry.clocks, inquiry.at, policy),
-            edition=NEWEST if opening else None,
-            policy=policy if opening else None,
+            edition=NEWEST if inquiry.opening else None,
+            policy=policy if inquiry.opening else None,
         )
 
     async def _accounts(self, query: AccountQuery | None) -> AccountAnswers | None:
@@ -58,8 +56,12 @@ class LookUpActivities:
             return None
         uids = tuple(dict.fromkeys((query.company_master_uid, *query.uids)))
         accounts, already_partner = await asyncio.gather(
-            self._in_time("The account directory", self._directory.find(uids)),
-            self._in_time("The ACPN platform", self._access.is_partner(query.company_master_uid)),
+            self._in_time("The account directory", self._directory.find(uids), self._patience(len(uids))),
+            self._in_time(
+                "The ACPN platform",
+                self._access.is_partner(query.company_master_uid),
+                self._answer_within,
+            ),
         )
         if accounts is None or already_partner is None:
             return None
@@ -71,23 +73,22 @@ class LookUpActivities:
             name_matches=tables.same_name(query.legal_name or "", named.legal_name) if named else None,
         )
 
-    async def _head(self, application_id: str | None) -> Head | None:
-        if application_id is None:
-            return None
-        return await self._in_time("The database", self._trail.head(application_id))
+    def _patience(self, accounts: int) -> timedelta:
+        longer = self._answer_within + (accounts - 1) * FOR_EACH_ACCOUNT
+        return min(longer, max(self._answer_within, AT_MOST))
 
-    async def _in_time(self, service: str, question: Coroutine[Any, Any, T]) -> T | None:
+    async def _in_time(self, service: str, question: Coroutine[Any, Any, T], patience: timedelta) -> T | None:
         asking = asyncio.create_task(question)
         self._abandoned.add(asking)
         asking.add_done_callback(self._finished)
         # Not `asyncio.timeout`: that waits until the driver has given up as well, for which psycopg takes
         # seconds when the server is silent.
         try:
-            await asyncio.wait({asking}, timeout=self._answer_within.total_seconds())
+            await asyncio.wait({asking}, timeout=patience.total_seconds())
         finally:
             asking.cancel()
         if not asking.done() or asking.cancelled():
-            activity.logger.warning("%s does not answer within %s", service, self._answer_within)
+            activity.logger.warning("%s does not answer within %s", service, patience)
             return None
         # Each service fails in its own ways; whatever it is, it has not answered, and that is recorded.
         if error := asking.exception():

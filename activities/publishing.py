@@ -7,9 +7,11 @@ from typing import Final
 from temporalio import activity
 
 from activities.acpn_access import AcpnAccess, Grant
+from activities.db.applications import ApplicationRecords
 from activities.db.email_ledger import EmailLedger
 from activities.db.trail import AuditTrail, Written
 from activities.delivering import HEARTBEAT_SECONDS, Deliverer, heartbeats
+from activities.lost_runs import close, lost
 from domain.inquiry import Head
 from domain.publication import Delivery, Lineage, Publication, Receipt, TakeUp
 
@@ -29,6 +31,7 @@ class PublishingActivities:
         ledger: EmailLedger,
         deliverer: Deliverer,
         access: AcpnAccess,
+        records: ApplicationRecords,
         *,
         send_within: timedelta = SEND_WITHIN,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
@@ -37,6 +40,7 @@ class PublishingActivities:
         self._ledger = ledger
         self._deliverer = deliverer
         self._access = access
+        self._records = records
         self._send_within = send_within
         self._heartbeat_seconds = heartbeat_seconds
 
@@ -45,8 +49,8 @@ class PublishingActivities:
         """Store the entries and the state; then send what waits, unless told to hold it, as far as it leaves.
 
         Raises:
-            sqlalchemy.exc.SQLAlchemyError, httpx.HTTPError: the database is down, or the platform that is to
-                close access; to be tried again, as often as it takes.
+            sqlalchemy.exc.SQLAlchemyError, httpx.HTTPError, RPCError: the database is down, the platform that
+                is to close access, or Temporal; to be tried again, as often as it takes.
         """
         lineage = publication.lineage
         async with heartbeats(self._heartbeat_seconds):
@@ -59,7 +63,17 @@ class PublishingActivities:
             for entry in publication.entries:
                 if entry.close_access_of:
                     await self._access.take_back(entry.close_access_of, lineage.application_id)
+            if any(entry.event.sequence == 1 for entry in publication.entries):
+                await self._close_earlier(publication)
             return await self._ledger.standing(lineage, publication.failed_through)
+
+    async def _close_earlier(self, publication: Publication) -> None:
+        """With a new application, end what is stored of the applicant's earlier ones that were terminated."""
+        uid = str(publication.changes["company_master_uid"])
+        begun = publication.lineage.application_id
+        earlier = [each for each in await self._records.open(uid) if each.application_id != begun]
+        if earlier:
+            await close(await lost(activity.client(), earlier), self._trail, self._access)
 
     async def _send(self, lineage: Lineage) -> None:
         seconds = self._send_within.total_seconds()

@@ -6,20 +6,20 @@ tell that it has done so already. The rows at the end are this part of the proce
 """
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
 from domain import notices
 from domain.clocks import ClockKind, PausedClock
-from domain.contract import Command, ErrorType, Stage
+from domain.contract import Command, ErrorType, FormCommand, Stage
 from domain.documents import ApplicationForm
 from domain.inquiry import Account, AccountAnswers, AccountQuery, Table, TableEntry
 from domain.refusal import RefusedError
 from domain.state import Application
-from domain.status import Closing, Justification, Rejection
+from domain.status import Closing, Company, Justification, Rejection, Status
 from domain.steps import BD, PARTNER, Moment, Step
-from domain.values import Code, Text
+from domain.values import Code, Digest, Text
 
 NOT_VERIFIED: Final = "Your account has not completed enterprise verification"
 """The text of the guide's message box (FAQ Q1)."""
@@ -33,10 +33,16 @@ class ConfirmCompany(Command):
     """Partner: the company information shown is ours (guide §2.2, Step 1)."""
 
     kind: Literal["confirm_company"] = "confirm_company"
+    conditions: ClassVar[frozenset[str]] = Command.conditions | {"company_hash"}
+    company_hash: Digest | None = Field(
+        default=None, description="Only if this is still the hash of the company shown."
+    )
 
 
 def _company_confirmed(application: Application, command: ConfirmCompany) -> bool:
-    return application.company_confirmed
+    company = application.company
+    named = command.company_hash
+    return application.company_confirmed and (named is None or (company is not None and _is(named, company)))
 
 
 def _applicant(application: Application, command: ConfirmCompany) -> AccountQuery:
@@ -46,9 +52,31 @@ def _applicant(application: Application, command: ConfirmCompany) -> AccountQuer
 def company_can_be_confirmed(
     application: Application, command: ConfirmCompany, accounts: AccountAnswers
 ) -> None:
-    """There is a verified company to confirm, and it has no access yet (guide §2.1, §2.2 Step 1)."""
+    """There is a verified company to confirm, the one that was shown, and it has no access yet (guide §2.1,
+    §2.2 Step 1).
+
+    The one shown is the one the command names or, where it names none, the one the status shows, if any.
+    """
     not_a_partner(application, accounts)
-    _verified(application.company_master_uid, accounts)
+    found = _verified(application.company_master_uid, accounts).enterprise
+    shown = application.company
+    named = command.company_hash or (shown.digest if shown else None)
+    if found is None or named is None or _is(named, found):
+        return
+    raise RefusedError(
+        ErrorType.STALE_REVISION,
+        "The account directory has another company now than the one to be confirmed: read the status, then "
+        "confirm the company it shows.",
+        company=_news(shown, found),
+    )
+
+
+def _is(named: str, company: Company) -> bool:
+    return named.lower() == company.digest
+
+
+def _news(shown: Company | None, found: Company) -> Company | None:
+    return None if shown and shown.digest == found.digest else found
 
 
 def _confirm_company(
@@ -100,6 +128,13 @@ def form_is_acceptable(
         raise RefusedError(
             ErrorType.COMPANY_NOT_CONFIRMED,
             "The company information is not confirmed yet: send confirm_company first.",
+        )
+    if master.enterprise and (news := _news(application.company, master.enterprise)):
+        raise RefusedError(
+            ErrorType.COMPANY_NOT_CONFIRMED,
+            "The account directory has another company now than the one that was confirmed: read the status, "
+            "confirm the company it shows, then submit the form again.",
+            company=news,
         )
     covered = [_verified(uid, accounts) for uid in form.covered_uids]
     _same_enterprise(master, covered, form, accounts)
@@ -183,7 +218,17 @@ def _same_business(covered: list[Account], form: ApplicationForm) -> None:
         )
 
 
-class WithdrawApplication(Command):
+def form_is_current(application: Application, command: Command) -> None:
+    """Who names a revision of the form means the one he has read, not one that replaced it meanwhile."""
+    if command.about_form not in (None, application.form_revision):
+        raise RefusedError(
+            ErrorType.STALE_REVISION,
+            f"The form is at revision {application.form_revision}, not {command.about_form}: "
+            "read the current form, then send the command for that one.",
+        )
+
+
+class WithdrawApplication(FormCommand):
     """Partner: give the form back to me, I have to modify it (guide §2.2, Step 2)."""
 
     kind: Literal["withdraw_application"] = "withdraw_application"
@@ -203,7 +248,7 @@ def _withdraw_application(
 # BD reviews
 
 
-class RequestJustification(Command):
+class RequestJustification(FormCommand):
     """BD: please justify your qualification; the review clock is paused (guide §2.2, Step 2)."""
 
     kind: Literal["request_justification"] = "request_justification"
@@ -227,7 +272,7 @@ def _request_justification(
     )
 
 
-class ProvideJustification(Command):
+class ProvideJustification(FormCommand):
     """Partner: the answer to BD's question; the review clock goes on."""
 
     kind: Literal["provide_justification"] = "provide_justification"
@@ -252,19 +297,14 @@ class ApproveApplication(Command):
     kind: Literal["approve_application"] = "approve_application"
     form_revision: int = Field(ge=1, le=1_000_000, description="The revision of the form meant.")
 
+    @property
+    def about_form(self) -> int:
+        """The revision of the form it names."""
+        return self.form_revision
+
 
 def _approved(application: Application, command: ApproveApplication) -> bool:
     return application.stage not in BEFORE_APPROVAL and application.approved_revision == command.form_revision
-
-
-def reviewed_form_is_current(application: Application, command: ApproveApplication) -> None:
-    """BD approves the form he has read, not one that replaced it meanwhile."""
-    if command.form_revision != application.form_revision:
-        raise RefusedError(
-            ErrorType.STALE_REVISION,
-            f"The form is at revision {application.form_revision}, not {command.form_revision}: "
-            "read the current form, then approve that one.",
-        )
 
 
 def _approve_application(
@@ -273,7 +313,7 @@ def _approve_application(
     return application.but(approved_revision=command.form_revision, paused_review=None)
 
 
-class RejectApplication(Command):
+class RejectApplication(FormCommand):
     """BD: the application does not qualify, and what would fix it."""
 
     kind: Literal["reject_application"] = "reject_application"
@@ -293,28 +333,41 @@ def _reject_application(
     )
 
 
+def _hash_shown(status: Status) -> str | None:
+    return status.company.hash if status.company else None
+
+
+def _shown_revision(status: Status) -> int:
+    return max(status.form_revision, 1)
+
+
+CURRENT_FORM: Final = {"form_revision": _shown_revision}
+"""The form a person means who names none."""
+
 # fmt: off
 STEPS: Final[tuple[Step, ...]] = (
-    Step(ConfirmCompany, PARTNER, (Stage.DRAFTING,), None,
+    Step(ConfirmCompany, PARTNER, (Stage.DRAFTING, Stage.WITHDRAWN), None,
          done=_company_confirmed, asks=_applicant, account_rules=(company_can_be_confirmed,),
-         changes=_confirm_company),
+         changes=_confirm_company, current={"company_hash": _hash_shown}),
     Step(SubmitApplication, PARTNER, (Stage.DRAFTING, Stage.WITHDRAWN), Stage.UNDER_REVIEW,
          (notices.ApplicationReceived, notices.ReviewRequested),
          done=_form_submitted, entries=_entries_of_the_form,
          asks=_accounts_of_the_form, account_rules=(form_is_acceptable,), changes=_submit_application),
     Step(WithdrawApplication, PARTNER, (Stage.UNDER_REVIEW, Stage.JUSTIFYING), Stage.WITHDRAWN,
          (notices.ApplicationWithdrawn, notices.WithdrawnToBd),
-         done=_withdrawn, changes=_withdraw_application),
+         done=_withdrawn, revision=form_is_current, changes=_withdraw_application, current=CURRENT_FORM),
     Step(RequestJustification, BD, (Stage.UNDER_REVIEW,), Stage.JUSTIFYING, (notices.JustificationRequested,),
-         done=_justification_requested, changes=_request_justification),
+         done=_justification_requested, revision=form_is_current, changes=_request_justification,
+         current=CURRENT_FORM),
     Step(ProvideJustification, PARTNER, (Stage.JUSTIFYING,), Stage.UNDER_REVIEW,
          (notices.JustificationAnswered,),
-         done=_justification_provided, changes=_provide_justification),
+         done=_justification_provided, revision=form_is_current, changes=_provide_justification,
+         current=CURRENT_FORM),
     Step(ApproveApplication, BD, (Stage.UNDER_REVIEW,), Stage.QUALIFIED, (notices.ApplicationApproved,),
-         done=_approved, revision=reviewed_form_is_current, changes=_approve_application,
-         current={"form_revision": lambda status: max(status.form_revision, 1)}),
+         done=_approved, revision=form_is_current, changes=_approve_application, current=CURRENT_FORM),
     Step(RejectApplication, BD, (Stage.UNDER_REVIEW, Stage.JUSTIFYING), Stage.REJECTED,
-         (notices.ApplicationRejected,), changes=_reject_application),
+         (notices.ApplicationRejected,),
+         revision=form_is_current, changes=_reject_application, current=CURRENT_FORM),
 )
 MOMENTS: Final[tuple[Moment, ...]] = (
     Moment("expiry", ClockKind.EXPIRY, (Stage.DRAFTING,), Stage.EXPIRED, (notices.ApplicationExpired,)),

@@ -9,7 +9,7 @@ longer parse.
 """
 
 from enum import StrEnum
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -83,7 +83,7 @@ class ErrorType(StrEnum):
     WRONG_STAGE = "wrong_stage"
     """Too early or too late; the message names the stage and what is possible in it."""
     STALE_REVISION = "stale_revision"
-    """Made against a form, sheet, hash or ``if_sequence`` that is not the newest any more."""
+    """Made against a form, sheet, company, hash or ``if_sequence`` that is not the newest any more."""
     FORBIDDEN = "forbidden"
     """The role may not send this command, or signs for the other party."""
     INVALID = "invalid"
@@ -91,7 +91,7 @@ class ErrorType(StrEnum):
     address that is none, breaks a rule of the documents or is over 64 KiB; or its ``command_id`` was used for
     another command."""
     COMPANY_NOT_CONFIRMED = "company_not_confirmed"
-    """A form before ``confirm_company``."""
+    """A form before ``confirm_company``, or of another company than the account directory has by now."""
     ENTERPRISE_NOT_VERIFIED = "enterprise_not_verified"
     """An account has not completed enterprise verification (guide, FAQ Q1)."""
     UID_MISMATCH = "uid_mismatch"
@@ -175,12 +175,53 @@ class Command(Contract):
     """The envelope every command has.
 
     ``occurred_at`` is the caller's time; it is kept, not trusted. ``if_sequence``: carry it out only if
-    nothing has happened since the audit event of this number.
+    nothing has happened since the audit event of this number. ``conditions``: the fields that say only what
+    its sender had read, and so do not make another command of it.
     """
 
+    conditions: ClassVar[frozenset[str]] = frozenset({"if_sequence"})
     kind: str
     command_id: CommandId
     actor: Actor
     occurred_at: Instant | None = None
     via: Via | None = None
     if_sequence: int | None = Field(default=None, ge=0, le=MOST_EVENTS)
+
+    @property
+    def about_form(self) -> int | None:
+        """The revision of the form it names."""
+        return None
+
+    @property
+    def about_sheet(self) -> int | None:
+        """The revision of the decision sheet it names."""
+        return None
+
+
+class FormCommand(Command):
+    """A command about the form as its sender has read it; it need not say which revision that was."""
+
+    conditions: ClassVar[frozenset[str]] = Command.conditions | {"form_revision"}
+    form_revision: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Only if this is still the form's revision."
+    )
+
+    @property
+    def about_form(self) -> int | None:
+        """The revision of the form it names."""
+        return self.form_revision
+
+
+class SheetCommand(Command):
+    """A command about the decision sheet as its sender has read it; it need not say which revision that
+    was."""
+
+    conditions: ClassVar[frozenset[str]] = Command.conditions | {"sheet_revision"}
+    sheet_revision: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Only if this is still the sheet's revision."
+    )
+
+    @property
+    def about_sheet(self) -> int | None:
+        """The revision of the decision sheet it names."""
+        return self.sheet_revision

@@ -14,18 +14,19 @@ from domain.clocks import RECHECKS, Clock, ClockKind, ClockRequest
 from domain.contract import Actor, Command, ErrorType, Role, Stage, WaitingOn
 from domain.editions import UnknownEditionError, of_edition
 from domain.inquiry import AccessOutcome, AccountAnswers, Answers, Inquiry
-from domain.lifecycle import NEWEST, STAGES, attempts_of, moment_for, steps_of
+from domain.lifecycle import NEWEST, STAGES, attempts_of, moment_for, rows_of, steps_of
 from domain.notices import Audience, Notice
 from domain.periods import SetClock, calendar_clock
 from domain.refusal import RefusedError
-from domain.signing import turn_to_sign
+from domain.signing import SignContract, turn_to_sign
 from domain.state import Application
-from domain.status import FailedEmail
+from domain.status import Closing, FailedEmail
 from domain.steps import Moment, Notices, SetClocks, Step
 
 DESK = "desk"
 """What stands for the desk's calendar and zone among what deadlines are counted by."""
 OPERATOR_CANCEL = "Cancelled by an operator in Temporal."
+RUN_ENDED = "Its run in Temporal {how}, without an outcome."
 _NOTHING_KNOWN = AccountAnswers()
 
 
@@ -127,28 +128,32 @@ def decide(
 
 
 def _step_for(application: Application, command: Command) -> Step:
-    found = next(
-        (step for step in steps_of(application.edition) if step.command is type(command)),
-        None,
-    )
-    if found is None:
+    """The row of the command; it is refused where it has none in the application's edition, once it is known
+    that its sender may send it."""
+    newest, mine = rows_of(type(command), application.edition)
+    _may_send(mine or newest, command)
+    if application.ended:
+        raise RefusedError(ErrorType.CLOSED, f"The application has ended: {status_text(application)}.")
+    if mine is None:
         raise RefusedError(
             ErrorType.WRONG_STAGE,
             f"'{command.kind}' is not part of the process this application goes by (edition "
             f"{application.edition}). Possible now: {', '.join(allowed_commands(application))}.",
         )
-    return found
+    return mine
+
+
+def _may_send(step: Step, command: Command) -> None:
+    if command.actor.role not in step.by or not step.speaks_for(command):
+        party = f" for party '{command.party}'" if isinstance(command, SignContract) else ""
+        raise RefusedError(
+            ErrorType.FORBIDDEN,
+            f"Role '{command.actor.role}' may not send '{step.name}'{party}; it is for: "
+            f"{', '.join(step.by)}.",
+        )
 
 
 def _admit(step: Step, application: Application, command: Command, sequence: int) -> Verdict:
-    if command.actor.role not in step.by or not step.speaks_for(command):
-        raise RefusedError(
-            ErrorType.FORBIDDEN,
-            f"Role '{command.actor.role}' may not send '{step.name}'"
-            f"{_for_party(command)}; it is for: {', '.join(step.by)}.",
-        )
-    if application.ended:
-        raise RefusedError(ErrorType.CLOSED, f"The application has ended: {status_text(application)}.")
     if step.done(application, command):
         return Verdict.NO_OP
     if step.name not in allowed_commands(application):
@@ -190,11 +195,6 @@ def _carry_through(
     return replace(decision, resend=step.resends(command)) if step.resends else decision
 
 
-def _for_party(command: Command) -> str:
-    party = getattr(command, "party", None)
-    return f" for party '{party}'" if party else ""
-
-
 def _because_signed(step: Step, application: Application) -> str:
     return " after a signature" if step.before_signatures and application.stage in step.where else ""
 
@@ -211,6 +211,17 @@ def cancelled_by_operator(application: Application, now: datetime) -> Decision:
     decision = _enter(cancelled, Stage.CANCELLED, told, now)
     # An attempt to open access may have succeeded though its answer never came.
     return replace(decision, close_access=application.stage is Stage.ACTIVATING)
+
+
+def run_ended(application: Application, how: str) -> Application:
+    """An application whose run Temporal has ended without an outcome, as by Terminate: nobody goes on with
+    it."""
+    return application.but(
+        stage=Stage.CANCELLED,
+        clocks=(),
+        overdue=False,
+        closing=Closing(by=Role.SYSTEM, reason=RUN_ENDED.format(how=how)),
+    )
 
 
 def next_clock(application: Application) -> Clock | None:

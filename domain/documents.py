@@ -162,5 +162,10 @@ class DecisionSheet(SheetPart):
 
 
 def sheet_hash(sheet: DecisionSheet) -> str:
-    """SHA-256 (hex) over the RFC 8785 canonical JSON of the sheet as the status shows it."""
-    return hashlib.sha256(rfc8785.dumps(sheet.model_dump(mode="json"))).hexdigest()
+    """The hash of the sheet as the status shows it."""
+    return canonical_hash(sheet.model_dump(mode="json"))
+
+
+def canonical_hash(content: Any) -> str:
+    """SHA-256 (hex) over the RFC 8785 canonical JSON of this."""
+    return hashlib.sha256(rfc8785.dumps(content)).hexdigest()

@@ -65,8 +65,7 @@ class Inquiry(Contract):
     """What one decision needs to know. ``at``: the moment of the decision, by the workflow's clock.
 
     ``policy``: whose calendar and zone count; ``None`` at the very start, where the defaults are still to
-    be recorded. ``head_of``: the application whose stored trail is looked for, at the start: a reset may
-    have led back to there.
+    be recorded. ``opening``: an application begins.
     """
 
     at: Instant
@@ -74,7 +73,7 @@ class Inquiry(Contract):
     accounts: AccountQuery | None = None
     entries: tuple[TableEntry, ...] = ()
     clocks: tuple[ClockRequest, ...] = ()
-    head_of: str | None = None
+    opening: bool = Field(default=False, exclude_if=says_nothing)
 
     @property
     def empty(self) -> bool:
@@ -136,7 +135,6 @@ class Answers(Contract):
     clocks: tuple[Clock, ...] = Field(default=(), exclude_if=says_nothing)
     edition: int | None = None
     policy: Policy | None = None
-    head: Head | None = None
 
 
 class AccessRequest(Contract):

@@ -93,12 +93,13 @@ def claimed_id(arguments: tuple[Any, ...]) -> str | None:
 
 
 def fingerprint(command: Command) -> str:
-    """Tells a repeated command from another one under the same ID; when and how it was sent does not count.
+    """Tells a repeated command from another one under the same ID; when and how it was sent does not count,
+    nor what its sender had read.
 
     Unset fields do not count either, so that a field added to a model later changes no old fingerprint.
     """
     meant = command.model_dump(
-        mode="json", exclude={"occurred_at", "via", "if_sequence"}, exclude_defaults=True
+        mode="json", exclude={"occurred_at", "via", *command.conditions}, exclude_defaults=True
     )
     canonical = json.dumps({**meant, "kind": command.kind}, sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]

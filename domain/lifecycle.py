@@ -11,7 +11,7 @@ from typing import Final
 
 from domain import access, anytime, application, signing, terms
 from domain.clocks import ClockKind
-from domain.contract import Stage, WaitingOn
+from domain.contract import Command, Stage, WaitingOn
 from domain.editions import FIRST, mentioned
 from domain.periods import (
     BY_EDITION,
@@ -109,6 +109,21 @@ def steps_of(edition: int) -> tuple[Step, ...]:
 def attempts_of(edition: int) -> tuple[Attempt, ...]:
     """What an attempt to open access may come to for applications of this edition."""
     return tuple(attempt for attempt in ATTEMPTS if attempt.holds(edition))
+
+
+def newest_rows(steps: Iterable[Step] = STEPS) -> tuple[Step, ...]:
+    """One row for each command: that of the newest edition."""
+    rows: dict[type[Command], Step] = {}
+    for step in steps:
+        if step.command not in rows or rows[step.command].since < step.since:
+            rows[step.command] = step
+    return tuple(rows.values())
+
+
+def rows_of(command: type[Command], edition: int) -> tuple[Step, Step | None]:
+    """The command's newest row, and the one applications of this edition have."""
+    rows = [step for step in STEPS if step.command is command]
+    return newest_rows(rows)[0], next((row for row in rows if row.holds(edition)), None)
 
 
 def moment_for(edition: int, kind: ClockKind, stage: Stage, *, early: bool) -> Moment:

@@ -92,6 +92,11 @@ class SignContract(Command):
     signed_at: Instant = Field(description="ISO 8601 with its zone, such as 2026-03-31T09:00:00Z.")
     document_ref: HeaderText | None = Field(default=None, description="Reference of the signed document.")
 
+    @property
+    def about_sheet(self) -> int:
+        """The revision of the decision sheet it names."""
+        return self.sheet_revision
+
 
 def _contract_signed(application: Application, command: SignContract) -> bool:
     existing, sheet = application.signing.by(command.party), application.sheet

@@ -118,6 +118,10 @@ class Application(Contract):
         """The same application with these fields changed."""
         return self.model_copy(update=changes)
 
+    def showing(self, company: Company) -> Self:
+        """The same application with another company, which nobody has confirmed."""
+        return self.but(company=company, company_confirmed=False)
+
     @property
     def ended(self) -> bool:
         """Whether an outcome is reached."""

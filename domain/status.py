@@ -1,10 +1,11 @@
 """What a caller reads back: the status of an application (query ``get_status``, update results)."""
 
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, JsonValue
 
+from domain.audit import Verdict
 from domain.clocks import ClockKind
 from domain.contract import (
     Actor,
@@ -17,8 +18,10 @@ from domain.contract import (
     Stage,
     WaitingOn,
 )
-from domain.documents import ApplicationForm, DecisionSheet
+from domain.documents import ApplicationForm, DecisionSheet, canonical_hash
 from domain.values import Contract, Country, Day, Instant, TimeZone, Uid
+
+_WHO_IT_IS: Final = {"legal_name", "registration_number", "country"}
 
 
 class Company(Contract):
@@ -28,6 +31,18 @@ class Company(Contract):
     registration_number: str
     country: Country | None = None
     verified: bool = False
+
+    @property
+    def digest(self) -> str:
+        """`canonical_hash` of who it is, members that are not set left out; that it is verified is no part of
+        that."""
+        return canonical_hash(self.model_dump(mode="json", include=_WHO_IT_IS, exclude_none=True))
+
+
+class CompanyShown(Company):
+    """The company as the status shows it; by its ``hash`` `confirm_company` names it (`Company.digest`)."""
+
+    hash: str | None = None
 
 
 class Deadline(Contract):
@@ -193,12 +208,22 @@ class Closing(Contract):
     reason: str | None = None
 
 
+class Answered(Contract):
+    """What became of a command, the same however often it is sent: the verdict, and the stage and the number
+    of the newest audit event as it left them."""
+
+    verdict: Verdict
+    stage: Stage
+    sequence: int
+
+
 class Status(Contract):
     """The status of an application; unset values are ``null``.
 
     ``sequence`` is the number of the newest audit event. What `get_status` shows is whole; the answer to a
-    command goes `without_documents`. ``outcome``: the stage it ended in, or ``already_partner`` where the
-    applicant had access before it began.
+    command goes `without_documents`, and ``answered`` says what became of that command: to one that is
+    repeated, what became of it the first time, whatever has happened since. ``outcome``: the stage it ended
+    in, or ``already_partner`` where the applicant had access before it began.
     """
 
     application_id: str
@@ -215,7 +240,7 @@ class Status(Contract):
     contact_email: str | None = None
     bd: Person | None = None
     bd_lead: Person | None = None
-    company: Company | None = None
+    company: CompanyShown | None = None
     company_confirmed: bool = False
     application: ApplicationForm | None = None
     warnings: tuple[str, ...] = ()
@@ -235,6 +260,7 @@ class Status(Contract):
     rejection: Rejection | None = None
     closing: Closing | None = None
     outcome: Stage | Literal[ErrorType.ALREADY_PARTNER] | None = None
+    answered: Answered | None = None
 
     def without_documents(self) -> Self:
         """Without what can be read elsewhere: the form, the sheet's content and changes, the last

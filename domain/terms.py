@@ -8,7 +8,7 @@ from pydantic import Field
 
 from domain import notices
 from domain.clocks import ClockKind
-from domain.contract import Command, ErrorType, Role, Stage
+from domain.contract import Command, ErrorType, Role, SheetCommand, Stage
 from domain.documents import DecisionSheet, sheet_hash
 from domain.inquiry import AccountAnswers, Table, TableEntry
 from domain.periods import reminder_clock
@@ -99,6 +99,11 @@ class ConfirmTerms(Command):
     sheet_revision: int = Field(ge=1, le=1_000_000, description="The revision of the sheet meant.")
     sheet_hash: Digest = Field(description="Its hash.")
 
+    @property
+    def about_sheet(self) -> int:
+        """The revision of the decision sheet it names."""
+        return self.sheet_revision
+
 
 def _terms_confirmed(application: Application, command: ConfirmTerms) -> bool:
     sheet = application.sheet
@@ -129,6 +134,11 @@ class ModifyTerms(Command):
         default=(), max_length=200, description="A field in question.", examples=[("basic.term_months",)]
     )
 
+    @property
+    def about_sheet(self) -> int:
+        """The revision of the decision sheet it names."""
+        return self.sheet_revision
+
 
 def _modification_asked(application: Application, command: ModifyTerms) -> bool:
     return application.stage is Stage.CORRECTING_TERMS and application.modification == _modification(command)
@@ -150,7 +160,7 @@ def _modification(command: ModifyTerms) -> Modification:
     )
 
 
-class ReopenTerms(Command):
+class ReopenTerms(SheetCommand):
     """BD: the confirmed terms have to change; signatures given so far are void."""
 
     kind: Literal["reopen_terms"] = "reopen_terms"
@@ -164,6 +174,11 @@ def _terms_reopened(application: Application, command: ReopenTerms) -> bool:
         and asked is not None
         and (asked.by, asked.description) == (Role.BD, command.reason)
     )
+
+
+def _reopened_sheet_is_current(application: Application, command: ReopenTerms) -> None:
+    if command.sheet_revision is not None:
+        sheet_is_current(application, command.sheet_revision, None)
 
 
 def _reopen_terms(
@@ -209,7 +224,8 @@ STEPS: Final[tuple[Step, ...]] = (
          done=_modification_asked, revision=_modified_sheet_is_current, changes=_modify_terms,
          current={"sheet_revision": _shown_revision}),
     Step(ReopenTerms, BD, (Stage.AWAITING_SIGNATURES,), Stage.CORRECTING_TERMS, (notices.TermsReopened,),
-         done=_terms_reopened, changes=_reopen_terms),
+         done=_terms_reopened, revision=_reopened_sheet_is_current, changes=_reopen_terms,
+         current={"sheet_revision": _shown_revision}),
 )
 MOMENTS: Final[tuple[Moment, ...]] = (
     Moment("sheet_reminder", ClockKind.REMINDER, (Stage.QUALIFIED, Stage.CORRECTING_TERMS),

@@ -6,8 +6,9 @@ from domain import decisions, warnings
 from domain.access import in_words
 from domain.clocks import Clock, ClockKind
 from domain.contract import Role, Stage
+from domain.lifecycle import STAGES
 from domain.state import Application
-from domain.status import Access, Closing, Deadline, Refusal, Status
+from domain.status import Access, Closing, Company, CompanyShown, Deadline, Refusal, Status
 from domain.values import instant_text
 
 SHOWN_FAILED_EMAILS = 5
@@ -49,7 +50,7 @@ def describe(
         contact_email=application.recipient.email,
         bd=application.bd,
         bd_lead=application.bd_lead,
-        company=application.company,
+        company=company_shown(application.company) if application.company else None,
         company_confirmed=application.company_confirmed,
         application=application.form,
         warnings=warnings.of(application),
@@ -70,6 +71,11 @@ def describe(
         closing=application.closing,
         outcome=application.stage if application.ended else None,
     )
+
+
+def company_shown(company: Company) -> CompanyShown:
+    """The company with the hash by which it is confirmed."""
+    return CompanyShown(**dict(company), hash=company.digest)
 
 
 def shown_clock(application: Application) -> Clock | None:
@@ -121,6 +127,26 @@ def gate(application: Application) -> Access:
                 reason="not_signed",
                 message=f"The contract is not signed yet. Status: {decisions.status_text(application)}.",
             )
+
+
+def run_ended(status: Status, how: str) -> Status:
+    """The status of an application whose run Temporal has ended without an outcome: it has ended, too."""
+    stage = Stage.CANCELLED
+    text = STAGES[stage].status_text
+    return status.model_copy(
+        update={
+            "stage": stage,
+            "outcome": stage,
+            "status_text": text,
+            "waiting_on": STAGES[stage].waiting_on,
+            "allowed_commands": (),
+            "due_at": None,
+            "deadline": None,
+            "overdue": False,
+            "closing": Closing(by=Role.SYSTEM, reason=decisions.RUN_ENDED.format(how=how)),
+            "access": Access(reason="closed", message=f"{text}: there is no access."),
+        }
+    )
 
 
 def summary(application: Application) -> str:

@@ -14,7 +14,7 @@ from pydantic import AwareDatetime
 from pydantic.fields import FieldInfo
 
 from domain.contract import Actor, Command
-from domain.lifecycle import STEPS
+from domain.lifecycle import STEPS, newest_rows
 from domain.status import Status
 from domain.steps import Step
 from starter.client.sender import Sender
@@ -50,7 +50,7 @@ class Commands(Sender):
 
 def client(steps: Iterable[Step] = STEPS) -> str:
     """The module as it should be."""
-    commands = [step.command for step in steps]
+    commands = [step.command for step in newest_rows(steps)]
     written = _Written()
     optional = {name: info for name, info in Command.model_fields.items() if name not in _NOT_OPTIONAL}
     envelope = "\n".join(
@@ -129,7 +129,7 @@ def _import(module: str, names: set[str]) -> str:
 
 def _method(command: type[Command], written: _Written) -> str:
     own = {name: info for name, info in command.model_fields.items() if name not in Command.model_fields}
-    ordered = sorted(own, key=lambda name: not own[name].is_required())
+    ordered = sorted(own, key=lambda name: (not own[name].is_required(), name in command.conditions))
     parameters = [f"{name}: {_parameter(own[name], written)}" for name in ordered]
     signature = _call(
         f"    async def {command.model_fields['kind'].default}(",

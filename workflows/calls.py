@@ -34,7 +34,7 @@ async def look_up(inquiry: Inquiry) -> Answers:
         LOOK_UP,
         inquiry,
         result_type=Answers,
-        start_to_close_timeout=timedelta(seconds=5),
+        start_to_close_timeout=timedelta(seconds=8),
         retry_policy=RetryPolicy(
             initial_interval=timedelta(milliseconds=50), maximum_interval=timedelta(seconds=1)
         ),
@@ -50,7 +50,8 @@ async def open_access(request: AccessRequest) -> AccessOutcome:
             OPEN_ACCESS,
             request,
             result_type=AccessOutcome,
-            start_to_close_timeout=timedelta(seconds=5),
+            # A form may have a hundred accounts.
+            start_to_close_timeout=timedelta(seconds=10),
             retry_policy=RetryPolicy(maximum_attempts=1),
             summary="Open access to ACPN",
         )

@@ -8,16 +8,24 @@ from domain.refusal import RefusedError
 from domain.status import FailedEmail, Status
 
 
+@dataclass(frozen=True)
+class Reply:
+    """What the sender of a command is told: the status, or why it was refused."""
+
+    status: Status
+    refusal: RefusedError | None = None
+
+
 @dataclass(eq=False)
 class Message:
     """A command in the inbox. ``name`` is the signal's name, ``None`` for an update, whose payload tells.
 
-    ``answer``: once the command is finished, the status it led to, or why it was refused.
+    ``reply``: once the command is finished.
     """
 
     name: str | None
     arguments: tuple[Any, ...]
-    answer: "asyncio.Future[Status | RefusedError]" = field(default_factory=asyncio.Future)
+    reply: "asyncio.Future[Reply]" = field(default_factory=asyncio.Future)
 
 
 @dataclass(frozen=True)

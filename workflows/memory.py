@@ -19,13 +19,12 @@ from domain.notices import compose
 from domain.publication import Entry, Lineage, Publication, Receipt, TurnedBack, stored_state
 from domain.refusal import RefusedError
 from domain.state import Application, newest_within
-from domain.status import Refusal, Status
+from domain.status import Answered, Refusal, Status
 from domain.terms import IssueDecisionSheet
 from domain.values import Contract, Instant
+from workflows.answers import Answer, KeptAnswers
 
 KEPT_REFUSALS: Final = 20
-KEPT_ANSWERS: Final = 2_000
-ANSWERS_BYTES: Final = 256 * 1024
 MAX_MESSAGE_CHARACTERS: Final = 1_000
 BACKLOG_BYTES: Final = 384 * 1024
 """When so much waits to be published, commands are refused as ``unavailable`` until the database takes it."""
@@ -36,25 +35,6 @@ RESET: Final = "reset"
 """The event by which a run goes on after Temporal's Reset."""
 NOT_KEPT: Final = "refusals_not_kept"
 """The event that counts what was refused, or only repeated, while no more could be kept."""
-
-
-class Answer(Contract):
-    """How a command was answered; the same ID gets the same answer again."""
-
-    command_id: str
-    fingerprint: str
-    error: ErrorType | None = None
-    message: str | None = None
-
-    @property
-    def refusal(self) -> RefusedError | None:
-        """The refusal it was, if it was one."""
-        return RefusedError(self.error, self.message or "") if self.error else None
-
-    @property
-    def size(self) -> int:
-        """Bytes it takes in the memory, with the comma to the next one."""
-        return len(self.model_dump_json(exclude_none=True).encode()) + 1
 
 
 class Memory(Contract):
@@ -92,8 +72,7 @@ class RunMemory:
         self._not_kept = memory.not_kept
         self._state: dict[str, JsonValue] = {}
         self._published: tuple[int, dict[str, JsonValue]] | None = None
-        self._answers = {answer.command_id: answer for answer in memory.answers}
-        self._answers_size = sum(answer.size for answer in memory.answers)
+        self._answers = KeptAnswers(memory.answers)
         self._sizes = [_size(entry) for entry in self.backlog]
 
     @classmethod
@@ -108,7 +87,7 @@ class RunMemory:
             application=self.application,
             sequence=self.sequence,
             generation=self.generation,
-            answers=() if handed_over else tuple(self._answers.values()),
+            answers=() if handed_over else self._answers.all,
             refusals=tuple(self.refusals),
             backlog=tuple(self.backlog),
             pending=self.pending,
@@ -251,8 +230,8 @@ class RunMemory:
         if details is None:
             details = _details(command, refused=refusal is not None) if command else _kept(arguments)
         documents = becomes if verdict is Verdict.ACCEPTED else self.application
-        named = getattr(command, "sheet_revision", None)
-        issued = isinstance(command, IssueDecisionSheet) and verdict is Verdict.ACCEPTED and documents.sheet
+        issues = isinstance(command, IssueDecisionSheet) and verdict is Verdict.ACCEPTED
+        issued = documents.sheet if issues else None
         submitted = isinstance(command, SubmitApplication) and verdict is Verdict.ACCEPTED
         return AuditEvent(
             sequence=self.sequence + 1,
@@ -266,8 +245,8 @@ class RunMemory:
             to_stage=becomes.stage,
             error=refusal.error if refusal else None,
             message=message or (refusal.message[:MAX_MESSAGE_CHARACTERS] if refusal else None),
-            form_revision=documents.form_revision if submitted else getattr(command, "form_revision", None),
-            sheet_revision=documents.sheet.revision if issued and documents.sheet else named,
+            form_revision=documents.form_revision if submitted else command.about_form if command else None,
+            sheet_revision=issued.revision if issued else command.about_sheet if command else None,
             via=command.via if command else None,
             details=details,
         )
@@ -309,35 +288,58 @@ class RunMemory:
 
         Raises `RefusedError` (``invalid``) if it stood for another command then.
         """
-        answer = self._answers.get(command.command_id)
-        if answer and answer.fingerprint != intake.fingerprint(command):
-            raise RefusedError(
-                ErrorType.INVALID,
-                "command_id: was used for another command; send this one under an ID of its own",
-            )
-        return answer
+        return self._answers.to(command)
 
-    def remember(self, command: Command, refusal: RefusedError | None = None) -> None:
-        """Keep the answer to a command; ``unavailable`` is none, as its sender is told to send it again.
-
-        Where there are too many, refusals go first: what was carried out must not be carried out again.
-        """
+    def remember(self, command: Command, refusal: RefusedError | None = None, *, no_op: bool = False) -> None:
+        """Keep the answer to a command that has just been judged; ``unavailable`` is none, as its sender is
+        told to send it again."""
         if refusal and refusal.error is ErrorType.UNAVAILABLE:
             return
-        if command.command_id in self._answers:
-            return
-        answer = Answer(
-            command_id=command.command_id,
-            fingerprint=intake.fingerprint(command),
-            error=refusal.error if refusal else None,
-            message=refusal.message[:MAX_MESSAGE_CHARACTERS] if refusal else None,
+        self._answers.keep(
+            Answer(
+                command_id=command.command_id,
+                fingerprint=intake.fingerprint(command),
+                stage=self.application.stage,
+                sequence=self.sequence,
+                no_op=no_op,
+                error=refusal.error if refusal else None,
+                message=refusal.message[:MAX_MESSAGE_CHARACTERS] if refusal else None,
+            )
         )
-        self._answers[command.command_id] = answer
-        self._answers_size += answer.size
-        while len(self._answers) > KEPT_ANSWERS or self._answers_size > ANSWERS_BYTES:
-            refused = (answer for answer in self._answers.values() if answer.error)
-            oldest = next(refused, None) or next(iter(self._answers.values()))
-            self._answers_size -= self._answers.pop(oldest.command_id).size
+
+    def refuse(
+        self,
+        at: Instant,
+        refusal: RefusedError,
+        command: Command | None,
+        *,
+        name: str | None = None,
+        arguments: tuple[Any, ...] = (),
+    ) -> None:
+        """Put a refusal on record, show what it brought to light, and keep it as the answer to the command.
+
+        ``name`` (that of a signal) and ``arguments`` are those of a message that may not have become one.
+        """
+        shown = command.kind if command else intake.claimed_name(name, arguments)
+        self.note(
+            self.event(
+                at,
+                shown,
+                Verdict.REFUSED,
+                self.application,
+                command=command,
+                arguments=arguments,
+                refusal=refusal,
+            )
+        )
+        if refusal.company:
+            self.application = self.application.showing(refusal.company)
+        if command:
+            self.remember(command, refusal)
+
+    def answered(self, verdict: Verdict) -> Answered:
+        """What has just become of a command."""
+        return Answered(verdict=verdict, stage=self.application.stage, sequence=self.sequence)
 
     def _repeats(self, entry: Entry) -> bool:
         """Whether the service itself only tried or reminded again, and what it tells waits to be told
@@ -385,7 +387,7 @@ def _brings(event: AuditEvent, command: type[Command]) -> bool:
 def _details(command: Command, *, refused: bool) -> dict[str, JsonValue]:
     envelope = {"kind", "command_id", "actor", "occurred_at", "via"}
     if refused:
-        details = command.model_dump(mode="json", exclude=envelope)
+        details = command.model_dump(mode="json", exclude=envelope, exclude_none=True)
         if len(str(details).encode()) > REFUSED_DETAILS_BYTES:
             return {"not_kept": f"more than {REFUSED_DETAILS_BYTES // 1024} KiB"}
         return details

@@ -25,18 +25,18 @@ from domain.contract import (
     ErrorType,
 )
 from domain.decisions import Decision
-from domain.inquiry import AccountQuery, Answers, Inquiry
-from domain.publication import Receipt, TakeUp
+from domain.inquiry import Answers, Inquiry
+from domain.publication import Receipt
 from domain.refusal import RefusedError
-from domain.status import FailedEmail, Status
-from workflows import calls, search_attributes
+from domain.status import Answered, FailedEmail, Status
+from workflows import calls, search_attributes, start
 from workflows.encryption import Reader
 from workflows.hand_over import hand_over
-from workflows.inbox import EmailsFailed, Event, Message, OperatorCancel, OperatorReset
+from workflows.inbox import EmailsFailed, Event, Message, OperatorCancel, OperatorReset, Reply
 from workflows.outbox import Outbox
-from workflows.reset import begins_reset
+from workflows.resets import Resets
 from workflows.signals import takes_every_command
-from workflows.start import entries_of_the_start, failure, has_memory, memory_of
+from workflows.start import failure, has_memory, memory_of
 from workflows.timer import Timer
 
 LAST_MAILS_WITHIN: Final = timedelta(seconds=30)
@@ -62,9 +62,6 @@ class ResellerOnboarding:
         self._quiet = False
         self._timer = Timer()
         self._cancel_requested = False
-        self._resets = int(begins_reset())
-        self._resets_taken_up = 0
-        self._taking_up = False
         self._last_mails_until: datetime | None = None
         self._continued = has_memory(workflow.info()) and len(arguments) > 1
         self._refused_start: RefusedError | None = None
@@ -78,9 +75,7 @@ class ResellerOnboarding:
             self._refused_start = refusal
             return
         decisions.check_edition(self._memory.application)
-        # Temporal gives a run another random seed where it was reset, and for no other reason. One that was
-        # reset to its very beginning has it by now.
-        workflow.register_random_seed_callback(self._was_reset)
+        self._resets = Resets()
 
     @workflow.run
     async def run(self, *arguments: Any) -> dict[str, Any]:
@@ -111,10 +106,10 @@ class ResellerOnboarding:
         """Put a command in the inbox and answer (`Status.answer`) when it is finished."""
         if self._refused_start:
             raise failure(self._refused_start)
-        answer = await self.receive(None, arguments).answer
-        if isinstance(answer, RefusedError):
-            raise failure(answer)
-        return answer.answer()
+        reply = await self.receive(None, arguments).reply
+        if reply.refusal:
+            raise failure(reply.refusal, reply.status.answered)
+        return reply.status.answer()
 
     @workflow.query(name=QUERY_NAME, description="The whole status of the application.")
     def get_status(self, *arguments: Any) -> dict[str, Any]:
@@ -139,7 +134,7 @@ class ResellerOnboarding:
             return self._status()
         while True:
             outbox = Outbox(
-                self._memory, lambda: self._quiet and not self._reset_to_take_up, self._mails_came_back
+                self._memory, lambda: self._quiet and not self._resets.waiting, self._mails_came_back
             )
             await self._work()
             while self._ended and await self._last_mails():
@@ -155,7 +150,7 @@ class ResellerOnboarding:
             if self._ended:
                 if self._memory.unpublished:
                     await hand_over(self._memory)
-                if self._reset_to_take_up:
+                if self._resets.waiting:
                     continue
                 return self._status()
             workflow.continue_as_new(args=[self._input, self._memory.memory()])
@@ -174,7 +169,7 @@ class ResellerOnboarding:
         while (event := await self._next()) is not None:
             match event:
                 case Message():
-                    event.answer.set_result(await self._obey(event))
+                    event.reply.set_result(await self._obey(event))
                 case Clock():
                     await self._time_is_up(event)
                 case EmailsFailed():
@@ -188,7 +183,7 @@ class ResellerOnboarding:
 
     async def _next(self) -> Event | Clock | None:
         while True:
-            if self._reset_to_take_up:
+            if self._resets.waiting:
                 return OperatorReset()
             if self._inbox:
                 return self._inbox.popleft()
@@ -210,49 +205,24 @@ class ResellerOnboarding:
     @property
     def _called(self) -> bool:
         """Whether anything came from outside, which an ended application answers, too."""
-        return bool(self._inbox) or self._reset_to_take_up
-
-    @property
-    def _reset_to_take_up(self) -> bool:
-        return self._resets > self._resets_taken_up
+        return bool(self._inbox) or self._resets.waiting
 
     def _something_to_do(self) -> bool:
         return self._called or self._timer.fired or workflow.info().is_continue_as_new_suggested()
 
     async def _open(self) -> bool:
-        """JOIN NOW; false where the applicant has access already.
-
-        With the directory down, the look-up is made up for when the form is submitted.
-        """
-        memory, joined, now = self._memory, self._input, workflow.now()
-        answers = await self._look_up(
-            Inquiry(
-                at=now,
-                policy=joined.policy,
-                accounts=AccountQuery(company_master_uid=joined.company_master_uid),
-                entries=entries_of_the_start(joined),
-                head_of=memory.application.application_id,
-            )
-        )
-        if answers.problems:
-            told = "; ".join(f"{problem.field}: {problem.message}" for problem in answers.problems)
-            raise failure(RefusedError(ErrorType.INVALID, told))
-        accounts = answers.accounts
-        if accounts and accounts.already_partner:
+        """JOIN NOW; false where the applicant has access already."""
+        memory, now = self._memory, workflow.now()
+        answers = await self._look_up(start.inquiry(self._input, now))
+        if answers.accounts and answers.accounts.already_partner:
             self._already_partner = True
             return False
-        account = accounts and accounts.account(joined.company_master_uid)
-        memory.application = memory.application.but(
-            edition=answers.edition or memory.application.edition,
-            policy=answers.policy or memory.application.policy,
-            company=account and account.enterprise,
-        )
-        decisions.check_edition(memory.application)
+        memory.application = start.begun(memory.application, answers)
         opening = await self._counted(lambda: decisions.opening(memory.application, now), now)
         self._carry_out(opening, "join", now)
         return True
 
-    async def _obey(self, message: Message) -> Status | RefusedError:
+    async def _obey(self, message: Message) -> Reply:
         """Judge a command and carry it out, or refuse it on record."""
         memory, now = self._memory, workflow.now()
         command: Command | None = None
@@ -261,34 +231,27 @@ class ResellerOnboarding:
         try:
             message.arguments = self._reader.read(arguments)
             command = intake.parse_command(message.name, message.arguments)
-            answer = memory.answered_before(command)
-            if answer is None:
-                if memory.backlog_full:
-                    raise RefusedError(ErrorType.UNAVAILABLE, BACKLOG_FULL)
-                asked = decisions.inquiry(memory.application, command, now, memory.sequence)
-                answers = _NOTHING_ASKED if asked.empty else await self._look_up(asked)
-                decision = decisions.decide(memory.application, command, now, memory.sequence, answers)
-                self._carry_out(decision, command.kind, now, command)
-                memory.remember(command)
-            elif answer.refusal:
-                return answer.refusal
+            if before := memory.answered_before(command):
+                return self._reply(before.answered, before.refusal)
+            verdict = await self._judge(command, now)
         except RefusedError as refusal:
-            name = command.kind if command else intake.claimed_name(message.name, message.arguments)
-            memory.note(
-                memory.event(
-                    now,
-                    name,
-                    Verdict.REFUSED,
-                    memory.application,
-                    command=command,
-                    arguments=message.arguments,
-                    refusal=refusal,
-                )
-            )
-            if command:
-                memory.remember(command, refusal)
-            return refusal
-        return self._status()
+            memory.refuse(now, refusal, command, name=message.name, arguments=message.arguments)
+            return self._reply(memory.answered(Verdict.REFUSED), refusal)
+        return self._reply(memory.answered(verdict))
+
+    async def _judge(self, command: Command, now: datetime) -> Verdict:
+        memory = self._memory
+        if memory.backlog_full:
+            raise RefusedError(ErrorType.UNAVAILABLE, BACKLOG_FULL)
+        asked = decisions.inquiry(memory.application, command, now, memory.sequence)
+        answers = _NOTHING_ASKED if asked.empty else await self._look_up(asked)
+        decision = decisions.decide(memory.application, command, now, memory.sequence, answers)
+        self._carry_out(decision, command.kind, now, command)
+        memory.remember(command, no_op=decision.verdict is Verdict.NO_OP)
+        return decision.verdict
+
+    def _reply(self, answered: Answered, refusal: RefusedError | None = None) -> Reply:
+        return Reply(self._status().model_copy(update={"answered": answered}), refusal)
 
     async def _time_is_up(self, clock: Clock) -> None:
         application, now = self._memory.application, workflow.now()
@@ -296,7 +259,7 @@ class ResellerOnboarding:
         if clock.kind is ClockKind.ACCESS_CHECK:
             request = access.access_request(application, now, self._memory.generation)
             outcome = await calls.open_access(request)
-            if self._reset_to_take_up:
+            if self._resets.waiting:
                 # That takes back what was opened. The clock is still due: it is asked for again.
                 return
             now = workflow.now()
@@ -328,21 +291,7 @@ class ResellerOnboarding:
 
     async def _take_up(self) -> None:
         """Go on after Temporal's Reset: what has been stored stays, and no number is used twice."""
-        memory = self._memory
-        self._resets_taken_up = self._resets
-        self._taking_up = True
-        head = await calls.take_up(
-            TakeUp(
-                application_id=memory.application.application_id,
-                company_master_uid=memory.application.company_master_uid,
-                sequence=memory.sequence,
-                resets=memory.unpublished_resets,
-                uids=access.has_access(memory.application),
-                failed_through=memory.failed_through,
-            )
-        )
-        memory.taken_up(head, workflow.now())
-        self._taking_up = False
+        head = await self._resets.take_up(self._memory)
         self._last_mails_until = None
         if head.failed:
             self._inbox.appendleft(EmailsFailed(head.failed))
@@ -350,10 +299,10 @@ class ResellerOnboarding:
     async def _look_up(self, inquiry: Inquiry) -> Answers:
         """What the outside knows. A reset, if there was one, is taken up before anything is decided by it."""
         while True:
-            while self._reset_to_take_up:
+            while self._resets.waiting:
                 await self._take_up()
             answers = await calls.look_up(inquiry)
-            if not self._reset_to_take_up:
+            if not self._resets.waiting:
                 return answers
 
     async def _counted(self, decide: Callable[[], Decision], now: datetime) -> Decision:
@@ -392,9 +341,7 @@ class ResellerOnboarding:
 
     def _mails_came_back(self, receipt: Receipt) -> None:
         if receipt.superseded:
-            # Told twice where the callback was called, too: it is one reset.
-            if not self._taking_up and not self._reset_to_take_up:
-                self._resets += 1
+            self._resets.superseded()
             return
         self._memory.received(receipt)
         if receipt.failed:
@@ -402,10 +349,6 @@ class ResellerOnboarding:
         # What is being decided on is shown with its decision, whichever of the two is told of first.
         if self._quiet:
             self._show()
-
-    def _was_reset(self, seed: int) -> None:
-        # Called outside the workflow's event loop: nothing but an assignment works here.
-        self._resets += 1
 
     def _status(self) -> Status:
         status = self._memory.status()

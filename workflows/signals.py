@@ -5,7 +5,7 @@ from typing import Any, Protocol, TypeVar
 
 from temporalio import workflow
 
-from domain.lifecycle import STEPS
+from domain.lifecycle import newest_rows
 from workflows.inbox import Message
 
 
@@ -21,7 +21,7 @@ ReceiverClass = TypeVar("ReceiverClass", bound=type[Receiver])
 
 def takes_every_command(onboarding: ReceiverClass) -> ReceiverClass:
     """Give the workflow a signal of its own for every command in the table."""
-    for step in STEPS:
+    for step in newest_rows():
         setattr(onboarding, step.name, _signal_of(step.name, step.description))
     return onboarding
 

@@ -1,5 +1,6 @@
 """How a run begins: what may start one, and what it remembers then."""
 
+from datetime import datetime
 from typing import Any
 
 from temporalio import workflow
@@ -8,10 +9,11 @@ from temporalio.exceptions import ApplicationError
 from domain import decisions
 from domain.contract import ErrorType, OnboardingInput, workflow_id
 from domain.editions import FIRST
-from domain.inquiry import Table, TableEntry
+from domain.inquiry import AccountQuery, Answers, Inquiry, Table, TableEntry
 from domain.policy import Policy
 from domain.refusal import RefusedError
 from domain.state import Application
+from domain.status import Answered
 from workflows.memory import Memory, RunMemory
 
 
@@ -43,8 +45,40 @@ def memory_of(joined: OnboardingInput, arguments: tuple[Any, ...]) -> RunMemory:
     return RunMemory(Memory.model_validate(arguments[1]))
 
 
-def entries_of_the_start(joined: OnboardingInput) -> tuple[TableEntry, ...]:
-    """What of the start input has to be in a table."""
+def inquiry(joined: OnboardingInput, now: datetime) -> Inquiry:
+    """What has to be known before an application can begin."""
+    return Inquiry(
+        at=now,
+        policy=joined.policy,
+        accounts=AccountQuery(company_master_uid=joined.company_master_uid),
+        entries=_entries(joined),
+        opening=True,
+    )
+
+
+def begun(application: Application, answers: Answers) -> Application:
+    """The application as it begins, by the answers to its `inquiry`.
+
+    With the directory down, the look-up is made up for when the company is confirmed.
+
+    Raises:
+        ApplicationError: ``invalid``, what was entered is in no table.
+        UnknownEditionError: the worker that answered is newer than this code.
+    """
+    if answers.problems:
+        told = "; ".join(f"{problem.field}: {problem.message}" for problem in answers.problems)
+        raise failure(RefusedError(ErrorType.INVALID, told))
+    account = answers.accounts and answers.accounts.account(application.company_master_uid)
+    application = application.but(
+        edition=answers.edition or application.edition,
+        policy=answers.policy or application.policy,
+        company=account and account.enterprise,
+    )
+    decisions.check_edition(application)
+    return application
+
+
+def _entries(joined: OnboardingInput) -> tuple[TableEntry, ...]:
     emails = {
         "contact_email": joined.contact_email,
         "bd.email": joined.bd.email,
@@ -59,6 +93,8 @@ def entries_of_the_start(joined: OnboardingInput) -> tuple[TableEntry, ...]:
     return tuple(entries)
 
 
-def failure(refusal: RefusedError) -> ApplicationError:
-    """The refusal as the caller of an update, or whoever started the run, gets it."""
-    return ApplicationError(refusal.message, type=refusal.error, non_retryable=True)
+def failure(refusal: RefusedError, answered: Answered | None = None) -> ApplicationError:
+    """The refusal as the caller of an update, or whoever started the run, gets it; ``answered`` comes as its
+    detail."""
+    details = [answered.model_dump(mode="json")] if answered else []
+    return ApplicationError(refusal.message, *details, type=refusal.error, non_retryable=True)

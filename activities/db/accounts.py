@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
+from activities.account_directory import within_bounds
 from activities.db.engine import Database
 from activities.db.tables import AccountRow
 from domain.documents import BusinessType
@@ -42,7 +43,7 @@ class SqlAccountDirectory:
 
 
 def _account(row: AccountRow) -> Account:
-    return Account.model_validate(
+    account = Account.model_validate(
         {
             "uid": row.uid,
             "enterprise": _company(row),
@@ -51,6 +52,7 @@ def _account(row: AccountRow) -> Account:
             "credit_control": row.credit_control,
         }
     )
+    return within_bounds(account)
 
 
 def _company(row: AccountRow) -> Company | None:

@@ -8,10 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from activities.db.documents import issued_sheets, restored, sheet_rows, with_changes
 from activities.db.email_ledger import LedgerState
 from activities.db.engine import Database
+from activities.db.resets import counting_events, within
 from activities.db.tables import ApplicationRow, AuditEventRow, EmailRow
 from domain.audit import AuditEvent
 from domain.chain import ChainedEvent, Link
 from domain.contract import Stage, WaitingOn
+from domain.state import OUTCOMES
 from domain.status import IssuedSheet, Refusal, Status
 from domain.values import Contract, Instant
 from domain.view import describe
@@ -33,6 +35,15 @@ class StoredApplication(Contract):
     sequence: int
     status: Status
     created_at: Instant
+    updated_at: Instant
+
+
+class OpenApplication(Contract):
+    """An application that has not ended, as far as is stored."""
+
+    application_id: str
+    workflow_id: str
+    company_master_uid: str
     updated_at: Instant
 
 
@@ -64,6 +75,18 @@ class ApplicationRecords:
         async with self._database.session() as session:
             rows = (await session.scalars(query)).all()
             return tuple([await _whole(session, row) for row in rows])
+
+    async def open(self, company_master_uid: str | None = None) -> tuple[OpenApplication, ...]:
+        """The applications that have not ended, all of them or those of an applicant."""
+        columns = [getattr(ApplicationRow, name) for name in OpenApplication.model_fields]
+        query = select(*columns).where(
+            ApplicationRow.stage.not_in(OUTCOMES), ApplicationRow.state.is_not(None)
+        )
+        if company_master_uid is not None:
+            query = query.where(ApplicationRow.company_master_uid == company_master_uid)
+        async with self._database.session() as session:
+            rows = (await session.execute(query.order_by(ApplicationRow.application_id))).mappings()
+            return tuple(OpenApplication.model_validate(dict(row)) for row in rows)
 
     async def audit(self, application_id: str) -> tuple[AuditEvent, ...]:
         """The audit trail in order; gaps mean that the database lags behind the workflow."""
@@ -110,9 +133,15 @@ async def _whole(session: AsyncSession, row: ApplicationRow) -> StoredApplicatio
     application = await restored(session, row.state)
     mine = EmailRow.application_id == application_id
     waiting = await session.scalar(select(func.count()).where(mine, EmailRow.state == LedgerState.PENDING))
+    # What a reset has undone was not refused.
+    counting = await counting_events(session, application_id, row.sequence)
     refused = (
         select(AuditEventRow)
-        .where(AuditEventRow.application_id == application_id, AuditEventRow.error.is_not(None))
+        .where(
+            AuditEventRow.application_id == application_id,
+            AuditEventRow.error.is_not(None),
+            within(AuditEventRow.sequence, counting),
+        )
         .order_by(AuditEventRow.sequence.desc())
         .limit(SHOWN_REFUSALS)
     )

@@ -4,18 +4,18 @@ Nothing is removed. Which events still count follows from the trail: after an ev
 stood after the event it led back to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, func, not_, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from activities.db.email_ledger import REPORTED_FAILURES, LedgerState, failed_email
 from activities.db.tables import AuditEventRow, DecisionSheetRow, EmailRow, FormRow
 from domain.audit import Verdict
 from domain.inquiry import Head
-from domain.publication import TakeUp
+from domain.publication import TakeUp, TurnedBack
 
 UNDONE: Final = "Undone by a reset in Temporal."
 Ranges = Sequence[tuple[int, int]]
@@ -28,9 +28,9 @@ async def turned_back(connection: AsyncConnection, request: TakeUp, head: Head) 
     Both go by what counts for who stands after the event of the request. What an earlier reset has undone
     and what counts again, as when an older run is reset, is void no more, and its e-mails leave.
     """
-    counting = await _counting(connection, request)
+    counting = await counting_events(connection, request.application_id, request.sequence, request.resets)
     emails = EmailRow.application_id == request.application_id
-    counts = _within(EmailRow.sequence, counting)
+    counts = within(EmailRow.sequence, counting)
     for state, becomes, reason, which in (
         (LedgerState.PENDING, LedgerState.WITHDRAWN, UNDONE, not_(counts)),
         (LedgerState.WITHDRAWN, LedgerState.PENDING, None, counts),
@@ -39,7 +39,7 @@ async def turned_back(connection: AsyncConnection, request: TakeUp, head: Head) 
         await connection.execute(changed.values(state=becomes, reason=reason))
     for table in (FormRow, DecisionSheetRow):
         mine = table.application_id == request.application_id, table.sequence.is_not(None)
-        void = not_(_within(table.sequence, counting))
+        void = not_(within(table.sequence, counting))
         await connection.execute(update(table).where(*mine).values(void=void))
     withdrawn = emails, EmailRow.state == LedgerState.WITHDRAWN, not_(counts)
     failed = emails, EmailRow.state == LedgerState.FAILED
@@ -61,18 +61,22 @@ async def turned_back(connection: AsyncConnection, request: TakeUp, head: Head) 
     )
 
 
-async def _counting(connection: AsyncConnection, request: TakeUp) -> Ranges:
-    """The events that count for who stands after the event of the request."""
+async def counting_events(
+    connection: AsyncConnection | AsyncSession,
+    application_id: str,
+    last: int,
+    resets: Iterable[TurnedBack] = (),
+) -> Ranges:
+    """The events that count for who stands after the event ``last``; ``resets``: more than are stored."""
     query = select(AuditEventRow.sequence, AuditEventRow.details).where(
-        AuditEventRow.application_id == request.application_id,
+        AuditEventRow.application_id == application_id,
         AuditEventRow.command == "reset",
         AuditEventRow.verdict == Verdict.ACCEPTED,
-        AuditEventRow.sequence <= request.sequence,
+        AuditEventRow.sequence <= last,
     )
     led_back = {reset.sequence: reset.details["back_to"] for reset in await connection.execute(query)}
-    led_back |= {reset.sequence: reset.back_to for reset in request.resets}
+    led_back |= {reset.sequence: reset.back_to for reset in resets}
     ranges: list[tuple[int, int]] = []
-    last = request.sequence
     for reset in sorted(led_back, reverse=True):
         if reset <= last:
             ranges.append((reset, last))
@@ -80,7 +84,8 @@ async def _counting(connection: AsyncConnection, request: TakeUp) -> Ranges:
     return [*ranges, (1, last)]
 
 
-def _within(number: InstrumentedAttribute[Any], ranges: Ranges) -> ColumnElement[bool]:
+def within(number: InstrumentedAttribute[Any], ranges: Ranges) -> ColumnElement[bool]:
+    """Whether the number is in one of the ranges."""
     return or_(*(number.between(first, last) for first, last in ranges))
 
 

@@ -25,18 +25,22 @@ from activities.db.tables import (
     EmailRow,
     FormRow,
 )
-from domain.audit import AuditEvent
+from domain.audit import AuditEvent, Verdict
 from domain.chain import Link, chained
-from domain.contract import Person, workflow_id
+from domain.contract import SYSTEM, Person, Stage, workflow_id
+from domain.decisions import run_ended
 from domain.documents import sheet_hash
 from domain.inquiry import Head
 from domain.lifecycle import STAGES
 from domain.notices import NOTICE_ADAPTER, AnyNotice, Audience, audience_of, key_of
-from domain.publication import Entry, Lineage, Publication, TakeUp
+from domain.publication import Entry, Lineage, Publication, TakeUp, stored_state
 from domain.state import Application
+from domain.values import Instant
 from domain.view import describe
 
 _SALT_BYTES: Final = 16
+RUN_ENDED: Final = "run_ended"
+"""The event that ends an application whose run Temporal has ended without an outcome."""
 _FIXED: Final = frozenset({"application_id", "created_at"})
 
 
@@ -98,7 +102,52 @@ class AuditTrail:
         return await self._database.write(lambda connection: self._take_up(connection, request))
 
     async def _take_up(self, connection: AsyncConnection, request: TakeUp) -> Head:
-        application_id = request.application_id
+        return await turned_back(
+            connection, request, await self._next_generation(connection, request.application_id)
+        )
+
+    async def close(self, application_id: str, how: str, at: Instant) -> Stage | None:
+        """Put on record that Temporal has ended the run of an application without an outcome: what is stored
+        of it ends as cancelled, its e-mails that wait never leave. Its run writes no more.
+
+        Returns the stage it was in; ``None`` if it has ended already, as when asked again.
+        """
+        return await self._database.write(lambda connection: self._close(connection, application_id, how, at))
+
+    async def _close(
+        self, connection: AsyncConnection, application_id: str, how: str, at: Instant
+    ) -> Stage | None:
+        head = await self._next_generation(connection, application_id)
+        query = select(ApplicationRow.state).where(ApplicationRow.application_id == application_id)
+        stored = (await connection.execute(query)).scalar_one_or_none()
+        if stored is None or (before := await restored(connection, stored)).ended:
+            return None
+        ended = run_ended(before, how)
+        event = AuditEvent(
+            sequence=head.sequence + 1,
+            at=at,
+            command=RUN_ENDED,
+            verdict=Verdict.ACCEPTED,
+            actor=SYSTEM,
+            from_stage=before.stage,
+            to_stage=ended.stage,
+            message=ended.closing.reason if ended.closing else None,
+        )
+        await self._publish(
+            connection,
+            Publication(
+                lineage=Lineage(application_id=application_id, generation=head.generation),
+                changes=stored_state(ended),
+                entries=(Entry(event=event),),
+            ),
+        )
+        waiting = EmailRow.application_id == application_id, EmailRow.state == LedgerState.PENDING
+        withdrawn = update(EmailRow).where(*waiting)
+        await connection.execute(withdrawn.values(state=LedgerState.WITHDRAWN, reason=event.message))
+        return before.stage
+
+    async def _next_generation(self, connection: AsyncConnection, application_id: str) -> Head:
+        """The head, held until the transaction ends, of a generation nobody writes for yet."""
         await self._ensure_head(connection, application_id)
         raised = (
             update(AuditHeadRow)
@@ -107,9 +156,7 @@ class AuditTrail:
             .returning(AuditHeadRow.generation, AuditHeadRow.sequence, AuditHeadRow.hash)
         )
         generation, sequence, newest = (await connection.execute(raised)).one()
-        return await turned_back(
-            connection, request, Head(generation=generation, sequence=sequence, hash=newest)
-        )
+        return Head(generation=generation, sequence=sequence, hash=newest)
 
     async def _ensure_head(self, connection: AsyncConnection, application_id: str) -> None:
         row = self._database.insert(AuditHeadRow).values(

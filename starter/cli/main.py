@@ -14,6 +14,7 @@ from starter.cli import codec as cli_codec
 from starter.cli import deploy as cli_deploy
 from starter.cli import doctor as cli_doctor
 from starter.cli import ops as cli_ops
+from starter.cli import reconcile as cli_reconcile
 from starter.cli import setup as cli_setup
 from starter.cli import steps as cli_steps
 from starter.cli.runner import USAGE, fail
@@ -124,6 +125,7 @@ def demo(
 
 app.add_typer(cli_ops.accounts, name="account", rich_help_panel=LOCAL)
 app.add_typer(cli_ops.app)
+app.add_typer(cli_reconcile.app)
 app.add_typer(cli_steps.app)
 app.add_typer(cli_setup.app)
 app.add_typer(cli_doctor.app)

@@ -18,12 +18,13 @@ class Typed:
 
 
 TYPED: Final[Mapping[str, Typed]] = {
+    "confirm_company": Typed(fields={"company_hash": "--hash"}),
     "submit_application": Typed("submit", {"application": "--form"}),
-    "withdraw_application": Typed("withdraw"),
-    "request_justification": Typed("ask"),
-    "provide_justification": Typed("justify"),
+    "withdraw_application": Typed("withdraw", {"form_revision": "--revision"}),
+    "request_justification": Typed("ask", {"form_revision": "--revision"}),
+    "provide_justification": Typed("justify", {"form_revision": "--revision"}),
     "approve_application": Typed("approve", {"form_revision": "--revision"}),
-    "reject_application": Typed("reject", {"reason_code": "--code"}),
+    "reject_application": Typed("reject", {"reason_code": "--code", "form_revision": "--revision"}),
     "issue_decision_sheet": Typed("issue-sheet"),
     "confirm_terms": Typed("confirm", {"sheet_revision": "--revision", "sheet_hash": "--hash"}),
     "modify_terms": Typed(
@@ -40,7 +41,7 @@ TYPED: Final[Mapping[str, Typed]] = {
             "sheet_hash": "--hash",
         },
     ),
-    "reopen_terms": Typed("reopen"),
+    "reopen_terms": Typed("reopen", {"sheet_revision": "--revision"}),
     "amend_start_date": Typed(fields={"start_date": "--date", "time_zone": "--zone"}),
     "reassign_bd": Typed("reassign"),
     "correct_contact": Typed(fields={"email": "--contact-email", "name": "--contact-name"}),

@@ -6,7 +6,6 @@ It is also known by the contract's name.
 
 import getpass
 import inspect
-from collections.abc import Iterable
 from typing import Annotated, Any, Final
 from uuid import uuid4
 
@@ -14,7 +13,7 @@ import typer
 from rich.markup import escape
 
 from domain.contract import Command, Role
-from domain.lifecycle import STEPS
+from domain.lifecycle import newest_rows
 from domain.status import Status
 from domain.steps import Step
 from starter.cli.names import TYPED, Typed
@@ -57,15 +56,6 @@ _SHARED: Final[dict[str, Any]] = {
 }
 
 app: Final = typer.Typer()
-
-
-def newest(steps: Iterable[Step]) -> Iterable[Step]:
-    """One row for each command: that of the newest edition."""
-    rows: dict[str, Step] = {}
-    for step in steps:
-        if step.name not in rows or rows[step.name].since < step.since:
-            rows[step.name] = step
-    return rows.values()
 
 
 def add(group: typer.Typer, step: Step) -> None:
@@ -166,5 +156,5 @@ def _user() -> str:
         return "cli"
 
 
-for _step in newest(STEPS):
+for _step in newest_rows():
     add(app, _step)

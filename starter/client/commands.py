@@ -39,9 +39,11 @@ class Commands(Sender):
     after a lost answer, send it with the same ID. All raise `OnboardingError`; ``invalid`` for wrong fields.
     """
 
-    async def confirm_company(self, uid: str, actor: Actor, **envelope: Unpack[Envelope]) -> Status:
+    async def confirm_company(
+        self, uid: str, actor: Actor, company_hash: str | None = None, **envelope: Unpack[Envelope]
+    ) -> Status:
         """Partner: the company information shown is ours (guide §2.2, Step 1)."""
-        return await self._command(uid, ConfirmCompany, actor, envelope)
+        return await self._command(uid, ConfirmCompany, actor, envelope, company_hash=company_hash)
 
     async def submit_application(
         self, uid: str, actor: Actor, application: ApplicationForm, **envelope: Unpack[Envelope]
@@ -50,22 +52,43 @@ class Commands(Sender):
         return await self._command(uid, SubmitApplication, actor, envelope, application=application)
 
     async def withdraw_application(
-        self, uid: str, actor: Actor, reason: str | None = None, **envelope: Unpack[Envelope]
+        self,
+        uid: str,
+        actor: Actor,
+        reason: str | None = None,
+        form_revision: int | None = None,
+        **envelope: Unpack[Envelope],
     ) -> Status:
         """Partner: give the form back to me, I have to modify it (guide §2.2, Step 2)."""
-        return await self._command(uid, WithdrawApplication, actor, envelope, reason=reason)
+        return await self._command(
+            uid, WithdrawApplication, actor, envelope, reason=reason, form_revision=form_revision
+        )
 
     async def request_justification(
-        self, uid: str, actor: Actor, question: str, **envelope: Unpack[Envelope]
+        self,
+        uid: str,
+        actor: Actor,
+        question: str,
+        form_revision: int | None = None,
+        **envelope: Unpack[Envelope],
     ) -> Status:
         """BD: please justify your qualification; the review clock is paused (guide §2.2, Step 2)."""
-        return await self._command(uid, RequestJustification, actor, envelope, question=question)
+        return await self._command(
+            uid, RequestJustification, actor, envelope, question=question, form_revision=form_revision
+        )
 
     async def provide_justification(
-        self, uid: str, actor: Actor, answer: str, **envelope: Unpack[Envelope]
+        self,
+        uid: str,
+        actor: Actor,
+        answer: str,
+        form_revision: int | None = None,
+        **envelope: Unpack[Envelope],
     ) -> Status:
         """Partner: the answer to BD's question; the review clock goes on."""
-        return await self._command(uid, ProvideJustification, actor, envelope, answer=answer)
+        return await self._command(
+            uid, ProvideJustification, actor, envelope, answer=answer, form_revision=form_revision
+        )
 
     async def approve_application(
         self, uid: str, actor: Actor, form_revision: int, **envelope: Unpack[Envelope]
@@ -74,11 +97,23 @@ class Commands(Sender):
         return await self._command(uid, ApproveApplication, actor, envelope, form_revision=form_revision)
 
     async def reject_application(
-        self, uid: str, actor: Actor, reason_code: str, explanation: str, **envelope: Unpack[Envelope]
+        self,
+        uid: str,
+        actor: Actor,
+        reason_code: str,
+        explanation: str,
+        form_revision: int | None = None,
+        **envelope: Unpack[Envelope],
     ) -> Status:
         """BD: the application does not qualify, and what would fix it."""
         return await self._command(
-            uid, RejectApplication, actor, envelope, reason_code=reason_code, explanation=explanation
+            uid,
+            RejectApplication,
+            actor,
+            envelope,
+            reason_code=reason_code,
+            explanation=explanation,
+            form_revision=form_revision,
         )
 
     async def issue_decision_sheet(
@@ -115,9 +150,18 @@ class Commands(Sender):
             fields=fields,
         )
 
-    async def reopen_terms(self, uid: str, actor: Actor, reason: str, **envelope: Unpack[Envelope]) -> Status:
+    async def reopen_terms(
+        self,
+        uid: str,
+        actor: Actor,
+        reason: str,
+        sheet_revision: int | None = None,
+        **envelope: Unpack[Envelope],
+    ) -> Status:
         """BD: the confirmed terms have to change; signatures given so far are void."""
-        return await self._command(uid, ReopenTerms, actor, envelope, reason=reason)
+        return await self._command(
+            uid, ReopenTerms, actor, envelope, reason=reason, sheet_revision=sheet_revision
+        )
 
     async def record_contact(
         self, uid: str, actor: Actor, note: str | None = None, **envelope: Unpack[Envelope]

@@ -7,15 +7,16 @@ from pydantic import BaseModel, ValidationError
 
 from domain.contract import ErrorType
 from domain.intake import field_errors
+from domain.status import Answered
 
 Model = TypeVar("Model", bound=BaseModel)
 
 _REMEDIES: Final[Mapping[ErrorType, str]] = {
     ErrorType.WRONG_STAGE: "Read the status: it names the stage and the commands allowed in it.",
-    ErrorType.STALE_REVISION: "Read the current form or decision sheet, then send it for that revision.",
+    ErrorType.STALE_REVISION: "Read the status with what is current, then send it for that.",
     ErrorType.FORBIDDEN: "Send it as somebody who may: partner, BD, BD lead or the vendor's signatory.",
     ErrorType.INVALID: "Correct the fields named and send the command again, under a new command ID.",
-    ErrorType.COMPANY_NOT_CONFIRMED: "Confirm the company information first (confirm_company).",
+    ErrorType.COMPANY_NOT_CONFIRMED: "Confirm the company the status shows first (confirm_company).",
     ErrorType.ENTERPRISE_NOT_VERIFIED: "Go to Verify, complete it, then send the command again: {verify_url}",
     ErrorType.UID_MISMATCH: (
         "Company Master, Main and Associated UIDs must be verified for the same enterprise; Main and"
@@ -30,12 +31,18 @@ _REMEDIES: Final[Mapping[ErrorType, str]] = {
 
 
 class OnboardingError(Exception):
-    """Refused, or not possible now: ``type`` is for programs, ``message`` and ``remedy`` are for people."""
+    """Refused, or not possible now: ``type`` is for programs, ``message`` and ``remedy`` are for people.
 
-    def __init__(self, error: ErrorType, message: str, *, verify_url: str = "") -> None:
+    ``answered``: the application as the refused command left it, where the workflow has judged it.
+    """
+
+    def __init__(
+        self, error: ErrorType, message: str, *, verify_url: str = "", answered: Answered | None = None
+    ) -> None:
         super().__init__(message)
         self.type: Final = error
         self.message: Final = message
+        self.answered: Final = answered
         self.remedy: Final = _REMEDIES[error].format(verify_url=verify_url).removesuffix(": ")
 
     @classmethod

@@ -28,6 +28,7 @@ from temporalio.converter import PayloadCodec
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from domain import view
 from domain.contract import (
     QUERY_NAME,
     TASK_QUEUE,
@@ -42,7 +43,7 @@ from domain.contract import (
 )
 from domain.policy import Policy
 from domain.state import OUTCOMES
-from domain.status import Status
+from domain.status import Answered, Status
 from domain.values import Contract, Instant
 from runtime.errors import keep_cancellation
 from settings import Settings, TemporalSettings
@@ -53,6 +54,11 @@ from workflows.reset import ASK_AGAIN
 from workflows.search_attributes import DUE_AT, OVERDUE, STAGE, WAITING_ON
 
 ANSWER_WITHIN: Final = timedelta(seconds=30)
+_WITHOUT_OUTCOME: Final = {
+    WorkflowExecutionStatus.TERMINATED: "was terminated",
+    WorkflowExecutionStatus.TIMED_OUT: "timed out",
+}
+"""How Temporal may have ended the run of an application before its outcome."""
 _PAUSE_BETWEEN_TRIES: Final = timedelta(milliseconds=200)
 _LONGEST_PAUSE: Final = timedelta(seconds=2)
 _PASSING: Final = frozenset(
@@ -173,6 +179,8 @@ class OnboardingClient(Commands):
             # What failed at once is no application: its start was none.
             if rejected.status is not WorkflowExecutionStatus.FAILED:
                 found = await self._ask(handle, uid)
+                if rejected.status in _WITHOUT_OUTCOME and found.outcome is None:
+                    found = view.run_ended(found, _WITHOUT_OUTCOME[rejected.status])
         # Neither is it one where a partner joined again.
         if found is None or found.outcome is ErrorType.ALREADY_PARTNER:
             found = await self._ask(await self._last_application(uid), uid)
@@ -308,7 +316,10 @@ class OnboardingClient(Commands):
 
     def _refusal(self, cause: BaseException | None) -> OnboardingError:
         if isinstance(cause, ApplicationError) and cause.type in set(ErrorType):
-            return self._error(ErrorType(cause.type), cause.message)
+            answered = Answered.model_validate(cause.details[0]) if cause.details else None
+            return OnboardingError(
+                ErrorType(cause.type), cause.message, verify_url=self._verify_url, answered=answered
+            )
         return self._error(ErrorType.UNAVAILABLE, f"The workflow could not answer: {cause}")
 
     def _never_joined(self, uid: str) -> OnboardingError:

@@ -20,7 +20,7 @@ from domain.inquiry import Account
 from runtime.errors import first_line
 from starter.client.errors import ArchiveError
 
-_NO_FILE: Final = "A worker prepares it: `onboarding up`."
+NO_FILE: Final = "A worker prepares it: `onboarding up`."
 
 
 class StoredArchive:
@@ -75,7 +75,7 @@ async def open_archive(url: str, *, create: bool = False) -> AsyncIterator[Store
         if create:
             await _migrate(database)
         elif has_no_file(database):
-            raise SchemaMismatchError(f"{database.name} does not exist", _NO_FILE)
+            raise SchemaMismatchError(f"{database.name} does not exist", NO_FILE)
         await Schema(database).check()
         yield StoredArchive(database)
     except SchemaMismatchError as error:

@@ -9,6 +9,7 @@ from domain.application import NOT_VERIFIED
 from domain.contract import ErrorType, Party, Stage
 from domain.documents import DecisionSheet, sheet_hash
 from domain.status import Access, IssuedSheet, Status
+from domain.view import company_shown
 from starter.demo.checks import Source
 from starter.demo.documents import (
     AMIRA,
@@ -71,7 +72,8 @@ class FirstApplicant:
             events={"confirm_company": ACCEPTED},
         )
         company = FALCON.model_copy(update={"verified": True})
-        self._equal("Verified, company confirmed", Source.WORKFLOW, "company", company, status.company)
+        shown = company_shown(company)
+        self._equal("Verified, company confirmed", Source.WORKFLOW, "company", shown, status.company)
         await self._submit_withdraw_submit()
         await self._review_overdue()
         await self._justify()

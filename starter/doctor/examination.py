@@ -17,6 +17,7 @@ from domain.contract import TASK_QUEUE
 from runtime.errors import first_line
 from settings import Settings, SettingsError, TemporalSettings, load_temporal_settings, load_valid_settings
 from starter.client.stored import has_no_file
+from starter.doctor.applications import examine_applications
 from starter.doctor.report import Finding, Part, Report, within
 from starter.doctor.services import examine_services
 from starter.doctor.temporal import DEPENDENT, TemporalExamination
@@ -29,6 +30,7 @@ NEXT_YEAR_MATTERS: Final = timedelta(days=92)
 China's moved working days are announced about two months ahead."""
 _NEEDED: Final[Mapping[Part, frozenset[str]]] = {
     Part.DATABASE: frozenset({"data", "database_url"}),
+    Part.APPLICATIONS: frozenset({"data", "database_url"}),
     Part.MAIL: frozenset({"smtp_url", "email_from"}),
     Part.SERVICES: frozenset({"accounts_url", "acpn_api_url"}),
     Part.VERSIONS: frozenset({"deployment"}),
@@ -84,6 +86,11 @@ class Doctor:
             self._within(Part.DATABASE, lambda: _database(self._settings.database), _DATABASE_DOWN),
             self._within(Part.MAIL, self._mail, _MAIL_REMEDIES[Step.CONNECTION]),
             self._within(Part.SERVICES, self._services, _SERVICES_DOWN),
+            self._within(
+                Part.APPLICATIONS,
+                lambda: examine_applications(self._settings, self._temporal),
+                _DATABASE_DOWN,
+            ),
             self._within(Part.CALENDAR, lambda: _calendar(calendar, time_zone, at), _CALENDAR_WRONG),
         )
         found = {each.part: each for each in (self._settings_finding(), *temporal, *others)}
@@ -129,6 +136,9 @@ class Doctor:
     async def _services(self) -> Finding:
         # Shorter than the limit, so that it can say itself which one did not answer.
         return await examine_services(self._settings, 0.8 * self._limit)
+
+    async def _applications(self) -> Finding:
+        return await examine_applications(self._settings, self._temporal)
 
     async def _mail(self) -> Finding:
         sender = MessageFactory(self._settings.email_from).sender

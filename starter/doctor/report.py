@@ -25,6 +25,7 @@ class Part(StrEnum):
     MAIL = "mail"
     SERVICES = "services"
     CALENDAR = "calendar"
+    APPLICATIONS = "applications"
 
 
 class State(StrEnum):

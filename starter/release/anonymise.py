@@ -27,6 +27,7 @@ from domain import intake
 from domain.contract import UPDATE_NAME
 from domain.documents import DecisionSheet, sheet_hash
 from domain.refusal import RefusedError
+from domain.status import Company
 from starter.release.harmless import SMALL, Harmless
 from starter.release.stand_ins import StandIns
 from workflows.encryption import CAME_CLEAR
@@ -89,6 +90,7 @@ class Anonymiser:
             for part in _objects(_decoded(payload)):
                 self._register_sheet(part.get("sheet"), part.get("sheet_hash"))
                 self._register_sheet(part.get("content"), part.get("hash"))
+                self._register_company(part)
         for name, arguments in _messages(events):
             self._register_fingerprint(name, tuple(_decoded(payload) for payload in arguments))
 
@@ -98,6 +100,11 @@ class Anonymiser:
             self._stand_ins.put_digest(sheet_hash(original), sheet_hash(stand_in))
             if isinstance(known_hash, str):
                 self._stand_ins.put_digest(known_hash, sheet_hash(stand_in))
+
+    def _register_company(self, content: Any) -> None:
+        original, stand_in = _company(content), _company(self._value(content))
+        if original and stand_in:
+            self._stand_ins.put_digest(original.digest, stand_in.digest)
 
     def _register_fingerprint(self, name: str | None, arguments: tuple[Any, ...]) -> None:
         try:
@@ -251,6 +258,15 @@ def _sheet(content: Any) -> DecisionSheet | None:
         return None
     try:
         return DecisionSheet.model_validate_json(_encoded(content))
+    except ValidationError:
+        return None
+
+
+def _company(content: Any) -> Company | None:
+    if not isinstance(content, dict):
+        return None
+    try:
+        return Company.model_validate_json(_encoded(content))
     except ValidationError:
         return None
 

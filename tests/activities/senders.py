@@ -68,6 +68,7 @@ def activities(
         ledger,
         Deliverer(ledger, transport, renderer or Renderer(LINKS), messages),
         access or SqlAcpnAccess(database),
+        ApplicationRecords(database),
         send_within=send_within,
         heartbeat_seconds=0.01,
     )

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +15,8 @@ class VendorServices(ThreadingHTTPServer):
     ``answers`` maps a path to the JSON of its answer, or its bytes; a path that is not there is 404. What is
     deleted is there no more.
     ``status`` other than 200 is the answer to everything. ``authorizations``: the headers of that name it
-    was asked with.
+    was asked with. ``takes``: seconds an answer takes, ``lanes`` of them at a time; ``busiest``: the most
+    requests that were there at once.
     """
 
     daemon_threads = True
@@ -26,6 +28,10 @@ class VendorServices(ThreadingHTTPServer):
         self.deleted: list[str] = []
         self.status = 200
         self.authorizations: set[str | None] = set()
+        self.takes = 0.0
+        self.lanes = threading.Semaphore(4)
+        self.here = self.busiest = 0
+        self.counting = threading.Lock()
 
     @property
     def url(self) -> str:
@@ -37,7 +43,16 @@ class _Handler(BaseHTTPRequestHandler):
     server: VendorServices
 
     def do_GET(self) -> None:
-        self._answer(self.server.answers.get(self.path))
+        server = self.server
+        with server.counting:
+            server.here += 1
+            server.busiest = max(server.busiest, server.here)
+        if server.takes:
+            with server.lanes:
+                time.sleep(server.takes)
+        with server.counting:
+            server.here -= 1
+        self._answer(server.answers.get(self.path))
 
     def do_PUT(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -13,13 +13,12 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.access_http import HttpAcpnAccess
 from activities.account_directory import AccountDirectory
-from activities.account_directory_http import HttpAccountDirectory
+from activities.account_directory_http import AT_ONCE, HttpAccountDirectory
 from activities.acpn_access import AcpnAccess, Grant
 from activities.db.access import SqlAcpnAccess
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
-from activities.db.trail import AuditTrail
-from activities.look_up import LookUpActivities
+from activities.look_up import ANSWER_WITHIN, AT_MOST, LookUpActivities
 from domain.clocks import ClockKind, ClockRequest
 from domain.documents import BusinessType
 from domain.inquiry import (
@@ -27,7 +26,6 @@ from domain.inquiry import (
     AccountAnswers,
     AccountQuery,
     Answers,
-    Head,
     Inquiry,
     Problem,
     Table,
@@ -35,9 +33,8 @@ from domain.inquiry import (
 )
 from domain.lifecycle import NEWEST
 from domain.policy import Policy
-from domain.publication import TakeUp
 from domain.status import Company
-from tests.activities.examples import NOON, application, entry, publication
+from tests.activities.examples import NOON
 from tests.activities.services import VendorServices
 from tests.databases import Postgresql
 
@@ -60,7 +57,7 @@ ENTRIES = (
     TableEntry(field="application.country", table=Table.COUNTRY, value="XX"),
     TableEntry(field="sheet.basic.currency", table=Table.CURRENCY, value="USD"),
 )
-EVERYTHING = Inquiry(at=NOON, accounts=ASKED, entries=ENTRIES, clocks=CLOCKS, head_of="run-1")
+EVERYTHING = Inquiry(at=NOON, accounts=ASKED, entries=ENTRIES, clocks=CLOCKS, opening=True)
 
 
 class Down(AccountDirectory):
@@ -106,10 +103,9 @@ async def look_up(
     inquiry: Inquiry,
     directory: AccountDirectory,
     access: AcpnAccess,
-    trail: AuditTrail,
     within: timedelta = ON_A_BUSY_MACHINE,
 ) -> Answers:
-    activities = LookUpActivities(directory, access, trail, answer_within=within)
+    activities = LookUpActivities(directory, access, answer_within=within)
     answers: Answers = await ActivityEnvironment().run(activities.look_up, inquiry)
     return answers
 
@@ -122,23 +118,62 @@ def asked(**query: object) -> Inquiry:
 
 
 async def test_it_answers_for_the_company_and_the_accounts_named(
-    directory: SqlAccountDirectory, access: SqlAcpnAccess, trail: AuditTrail
+    directory: SqlAccountDirectory, access: SqlAcpnAccess
 ) -> None:
-    answers = await look_up(asked(uids=("1002", "1001", "404")), directory, access, trail)
+    answers = await look_up(asked(uids=("1002", "1001", "404")), directory, access)
     assert answers == Answers(accounts=AccountAnswers(accounts=(MASTER, MAIN)))
     await access.give([GRANT])
-    answers = await look_up(asked(), directory, access, trail)
+    answers = await look_up(asked(), directory, access)
     assert answers.accounts == AccountAnswers(accounts=(MASTER,), already_partner=True)
 
 
-async def test_over_http_it_answers_the_same(
-    services: VendorServices, client: httpx.AsyncClient, trail: AuditTrail
-) -> None:
+async def test_over_http_it_answers_the_same(services: VendorServices, client: httpx.AsyncClient) -> None:
     services.answers["/partners/1001"] = {"partner": True}
-    answers = await look_up(
-        asked(uids=("1002",)), HttpAccountDirectory(client), HttpAcpnAccess(client), trail
-    )
+    answers = await look_up(asked(uids=("1002",)), HttpAccountDirectory(client), HttpAcpnAccess(client))
     assert answers == Answers(accounts=AccountAnswers(accounts=(MASTER, MAIN), already_partner=True))
+
+
+async def test_many_accounts_are_asked_for_a_few_at_a_time_and_get_longer(
+    services: VendorServices, client: httpx.AsyncClient
+) -> None:
+    """The service answers four at a time; fifty would be late in the time one account gets."""
+    uids = tuple(str(2000 + number) for number in range(50))
+    for uid in uids:
+        answer = Account(uid=uid, enterprise=ACME).model_dump(mode="json")
+        services.answers[f"/accounts/{uid}"] = answer
+    services.takes = 0.1
+    assert len(uids) / 4 * services.takes > ANSWER_WITHIN.total_seconds()
+    for _ in range(2):
+        answers = await look_up(
+            asked(uids=uids), HttpAccountDirectory(client), HttpAcpnAccess(client), ANSWER_WITHIN
+        )
+        assert answers.accounts
+        assert [account.uid for account in answers.accounts.accounts] == ["1001", *uids]
+    assert services.busiest <= AT_ONCE + 1, "with the question about access"
+
+
+async def test_however_many_there_are_the_activity_answers_in_its_time(access: SqlAcpnAccess) -> None:
+    silent = Silent()
+    asking = asked(uids=tuple(str(2000 + number) for number in range(1_000)))
+    answers = await asyncio.wait_for(look_up(asking, silent, access, SHORTLY), AT_MOST.total_seconds() + 2)
+    assert answers.accounts is None
+    silent.answer.set()
+
+
+@pytest.mark.parametrize("over_http", [False, True])
+async def test_what_the_directory_says_at_any_length_is_kept_within_bounds(
+    database: Database, services: VendorServices, client: httpx.AsyncClient, over_http: bool
+) -> None:
+    long = ACME.model_copy(update={"legal_name": "x" * 100_000, "registration_number": "9" * 100_000})
+    account = Account(uid="1001", enterprise=long, partner_level="p" * 100_000)
+    services.answers["/accounts/1001"] = account.model_dump(mode="json")
+    stored = SqlAccountDirectory(database)
+    await stored.put(account)
+    directory: AccountDirectory = HttpAccountDirectory(client) if over_http else stored
+    [found] = await directory.find(["1001"])
+    assert found.enterprise
+    texts = (found.enterprise.legal_name, found.enterprise.registration_number, found.partner_level)
+    assert texts == ("x" * 1_000, "9" * 1_000, "p" * 1_000)
 
 
 @pytest.mark.parametrize(
@@ -154,13 +189,12 @@ async def test_over_http_it_answers_the_same(
 async def test_it_compares_the_name_with_the_verified_enterprise_s(
     directory: SqlAccountDirectory,
     access: SqlAcpnAccess,
-    trail: AuditTrail,
     uid: str,
     name: str | None,
     matches: bool | None,
 ) -> None:
     inquiry = asked(company_master_uid=uid, legal_name=name)
-    accounts = (await look_up(inquiry, directory, access, trail)).accounts
+    accounts = (await look_up(inquiry, directory, access)).accounts
     assert accounts is not None
     assert accounts.name_matches is matches
 
@@ -169,47 +203,29 @@ async def test_it_compares_the_name_with_the_verified_enterprise_s(
 
 
 async def test_what_is_not_asked_for_is_not_answered(
-    directory: SqlAccountDirectory, access: SqlAcpnAccess, trail: AuditTrail
+    directory: SqlAccountDirectory, access: SqlAcpnAccess
 ) -> None:
-    await trail.publish(publication(application(), entry(1)))
-    assert await look_up(Inquiry(at=NOON), directory, access, trail) == Answers()
+    assert await look_up(Inquiry(at=NOON), directory, access) == Answers()
 
 
-async def test_edition_policy_and_head_come_with_the_opening_only(
-    directory: SqlAccountDirectory, access: SqlAcpnAccess, trail: AuditTrail
+async def test_edition_and_policy_come_with_the_opening_only(
+    directory: SqlAccountDirectory, access: SqlAcpnAccess
 ) -> None:
-    await trail.publish(publication(application(), entry(1), entry(2)))
-    head = await trail.head("run-1")
-    assert head.sequence == 2
-    opening = Inquiry(at=NOON, head_of="run-1")
-    assert await look_up(opening, directory, access, trail) == Answers(
-        edition=NEWEST, policy=Policy(), head=head
-    )
+    opening = Inquiry(at=NOON, opening=True)
+    assert await look_up(opening, directory, access) == Answers(edition=NEWEST, policy=Policy())
     desk = Policy(calendar="SG", time_zone="Asia/Singapore", review_working_days=5)
-    own = await look_up(opening.model_copy(update={"policy": desk}), directory, access, trail)
-    assert (own.policy, own.edition, own.head) == (desk, NEWEST, head)
-    later = await look_up(EVERYTHING.model_copy(update={"head_of": None}), directory, access, trail)
-    assert (later.policy, later.edition, later.head) == (None, None, None)
-
-
-async def test_the_opening_of_a_run_that_was_reset_is_told_where_the_trail_ends(
-    directory: SqlAccountDirectory, access: SqlAcpnAccess, trail: AuditTrail
-) -> None:
-    await trail.publish(publication(application(), entry(1), entry(2)))
-    await trail.take_up(TakeUp(application_id="run-1", company_master_uid="1001", sequence=0))
-    answers = await look_up(Inquiry(at=NOON, head_of="run-1"), directory, access, trail)
-    assert answers.head is not None
-    assert (answers.head.generation, answers.head.sequence) == (1, 2)
-    fresh = await look_up(Inquiry(at=NOON, head_of="run-2"), directory, access, trail)
-    assert fresh.head == Head()
+    own = await look_up(opening.model_copy(update={"policy": desk}), directory, access)
+    assert (own.policy, own.edition) == (desk, NEWEST)
+    later = await look_up(EVERYTHING.model_copy(update={"opening": False}), directory, access)
+    assert (later.policy, later.edition) == (None, None)
 
 
 async def test_tables_and_calendar_are_asked_by_the_policy(
-    directory: SqlAccountDirectory, access: SqlAcpnAccess, trail: AuditTrail
+    directory: SqlAccountDirectory, access: SqlAcpnAccess
 ) -> None:
     policy = Policy(calendar="US", time_zone="America/New_York")
     inquiry = EVERYTHING.model_copy(update={"policy": policy})
-    answers = await look_up(inquiry, directory, access, trail)
+    answers = await look_up(inquiry, directory, access)
     assert [problem.field for problem in answers.problems] == ["application.country"]
     assert [clock.kind for clock in answers.clocks] == [ClockKind.REVIEW, ClockKind.EXPIRY]
     assert {clock.time_zone for clock in answers.clocks} == {"America/New_York"}
@@ -226,46 +242,43 @@ def everything_else(answers: Answers) -> None:
 
 
 async def test_with_the_directory_down_everything_else_is_answered(
-    access: SqlAcpnAccess, trail: AuditTrail, caplog: pytest.LogCaptureFixture
+    access: SqlAcpnAccess, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await trail.publish(publication(application(), entry(1)))
     with caplog.at_level(logging.WARNING):
-        answers = await look_up(EVERYTHING, Down(), access, trail)
+        answers = await look_up(EVERYTHING, Down(), access)
     assert answers.accounts is None
-    assert answers.head is not None
-    assert answers.head.sequence == 1
     everything_else(answers)
     assert "The account directory does not answer: RuntimeError" in caplog.text
     assert "mei@" not in caplog.text
 
 
 async def test_with_the_platform_down_everything_else_is_answered(
-    services: VendorServices, client: httpx.AsyncClient, directory: SqlAccountDirectory, trail: AuditTrail
+    services: VendorServices, client: httpx.AsyncClient, directory: SqlAccountDirectory
 ) -> None:
     services.status = 503
-    answers = await look_up(EVERYTHING, directory, HttpAcpnAccess(client), trail)
-    assert (answers.accounts, answers.head) == (None, Head())
+    answers = await look_up(EVERYTHING, directory, HttpAcpnAccess(client))
+    assert answers.accounts is None
     everything_else(answers)
 
 
 async def test_an_answer_that_is_none_is_no_answer(
-    services: VendorServices, client: httpx.AsyncClient, access: SqlAcpnAccess, trail: AuditTrail
+    services: VendorServices, client: httpx.AsyncClient, access: SqlAcpnAccess
 ) -> None:
     services.answers["/accounts/1001"] = b"<html>Sorry</html>"
-    answers = await look_up(EVERYTHING, HttpAccountDirectory(client), access, trail)
+    answers = await look_up(EVERYTHING, HttpAccountDirectory(client), access)
     assert answers.accounts is None
     everything_else(answers)
 
 
 async def test_a_service_that_does_not_answer_is_not_waited_for(
-    access: SqlAcpnAccess, trail: AuditTrail, caplog: pytest.LogCaptureFixture
+    access: SqlAcpnAccess, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It does not answer before the look-up has, so that answering at all is the proof."""
     silent = Silent()
     errors: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context))
     with caplog.at_level(logging.WARNING):
-        answers = await look_up(EVERYTHING, silent, access, trail, SHORTLY)
+        answers = await look_up(EVERYTHING, silent, access, SHORTLY)
     assert answers.accounts is None
     assert "The account directory does not answer within" in caplog.text
     everything_else(answers)
@@ -275,12 +288,10 @@ async def test_a_service_that_does_not_answer_is_not_waited_for(
     assert errors == []
 
 
-async def test_cancelling_does_not_wait_for_a_service_either(
-    access: SqlAcpnAccess, trail: AuditTrail
-) -> None:
+async def test_cancelling_does_not_wait_for_a_service_either(access: SqlAcpnAccess) -> None:
     silent = Silent()
     environment = ActivityEnvironment()
-    activities = LookUpActivities(silent, access, trail, answer_within=ON_A_BUSY_MACHINE)
+    activities = LookUpActivities(silent, access, answer_within=ON_A_BUSY_MACHINE)
     looking = asyncio.create_task(environment.run(activities.look_up, EVERYTHING))
     await asyncio.sleep(0)
     environment.cancel()
@@ -293,17 +304,13 @@ async def test_a_database_that_does_not_answer_is_not_waited_for(postgresql_url:
     """The lock is held until the look-up has returned."""
     database, other = Database(postgresql_url), Database(postgresql_url)
     async with other.engine.connect() as connection:
-        for table in ("accounts", "access_grants", "audit_heads"):
+        for table in ("accounts", "access_grants"):
             await connection.execute(text(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
-        answers = await look_up(
-            EVERYTHING, SqlAccountDirectory(database), SqlAcpnAccess(database), AuditTrail(database), SHORTLY
-        )
-    assert (answers.accounts, answers.head) == (None, None)
+        answers = await look_up(EVERYTHING, SqlAccountDirectory(database), SqlAcpnAccess(database), SHORTLY)
+    assert answers.accounts is None
     everything_else(answers)
-    patient = await look_up(
-        EVERYTHING, SqlAccountDirectory(database), SqlAcpnAccess(database), AuditTrail(database)
-    )
-    assert (patient.accounts, patient.head) == (AccountAnswers(), Head())
+    patient = await look_up(EVERYTHING, SqlAccountDirectory(database), SqlAcpnAccess(database))
+    assert patient.accounts == AccountAnswers()
     await database.dispose()
     await other.dispose()
 
@@ -323,9 +330,7 @@ def broken(request: pytest.FixtureRequest) -> Iterator[str]:
 async def test_with_the_database_gone_everything_else_is_answered(broken: str) -> None:
     database = Database(broken)
     for _ in range(2):
-        answers = await look_up(
-            EVERYTHING, SqlAccountDirectory(database), SqlAcpnAccess(database), AuditTrail(database)
-        )
-        assert (answers.accounts, answers.head) == (None, None)
+        answers = await look_up(EVERYTHING, SqlAccountDirectory(database), SqlAcpnAccess(database))
+        assert answers.accounts is None
         everything_else(answers)
     await database.dispose()

@@ -124,10 +124,10 @@ class Journey:
         self.moments: list[tuple[Moment, Stage]] = []
         self.times: list[datetime] = []
         self.transitions = 0
-        application = Application.joined("run-1", joined, policy or Policy()).but(
+        self.application: Application = Application.joined("run-1", joined, policy or Policy()).but(
             company=ENTERPRISE, edition=NEWEST
         )
-        self.carry_out(self.counted(decisions.opening(application, self.now)))
+        self.carry_out(self.counted(decisions.opening(self.application, self.now)))
 
     def copy(self) -> "Journey":
         """Another journey that has come as far."""
@@ -172,8 +172,14 @@ class Journey:
         return set_clocks(requests, at, known=self.calendar_known, day_begins_later=self.day_begins_later)
 
     def say(self, kind: str, *, role: str | None = None, **payload: Any) -> Decision:
-        """Send a command and carry out what is decided; raises `RefusedError` and then changes nothing."""
-        decision = self.judge(kind, role=role, **payload)
+        """Send a command and carry out what is decided; raises `RefusedError` and then changes nothing
+        but the company shown."""
+        try:
+            decision = self.judge(kind, role=role, **payload)
+        except RefusedError as refusal:
+            if refusal.company:
+                self.application = self.application.showing(refusal.company)
+            raise
         self.carry_out(decision)
         self.said[kind] = payload
         return decision

@@ -225,6 +225,13 @@ class TestBothAtOnce:
         )
         assert message.endswith("correct_contact, resend_email, decline, cancel_application.")
 
+    def test_who_may_not_send_it_and_who_comes_too_late_is_told_so_first(self) -> None:
+        assert (
+            refused(of(2, "awaiting_signatures"), "reopen_terms", role="partner", reason="x")[0]
+            == "forbidden"
+        )
+        assert refused(of(2, "rejected"), "reopen_terms", reason="x")[0] == "closed"
+
     def test_a_moment_happens_by_edition(self) -> None:
         for edition, name, overdue in ((1, "sheet_reminder", False), (2, "sheet_overdue", True)):
             journey = of(edition, "qualified")

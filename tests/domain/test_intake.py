@@ -340,6 +340,7 @@ class TestFingerprint:
         assert plain == self.fingerprint(document_ref=None, unknown=7, kind="sign_contract")
         assert plain == self.fingerprint(signed_at="2026-03-02T01:00:00Z")
         assert plain == self.fingerprint(signer_name=" Ann ")
+        assert plain == self.fingerprint(if_sequence=7)
 
     @pytest.mark.parametrize(
         "change",
@@ -374,3 +375,9 @@ def test_the_way_a_command_came_does_not_make_it_another_one() -> None:
     assert intake.fingerprint(intake.parse_command("decline", (said,))) == intake.fingerprint(
         intake.parse_command("decline", (elsewhere,))
     )
+
+
+def test_what_its_sender_had_read_makes_no_other_command_of_it() -> None:
+    said = payloads.command("withdraw_application", command_id="c-1")
+    plain, named = (signal("withdraw_application", said | more) for more in ({}, {"form_revision": 3}))
+    assert intake.fingerprint(plain) == intake.fingerprint(named)

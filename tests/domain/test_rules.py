@@ -1,10 +1,12 @@
 """What a command has to meet once role and stage are right, and what a refusal tells to do (guide, FAQ)."""
 
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any, Final
 
 import pytest
 
+from domain.audit import Verdict
 from domain.contract import Party
 from domain.documents import BusinessType
 from domain.inquiry import Account, AccountAnswers
@@ -13,7 +15,16 @@ from domain.signing import parties_to_sign
 from domain.status import Company, Signature, Signing
 from domain.terms import sheet_is_current
 from tests import payloads
-from tests.domain.applications import ENTERPRISE, START, UID, directory, journey_to, refused, signature
+from tests.domain.applications import (
+    ENTERPRISE,
+    START,
+    UID,
+    Journey,
+    directory,
+    journey_to,
+    refused,
+    signature,
+)
 from tests.payloads import Json
 
 OTHER: Final = ENTERPRISE.model_copy(update={"legal_name": "Other Ltd.", "registration_number": "9"})
@@ -60,6 +71,87 @@ class TestEnterprise:
             "already_partner",
             f"Company Master UID {UID} already has access to the ACPN platform.",
         )
+
+
+class TestTheCompanyThatIsShown:
+    """What is confirmed is what was shown; the directory may have another company meanwhile."""
+
+    RENAMED: Final = ENTERPRISE.model_copy(update={"legal_name": "Acme Global Pte. Ltd."})
+
+    def renamed(self, situation: str) -> Journey:
+        """A journey whose company is another by now, as far as the directory knows."""
+        journey = journey_to(situation)
+        journey.directory = directory(Account(uid=UID, enterprise=self.RENAMED))
+        return journey
+
+    def shown(self, journey: Journey) -> str:
+        """The hash of the company the status shows."""
+        company = journey.status.company
+        assert company
+        assert company.hash
+        return company.hash
+
+    def say(self, journey: Journey, kind: str, **payload: Any) -> str:
+        """What it is refused with, or ``""``."""
+        try:
+            journey.say(kind, **payload)
+        except RefusedError as refusal:
+            return refusal.error.value
+        return ""
+
+    def test_its_hash_is_that_of_who_it_is(self) -> None:
+        journey = journey_to("drafting")
+        text = '{"country":"SG","legal_name":"Acme Cloud Pte. Ltd.","registration_number":"201912345K"}'
+        assert self.shown(journey) == sha256(text.encode()).hexdigest()
+        unverified = ENTERPRISE.model_copy(update={"verified": False})
+        assert unverified.digest == ENTERPRISE.digest
+        assert self.RENAMED.digest != ENTERPRISE.digest
+
+    @pytest.mark.parametrize("named", [False, True])
+    def test_another_one_is_refused_once_and_shown(self, named: bool) -> None:
+        journey = self.renamed("drafting")
+        for error in ("stale_revision", ""):
+            payload = {"company_hash": self.shown(journey).upper()} if named else {}
+            assert self.say(journey, "confirm_company", **payload) == error
+            assert journey.status.company_confirmed is (error == "")
+            assert self.shown(journey) == self.RENAMED.digest
+
+    def test_the_one_it_was_before_is_no_more(self) -> None:
+        journey = self.renamed("drafting")
+        for _ in range(2):
+            assert self.say(journey, "confirm_company", company_hash=ENTERPRISE.digest) == "stale_revision"
+            assert self.shown(journey) == self.RENAMED.digest
+        assert self.say(journey, "confirm_company", company_hash=self.RENAMED.digest) == ""
+
+    def test_who_has_seen_the_newest_first_may_say_so(self) -> None:
+        journey = self.renamed("drafting")
+        assert self.say(journey, "confirm_company", company_hash=self.RENAMED.digest) == ""
+        assert self.shown(journey) == self.RENAMED.digest
+
+    def test_where_none_was_shown_there_is_none_it_could_have_been_taken_for(self) -> None:
+        journey = journey_to("drafting")
+        journey.application = journey.application.but(company=None)
+        assert self.say(journey, "confirm_company", company_hash="ab") == "stale_revision"
+        assert self.shown(journey) == ENTERPRISE.digest
+        journey.application = journey.application.but(company=None)
+        assert self.say(journey, "confirm_company") == ""
+
+    def test_who_names_another_than_was_confirmed_undoes_nothing(self) -> None:
+        journey = journey_to("company_confirmed")
+        assert self.say(journey, "confirm_company", company_hash="ab") == "stale_revision"
+        assert journey.status.company_confirmed
+        assert journey.judge("confirm_company", company_hash=ENTERPRISE.digest).verdict is Verdict.NO_OP
+
+    @pytest.mark.parametrize("situation", ["company_confirmed", "withdrawn"])
+    def test_a_form_is_not_submitted_for_another_than_was_confirmed(self, situation: str) -> None:
+        journey = self.renamed(situation)
+        form = payloads.form(UID, legal_name=self.RENAMED.legal_name)
+        for _ in range(2):
+            assert self.say(journey, "submit_application", application=form) == "company_not_confirmed"
+            assert (self.shown(journey), journey.status.company_confirmed) == (self.RENAMED.digest, False)
+        assert self.say(journey, "confirm_company", company_hash=self.RENAMED.digest) == ""
+        assert self.say(journey, "submit_application", application=form) == ""
+        assert self.shown(journey) == self.RENAMED.digest
 
 
 class TestUids:
@@ -171,7 +263,7 @@ class TestRevisions:
         journey.say("submit_application", application=payloads.form(UID))
         assert refused(journey, "approve_application", form_revision=1) == (
             "stale_revision",
-            "The form is at revision 2, not 1: read the current form, then approve that one.",
+            "The form is at revision 2, not 1: read the current form, then send the command for that one.",
         )
 
     @pytest.mark.parametrize(
@@ -202,6 +294,40 @@ class TestRevisions:
         assert error == "stale_revision"
         assert "at revision 2" in message
         assert ", not revision 1: " in message
+
+    @pytest.mark.parametrize(
+        ("kind", "asked"),
+        [
+            ("withdraw_application", False),
+            ("withdraw_application", True),
+            ("request_justification", False),
+            ("provide_justification", True),
+            ("reject_application", False),
+            ("reject_application", True),
+        ],
+    )
+    def test_who_names_the_form_means_that_one(self, kind: str, asked: bool) -> None:
+        journey = journey_to("withdrawn")
+        journey.say("submit_application", application=payloads.form(UID))
+        if asked:
+            journey.say("request_justification", question="Who?")
+        said = journey.something_new(kind)
+        assert refused(journey, kind, **said, form_revision=1) == (
+            "stale_revision",
+            "The form is at revision 2, not 1: read the current form, then send the command for that one.",
+        )
+        current: Json = {"form_revision": 2}
+        for named in (current, {}):
+            assert journey.judge(kind, **said | named).verdict is Verdict.ACCEPTED
+
+    def test_terms_are_reopened_as_they_were_read(self) -> None:
+        journey = journey_to("sheet_2_confirmed")
+        error, message = refused(journey, "reopen_terms", reason="Wrong.", sheet_revision=1)
+        assert error == "stale_revision"
+        assert "at revision 2, not revision 1: " in message
+        current: Json = {"reason": "Wrong.", "sheet_revision": 2}
+        for said in (current, {"reason": "Wrong."}):
+            assert journey.judge("reopen_terms", **said).verdict is Verdict.ACCEPTED
 
     def test_without_a_sheet_there_is_nothing_to_confirm(self) -> None:
         journey = journey_to("qualified")

@@ -23,7 +23,7 @@ from domain.policy import Policy
 from domain.publication import Receipt
 from domain.refusal import RefusedError
 from domain.state import Application
-from domain.status import AccessCause, Missing, Status
+from domain.status import AccessCause, Answered, Missing, Status
 from tests.model.mailing import addressed
 from tests.payloads import Json
 from workflows.memory import RunMemory
@@ -110,7 +110,7 @@ class Process:
             before = memory.answered_before(command)
             if before is not None:
                 verdict = Verdict.REFUSED if before.refusal else Verdict.NO_OP
-                return Answer(verdict, self.status, before.refusal)
+                return Answer(verdict, self._answered(before.answered), before.refusal)
             if memory.backlog_full:
                 raise RefusedError(ErrorType.UNAVAILABLE, BACKLOG_FULL)
             asked = decisions.inquiry(self.application, command, self.now, memory.sequence)
@@ -119,7 +119,7 @@ class Process:
         except RefusedError as refusal:
             return self._refuse(command.kind, command, refusal)
         self._carry_out(decision, command.kind, command)
-        memory.remember(command)
+        memory.remember(command, no_op=decision.verdict is Verdict.NO_OP)
         return self._answer(decision.verdict)
 
     def pass_until(self, then: datetime) -> None:
@@ -166,25 +166,16 @@ class Process:
         self, name: str, command: Command | None, refusal: RefusedError, arguments: tuple[Json, ...] = ()
     ) -> Answer:
         memory = self._memory
-        memory.note(
-            memory.event(
-                self.now,
-                name,
-                Verdict.REFUSED,
-                memory.application,
-                command=command,
-                arguments=arguments,
-                refusal=refusal,
-            )
-        )
-        if command:
-            memory.remember(command, refusal)
+        memory.refuse(self.now, refusal, command, name=name, arguments=arguments)
         return self._answer(Verdict.REFUSED, refusal)
 
     def _answer(self, verdict: Verdict, refusal: RefusedError | None = None) -> Answer:
-        answer = Answer(verdict, self.status, refusal)
+        answer = Answer(verdict, self._answered(self._memory.answered(verdict)), refusal)
         self._delivered()
         return answer
+
+    def _answered(self, answered: Answered) -> Status:
+        return self.status.model_copy(update={"answered": answered})
 
     def _carry_out(self, decision: Decision, name: str, command: Command | None = None) -> None:
         memory = self._memory

@@ -327,4 +327,4 @@ def _named(payload: Json) -> Terms:
 
 
 def _but_for_the_record(status: Status) -> Status:
-    return status.model_copy(update={"last_refusals": (), "sequence": 0})
+    return status.model_copy(update={"last_refusals": (), "sequence": 0, "answered": None})

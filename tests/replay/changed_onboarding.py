@@ -10,10 +10,8 @@ from temporalio import workflow
 
 from domain.contract import WORKFLOW_TYPE, Stage
 from domain.inquiry import AccountQuery, Inquiry
-from domain.refusal import RefusedError
-from domain.status import Status
 from workflows import calls
-from workflows.inbox import Message
+from workflows.inbox import Message, Reply
 from workflows.onboarding import ResellerOnboarding
 from workflows.patches import Patch
 from workflows.signals import takes_every_command
@@ -42,14 +40,14 @@ class Unpatched(ResellerOnboarding):
         """As the real one."""
         return await super().run(*arguments)
 
-    async def _obey(self, message: Message) -> Status | RefusedError:
-        answer = await super()._obey(message)
-        approved = isinstance(answer, Status) and answer.stage is Stage.QUALIFIED
+    async def _obey(self, message: Message) -> Reply:
+        reply = await super()._obey(message)
+        approved = reply.refusal is None and reply.status.stage is Stage.QUALIFIED
         if approved and not self._asked_again and self.asks_again():
             self._asked_again = True
             uid = self._memory.application.company_master_uid
             await calls.look_up(Inquiry(at=workflow.now(), accounts=AccountQuery(company_master_uid=uid)))
-        return answer
+        return reply
 
     def asks_again(self) -> bool:
         """Whether this run goes the new way."""

@@ -11,6 +11,7 @@ from domain.contract import UPDATE_NAME, Stage
 from domain.status import Status
 from tests import payloads
 from tests.rig import Applicant, Service
+from tests.service.evidence import row
 from tests.service.trail import audit, ledger, refused, unharmed
 
 IN_FLIGHT: Final = 9
@@ -70,6 +71,63 @@ async def test_an_update_repeated_under_its_update_id_and_under_another(
     assert again == first
     assert other.stage is first.stage
     assert await verdicts(applicant, "approve_application") == [Verdict.ACCEPTED]
+    await unharmed(applicant)
+
+
+async def test_a_repeated_command_is_told_what_became_of_it_the_first_time(
+    service: Service, applicant: Applicant
+) -> None:
+    """Whatever has happened since: verdict, stage and number, of what was carried out and what was not."""
+    accepted, idle = tagged(approval()), tagged(approval())
+    refused = tagged(payloads.command("confirm_terms", sheet_revision=1, sheet_hash="ab"), "confirm_terms")
+    firsts = [await applicant.submit(accepted), await applicant.submit(idle)]
+    with pytest.raises(ApplicationError) as first:
+        await applicant.submit(refused)
+    number = firsts[0].sequence
+    assert [status.answered and status.answered.model_dump() for status in firsts] == [
+        {"verdict": "accepted", "stage": "qualified", "sequence": number},
+        {"verdict": "no_op", "stage": "qualified", "sequence": number + 1},
+    ]
+    assert first.value.details == ({"verdict": "refused", "stage": "qualified", "sequence": number + 2},)
+    now = await applicant.signal("issue_decision_sheet", sheet=payloads.sheet())
+    assert now.answered is None
+    for _ in range(2):
+        again = [await applicant.submit(accepted), await applicant.submit(idle)]
+        with pytest.raises(ApplicationError) as still:
+            await applicant.submit(refused)
+        assert [status.answered for status in again] == [status.answered for status in firsts]
+        assert {(status.stage, status.sequence) for status in again} == {(now.stage, now.sequence)}
+        assert (still.value.type, still.value.details) == (first.value.type, first.value.details)
+    await unharmed(applicant)
+
+
+async def test_the_company_confirmed_and_submitted_is_the_one_that_was_shown(service: Service) -> None:
+    """The account directory has another one meanwhile, twice; the row shows what the status shows."""
+    applicant = await service.applicant()
+    first = (await applicant.status()).company
+    assert first
+    await service.account(applicant.uid, enterprise={"legal_name": "Acme Global Pte. Ltd."})
+    for named in ({"company_hash": first.hash}, {"company_hash": first.hash}):
+        with pytest.raises(ApplicationError) as refusal:
+            await applicant.update("confirm_company", **named)
+        assert refusal.value.type == "stale_revision"
+    shown = (await applicant.settled()).company
+    assert shown
+    assert shown.legal_name == "Acme Global Pte. Ltd."
+    assert (await row(applicant)).status.company == shown
+    assert (await applicant.signal("confirm_company", company_hash=shown.hash)).company_confirmed
+
+    await service.account(applicant.uid)
+    form = payloads.form(applicant.uid)
+    status = await applicant.signal("submit_application", application=form)
+    assert status.last_refusals[-1].error == "company_not_confirmed"
+    assert (status.company, status.company_confirmed) == (first, False)
+    await applicant.signal("confirm_company")
+    assert (await applicant.signal("submit_application", application=form)).stage is Stage.UNDER_REVIEW
+    assert await refused(applicant) == [
+        *[("confirm_company", "stale_revision")] * 2,
+        ("submit_application", "company_not_confirmed"),
+    ]
     await unharmed(applicant)
 
 

@@ -1,6 +1,7 @@
 """A command that is entered into the table and nowhere else: what client and console script make of it."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -14,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from domain.contract import Command, Person, Role, Stage
 from domain.documents import Contact, DecisionSheet, Discount
+from domain.lifecycle import newest_rows
 from domain.status import Status
 from domain.steps import BD, Step
 from domain.values import Amount, Day, HeaderText, Instant, Text
@@ -148,3 +150,10 @@ def test_the_client_has_a_method_for_it() -> None:
     needed, _, optional = written.partition("heard_at: datetime")
     assert "newest_event: int,\n" in optional
     assert "amount: " not in needed
+
+
+def test_of_a_command_that_changes_by_edition_the_newest_row_counts() -> None:
+    older, newer = replace(STEP, until=2), replace(STEP, since=2)
+    written = generate.client([older, newer])
+    assert written.count("async def escalate_case(") == 1
+    assert newest_rows([newer, older]) == (newer,)

@@ -91,22 +91,43 @@ def test_the_client_is_written_from_the_commands() -> None:
 @pytest.mark.parametrize(
     ("line", "kind", "role", "fields"),
     [
-        (["confirm-company", UID], "confirm_company", "partner", {}),
+        (["confirm-company", UID], "confirm_company", "partner", {"company_hash": None}),
+        (
+            ["confirm-company", UID, "--hash", "ab"],
+            "confirm_company",
+            "partner",
+            {"company_hash": "ab"},
+        ),
         (
             ["withdraw", UID, "--reason", "new address"],
             "withdraw_application",
             "partner",
-            {"reason": "new address"},
+            {"reason": "new address", "form_revision": 1},
         ),
-        (["withdraw", UID], "withdraw_application", "partner", {"reason": None}),
-        (["ask", UID, "--question", "Who?"], "request_justification", "bd", {"question": "Who?"}),
-        (["justify", UID, "--answer", "We."], "provide_justification", "partner", {"answer": "We."}),
+        (
+            ["withdraw", UID, "--revision", "3"],
+            "withdraw_application",
+            "partner",
+            {"reason": None, "form_revision": 3},
+        ),
+        (
+            ["ask", UID, "--question", "Who?"],
+            "request_justification",
+            "bd",
+            {"question": "Who?", "form_revision": 1},
+        ),
+        (
+            ["justify", UID, "--answer", "We."],
+            "provide_justification",
+            "partner",
+            {"answer": "We.", "form_revision": 1},
+        ),
         (["approve", UID, "--revision", "3"], "approve_application", "bd", {"form_revision": 3}),
         (
             ["reject", UID, "--code", "no-team", "--explanation", "Hire"],
             "reject_application",
             "bd",
-            {"reason_code": "no-team", "explanation": "Hire"},
+            {"reason_code": "no-team", "explanation": "Hire", "form_revision": 1},
         ),
         (
             ["confirm", UID, "--revision", "2", "--hash", "ab"],
@@ -127,7 +148,12 @@ def test_the_client_is_written_from_the_commands() -> None:
             "bd",
             {"path": "offline_paper", "order": "vendor_first"},
         ),
-        (["reopen", UID, "--reason", "wrong"], "reopen_terms", "bd", {"reason": "wrong"}),
+        (
+            ["reopen", UID, "--reason", "wrong"],
+            "reopen_terms",
+            "bd",
+            {"reason": "wrong", "sheet_revision": 1},
+        ),
         (
             ["reassign", UID, "--bd-name", "Wei", "--bd-email", "wei@vendor.example"],
             "reassign_bd",
@@ -196,6 +222,13 @@ def test_confirm_takes_the_sheet_as_it_stands() -> None:
     assert cli.run("confirm", UID).exit_code == 0
     sent = cli.sent().model_dump()
     assert (sent["sheet_revision"], sent["sheet_hash"]) == (2, issued(example_sheet()).hash)
+
+
+def test_confirm_company_takes_the_company_as_it_is_shown() -> None:
+    company = {"legal_name": "Lin Cloud Ltd", "registration_number": "91", "hash": "cd" * 32}
+    cli = Cli(FakeService([status(company=company)]))
+    assert cli.run("confirm-company", UID).exit_code == 0
+    assert cli.sent().model_dump()["company_hash"] == "cd" * 32
 
 
 def test_modify_takes_the_revision_as_it_stands() -> None:

@@ -24,6 +24,7 @@ from tests.model.commands import terms_in_force
 from tests.model.process import Process
 from tests.payloads import Json
 from workflows import memory
+from workflows.answers import ANSWERS_BYTES, KEPT_ANSWERS
 from workflows.data_converter import DATA_CONVERTER
 from workflows.memory import Memory, RunMemory
 
@@ -108,7 +109,7 @@ def bounce(process: Process, number: int) -> None:
 
 def fill_answers(kept: RunMemory) -> None:
     """More commands than answers are kept of, under the longest IDs there may be."""
-    for number in range(memory.KEPT_ANSWERS + 100):
+    for number in range(KEPT_ANSWERS + 100):
         command_id = str(number).ljust(128, ESCAPED)
         kept.remember(parsed("record_contact", payloads.command("record_contact", command_id=command_id)))
 
@@ -166,9 +167,9 @@ class TestEachList:
         process = largest()
         fill_answers(process.memory)
         answers = process.memory.memory().answers
-        assert list_size(answers) <= memory.ANSWERS_BYTES
+        assert list_size(answers) <= ANSWERS_BYTES
         assert len(answers) > 500
-        assert answers[-1].command_id.startswith(str(memory.KEPT_ANSWERS + 99))
+        assert answers[-1].command_id.startswith(str(KEPT_ANSWERS + 99))
 
     def test_what_waits_to_be_published(self) -> None:
         process = largest()
