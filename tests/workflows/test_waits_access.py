@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import text
+from temporalio.api.enums.v1 import EventType
 
 from activities import clocks
 from activities.db.access import SqlAcpnAccess
@@ -180,9 +181,9 @@ def offset(day: date, zone: str) -> timedelta | None:
 
 async def asked(applicant: Applicant) -> Counter[str]:
     """How often the run has asked something by a local activity (a marker), or an activity."""
-    kinds = ("marker_recorded_event_attributes", "activity_task_scheduled_event_attributes")
+    kinds = {EventType.EVENT_TYPE_MARKER_RECORDED, EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED}
     events = (await applicant.history()).events
-    return Counter(kind for event in events for kind in kinds if event.HasField(kind))
+    return Counter(EventType.Name(event.event_type) for event in events if event.event_type in kinds)
 
 
 class TestStartCountedAgain:
@@ -198,7 +199,7 @@ class TestStartCountedAgain:
         events, before = status.sequence, await asked(applicant)
         status = await applicant.pass_until(start - timedelta(days=20))
         assert (status.sequence, status.due_at) == (events, start), "nothing to record"
-        assert await asked(applicant) - before == Counter(marker_recorded_event_attributes=1)
+        assert await asked(applicant) - before == Counter(EVENT_TYPE_MARKER_RECORDED=1)
 
         later = start + timedelta(hours=1)
         monkeypatch.setattr(
