@@ -106,13 +106,26 @@ async def test_sheets_of_events_undone_by_a_reset_are_marked(
     second = with_sheet(CONFIRMING, 2, replaces=1)
     await trail.publish(publication(second, submitted(1, 1), issued(2, 1), issued(3, 2, replaces=1)))
     head = await trail.take_up(TakeUp(application_id="run-1", company_master_uid="1001", sequence=2))
-    reset = publication(CONFIRMING, entry(4, command="reset"), generation=head.generation)
+    reset = publication(
+        CONFIRMING, entry(4, command="reset", details={"back_to": 2}), generation=head.generation
+    )
     await trail.publish(reset)
     assert [(kept.sheet.revision, kept.void) for kept in await records.sheets("run-1")] == [
         (1, False),
         (2, True),
     ]
     assert (await newest(records)).status.sheet == sheet(1)
+
+
+async def test_refusals_of_events_undone_by_a_reset_are_not_shown(
+    trail: AuditTrail, records: ApplicationRecords
+) -> None:
+    await trail.publish(publication(application(), entry(1), refusal(2), refusal(3), refusal(4)))
+    head = await trail.take_up(TakeUp(application_id="run-1", company_master_uid="1001", sequence=2))
+    back = entry(5, command="reset", details={"back_to": 2})
+    await trail.publish(publication(application(), back, refusal(6), generation=head.generation))
+    shown = (await newest(records)).status.last_refusals
+    assert [told.message for told in shown] == ["no. 2", "no. 6"]
 
 
 async def test_the_newest_refusals_are_shown_from_the_audit_trail(

@@ -49,24 +49,26 @@ Rejection         reason_code explanation
 Via               channel client?
 AuditEvent        sequence at command verdict command_id? actor? occurred_at? from_stage to_stage error? message? form_revision? sheet_revision? via? details?
 Link              previous salt commitment hash
-Status            stage status_text waiting_on allowed_commands? due_at? overdue? deadline? form_revision? company? application? warnings? justification? sheet? modification? confirmed_revision? signing? contract_start_at? amendments? access? last_refusals? pending_emails? failed_emails? rejection? outcome? sequence? + application_id company_master_uid contact_email? bd? bd_lead? company_confirmed? modification_fields? contacted_at? closing?
+Status            stage status_text waiting_on allowed_commands? due_at? overdue? deadline? form_revision? company? application? warnings? justification? sheet? modification? confirmed_revision? signing? contract_start_at? amendments? access? last_refusals? pending_emails? failed_emails? rejection? outcome? sequence? + application_id company_master_uid contact_email? bd? bd_lead? company_confirmed? modification_fields? contacted_at? closing? answered?
+Answered          verdict stage sequence
+CompanyShown      legal_name registration_number country? verified? hash?
 """  # noqa: E501  # one model a line, to be read beside the contract
 
 COMMANDS: Final = """
-confirm_company
+confirm_company         company_hash?
 submit_application      application
-withdraw_application    reason?
-request_justification   question
-provide_justification   answer
+withdraw_application    reason? form_revision?
+request_justification   question form_revision?
+provide_justification   answer form_revision?
 approve_application     form_revision
-reject_application      reason_code explanation
+reject_application      reason_code explanation form_revision?
 issue_decision_sheet    sheet
 confirm_terms           sheet_revision sheet_hash
 modify_terms            sheet_revision description fields?
 record_contact          note?
 choose_signing_path     path order?
 sign_contract           party signer_name sheet_revision sheet_hash signed_at document_ref?
-reopen_terms            reason
+reopen_terms            reason sheet_revision?
 amend_start_date        start_date time_zone reason
 reassign_bd             bd
 decline                 reason?

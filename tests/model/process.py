@@ -32,10 +32,12 @@ from workflows.onboarding import BACKLOG_FULL
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command is answered with: the status, or why it is refused. ``verdict``: what became of it."""
+    """What a command is answered with: the status, or why it is refused. ``verdict``: what became of it;
+    ``answered``: the first time."""
 
     verdict: Verdict
     status: Status
+    answered: Answered
     refusal: RefusedError | None = None
 
 
@@ -110,7 +112,7 @@ class Process:
             before = memory.answered_before(command)
             if before is not None:
                 verdict = Verdict.REFUSED if before.refusal else Verdict.NO_OP
-                return Answer(verdict, self._answered(before.answered), before.refusal)
+                return Answer(verdict, self.status, before.answered, before.refusal)
             if memory.backlog_full:
                 raise RefusedError(ErrorType.UNAVAILABLE, BACKLOG_FULL)
             asked = decisions.inquiry(self.application, command, self.now, memory.sequence)
@@ -170,12 +172,9 @@ class Process:
         return self._answer(Verdict.REFUSED, refusal)
 
     def _answer(self, verdict: Verdict, refusal: RefusedError | None = None) -> Answer:
-        answer = Answer(verdict, self._answered(self._memory.answered(verdict)), refusal)
+        answer = Answer(verdict, self.status, self._memory.answered(verdict), refusal)
         self._delivered()
         return answer
-
-    def _answered(self, answered: Answered) -> Status:
-        return self.status.model_copy(update={"answered": answered})
 
     def _carry_out(self, decision: Decision, name: str, command: Command | None = None) -> None:
         memory = self._memory

@@ -237,7 +237,7 @@ class _Observer:
                 told = [notice["template"] for entry in backlog for notice in entry.get("notices", ())]
                 self.asked.append(Ask(ask=name, notices=tuple(told)))
             case {"at": _, "entries": entries, "clocks": clocks}:
-                also = [question for question in ("accounts", "head_of") if question in argument]
+                also = [question for question in ("accounts", "opening") if question in argument]
                 fields = [entry["field"] for entry in entries]
                 self.asked.append(Ask(ask=name, clocks=_kinds(clocks), about=(*also, *fields)))
             case _:

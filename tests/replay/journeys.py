@@ -223,6 +223,25 @@ async def _if_sequence(applicant: Applicant) -> None:
     await applicant.signal("approve_application", if_sequence=(await applicant.status()).sequence, **approval)
 
 
+async def _another_company(applicant: Applicant) -> None:
+    """The account directory has another company when the one shown is confirmed, and when a form is
+    submitted; what is sent again is answered as it was."""
+    service, uid = applicant.service, applicant.uid
+    shown = (await applicant.status()).company
+    await service.account(uid, enterprise={"legal_name": "Acme Global Pte. Ltd."})
+    said = payloads.command("confirm_company", company_hash=shown.hash if shown else None)
+    for _ in range(2):
+        await applicant.handle.signal("confirm_company", said)
+        await applicant.settled()
+    await applicant.signal("confirm_company")
+    await service.account(uid)
+    await applicant.signal("submit_application", application=payloads.form(uid))
+    await applicant.to_review()
+    await applicant.signal("withdraw_application", form_revision=2)
+    await applicant.signal("withdraw_application", form_revision=1)
+    await applicant.signal("confirm_company")
+
+
 async def _reset_mid_way(applicant: Applicant) -> None:
     """To the approval; a sheet issued and confirmed since then is issued again, under a new number."""
     await applicant.to_qualified()
@@ -360,6 +379,7 @@ ORDINARY: Final[tuple[Journey, ...]] = (
     Journey("amend_start_date", _amend_start_date, Stage.ACTIVE),
     Journey("reassign", _reassign, Stage.UNDER_REVIEW),
     Journey("if_sequence", _if_sequence, Stage.QUALIFIED),
+    Journey("another_company", _another_company, Stage.WITHDRAWN),
     Journey("reset_mid_way", _reset_mid_way, Stage.AWAITING_SIGNATURES, asks=(calls.TAKE_UP,)),
     Journey("reset_to_the_first_task", _reset_to_the_first_task, Stage.UNDER_REVIEW, asks=(calls.TAKE_UP,)),
     Journey("reset_without_messages", _reset_without_messages, Stage.UNDER_REVIEW, asks=(calls.TAKE_UP,)),

@@ -44,13 +44,14 @@ def settings(database: Database) -> Settings:
     return Settings.model_construct(database_url=SecretStr(plain))
 
 
-async def is_kept(applicant: Applicant) -> bool:
-    """Whether Temporal has the applicant's run."""
-    try:
-        await applicant.handle.describe()
-    except RPCError:
-        return False
-    return True
+async def gone(applicant: Applicant) -> None:
+    """Wait until Temporal has the applicant's run no more."""
+    while True:
+        try:
+            await applicant.handle.describe()
+        except RPCError:
+            return
+        await asyncio.sleep(0.05)
 
 
 async def ended_on_record(applicant: Applicant, application: str) -> None:
@@ -144,10 +145,7 @@ async def test_one_temporal_knows_nothing_of_ends_only_if_that_is_said(
             namespace=client.namespace, workflow_execution=WorkflowExecution(workflow_id=applicant.handle.id)
         )
     )
-    kept = True
-    while kept:
-        await asyncio.sleep(0.05)
-        kept = await is_kept(applicant)
+    await gone(applicant)
     for forgotten in (False, True):
         closed = await reconcile(client, here, close=True, forgotten=forgotten)
         assert (mine in {each.application.application_id for each in closed}) is forgotten
