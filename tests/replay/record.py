@@ -48,7 +48,7 @@ from workflows.plugin import OnboardingPlugin
 LANES: Final = 3
 """Journeys recorded at a time, each on a server, a database and a mail server of its own."""
 EVENTS_OF_A_SHORT_RUN: Final = 60
-WITHIN: Final = timedelta(minutes=5)
+WITHIN: Final = timedelta(seconds=120)
 """No journey takes nearly as long."""
 RECORDER: Final = "recorder"
 _ROOT: Final = Path(__file__).parents[2]
