@@ -41,7 +41,7 @@ demo: setup ## Play the reference story on a real Temporal server, weeks in seco
 
 # Coverage makes Python take half as long again, so it is measured only where both are reached: by the pure tests, by
 # every recorded history, and by the workflow's own tests.
-MEASURED := tests/domain tests/workflows tests/replay
+MEASURED := tests/domain tests/workflows tests/replay tests/service
 
 test: setup lint ## Lint, then every test, with the coverage of domain/ and workflows/
 	@$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-report=json $(MEASURED)

@@ -239,6 +239,8 @@ async def _another_company(applicant: Applicant) -> None:
     await applicant.to_review()
     await applicant.signal("withdraw_application", form_revision=2)
     await applicant.signal("withdraw_application", form_revision=1)
+    await service.account(uid, enterprise={"legal_name": "Acme Global Pte. Ltd."})
+    await applicant.signal("submit_application", application=payloads.form(uid))
     await applicant.signal("confirm_company")
 
 
