@@ -15,7 +15,9 @@ from workflows.reset import ResettableRunner
 LIBRARY_MODULES: Final = ("pydantic", "pydantic_core", "rfc8785")
 """Libraries that workflow code reaches by import."""
 
-PURE_MODULES: Final = ("workflows.inbox", "workflows.memory", "workflows.patches")
+PURE_MODULES: Final = (
+    *("workflows.answers", "workflows.inbox", "workflows.memory", "workflows.patches", "workflows.pauses"),
+)
 """The modules of `workflows` that do not use Temporal."""
 
 PASSTHROUGH_MODULES: Final = (*LIBRARY_MODULES, *PURE_MODULES, "domain")

@@ -128,7 +128,7 @@ def _rows(case: Case, by: Sorted) -> Iterator[Violation]:
     rows = by.rows[case.uid]
     newest = case.audit[-1].sequence if case.audit else 0
     pending = sum(row.state == "pending" for row in by.ledger[case.run.application_id])
-    refused = [audited.command_id for audited in case.audit if audited.verdict == REFUSED]
+    refused = [audited.command_id for audited in case.standing if audited.verdict == REFUSED]
     found = [(row.application_id, row.stage, row.sequence, row.pending_emails) for row in rows]
     wanted = [(case.run.application_id, case.run.outcome, newest, pending)]
     if found != wanted:

@@ -236,4 +236,4 @@ def _add(parts: dict[str, list[Any]], told: _Telling) -> None:
 
 
 def _shown_refusals(audit: Sequence[Audited]) -> tuple[str | None, ...]:
-    return tuple(event.command_id for event in audit if event.verdict == "refused")[-20:]
+    return tuple(event.command_id for event in standing(audit) if event.verdict == "refused")[-20:]

@@ -33,7 +33,7 @@ from tests.service.own_server import (
 from tests.service.trail import accepted, audit, histories, ledger, refused, unharmed
 
 EVENTS_A_RUN: Final = 40
-UPDATES: Final = 100
+UPDATES: Final = 150
 IN_FLIGHT: Final = 10
 """What the server allows; it rejects the eleventh, and to do so throws away the task the ten wait for."""
 UNTIL_ALL_ARE_ANSWERED: Final = timedelta(seconds=90)
