@@ -319,3 +319,9 @@ def test_whatever_clock_a_stage_sets_something_is_said_about_it(stage: Stage) ->
                 asked = set_clock(application.but(contacted_at=JOINED_AT), JOINED_AT)
                 assert asked
                 assert stage in lifecycle.moment_for(NEWEST, asked.kind, stage, early=False).where
+
+
+def test_the_newest_row_of_a_command_counts_wherever_it_stands() -> None:
+    row = lifecycle.STEPS[0]
+    older, newer = replace(row, until=2), replace(row, since=2)
+    assert lifecycle.newest_rows([older, newer]) == lifecycle.newest_rows([newer, older]) == (newer,)

@@ -15,7 +15,6 @@ from typer.testing import CliRunner, Result
 
 from domain.contract import Command, Person, Role, Stage
 from domain.documents import Contact, DecisionSheet, Discount
-from domain.lifecycle import newest_rows
 from domain.status import Status
 from domain.steps import BD, Step
 from domain.values import Amount, Day, HeaderText, Instant, Text
@@ -156,4 +155,3 @@ def test_of_a_command_that_changes_by_edition_the_newest_row_counts() -> None:
     older, newer = replace(STEP, until=2), replace(STEP, since=2)
     written = generate.client([older, newer])
     assert written.count("async def escalate_case(") == 1
-    assert newest_rows([newer, older]) == (newer,)
