@@ -27,7 +27,7 @@ from domain.contract import TASK_QUEUE
 POLLS_WITHIN: Final = timedelta(seconds=90)
 """A worker that lives polls at least once a minute; the server lists its last poll for five."""
 IN_FORCE_WITHIN: Final = timedelta(seconds=90)
-"""The server tells its task queues one after another; on a busy machine that took longer than half a minute."""
+"""The server tells one task queue after another; on a busy machine that took more than half a minute."""
 
 
 class DeploymentError(Exception):
