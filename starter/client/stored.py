@@ -20,7 +20,7 @@ from domain.inquiry import Account
 from runtime.errors import first_line
 from starter.client.errors import ArchiveError
 
-NO_FILE: Final = "A worker prepares it: `onboarding up`."
+_NO_FILE: Final = "A worker prepares it: `onboarding up`."
 
 
 class StoredArchive:
@@ -70,14 +70,25 @@ async def open_archive(url: str, *, create: bool = False) -> AsyncIterator[Store
     Raises:
         ArchiveError: also when the database fails later, within the block.
     """
+    async with open_database(url, create=create) as database:
+        yield StoredArchive(database)
+
+
+@asynccontextmanager
+async def open_database(url: str, *, create: bool = False) -> AsyncIterator[Database]:
+    """The database `open_archive` reads, on the same terms.
+
+    Raises:
+        ArchiveError: also when it fails later, within the block.
+    """
     database = Database(url)
     try:
         if create:
             await _migrate(database)
         elif has_no_file(database):
-            raise SchemaMismatchError(f"{database.name} does not exist", NO_FILE)
+            raise SchemaMismatchError(f"{database.name} does not exist", _NO_FILE)
         await Schema(database).check()
-        yield StoredArchive(database)
+        yield database
     except SchemaMismatchError as error:
         raise ArchiveError(f"The database is not ready: {error}.", error.remedy) from None
     except SQLAlchemyError as error:
