@@ -132,10 +132,8 @@ class Outbox:
         try:
             return await handle
         except ActivityError:
-            # An attempt that fails before it learns that it was called back is not tried again: its own
-            # error comes instead of the cancellation.
-            if not self._stopping:
-                raise
+            # It is tried until it works: so it was called back, or an operator has failed it by hand
+            # (`temporal activity fail`), and what it was to do is still to be done.
             return None
         finally:
             self._under_way.discard(handle)

@@ -1,5 +1,7 @@
 """The resets of a run by Temporal's Reset: how it learns of them, and goes on from there."""
 
+import asyncio
+
 from temporalio import workflow
 
 from domain import access
@@ -18,6 +20,7 @@ class Resets:
         self._known = int(begins_reset())
         self._taken_up = 0
         self._taking_up = False
+        self._loop = asyncio.get_running_loop()
         workflow.register_random_seed_callback(self._has_new_seed)
 
     @property
@@ -50,5 +53,11 @@ class Resets:
         return head
 
     def _has_new_seed(self, seed: int) -> None:
-        # Called outside the workflow's event loop: nothing but an assignment works here.
+        # Called outside the workflow's event loop: nothing but an assignment works here. The loop looks at what is
+        # waited for only where something ran in it, and where a reset leads there may be nothing else.
         self._known += 1
+        self._loop.call_soon(_nothing)
+
+
+def _nothing() -> None:
+    """What runs only for the loop to have run."""

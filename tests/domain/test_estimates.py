@@ -12,6 +12,7 @@ from domain.contract import Stage
 from domain.decisions import Decision
 from domain.inquiry import AccessOutcome
 from domain.notices import Audience, DeadlineEstimated
+from domain.periods import start_recount_clock
 from domain.policy import Policy
 from domain.steps import OPEN
 from tests import payloads
@@ -334,3 +335,8 @@ class TestTheCalendarsOwn:
     def test_a_request_that_names_no_way_to_count_is_a_bug(self, policy: Policy) -> None:
         with pytest.raises(ValueError, match="names no way to count"):
             one(policy)
+
+
+def test_without_a_start_date_there_is_nothing_to_count_again() -> None:
+    drafting = journey_to(Stage.DRAFTING).application
+    assert start_recount_clock(drafting, datetime.fromisoformat(START)) is None

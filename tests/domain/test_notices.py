@@ -12,7 +12,17 @@ from domain import notices
 from domain.anytime import ALERTS
 from domain.clocks import ClockKind
 from domain.lifecycle import ATTEMPTS, MOMENTS, STEPS
-from domain.notices import NOTICE_ADAPTER, NOTICES, SOURCES, Audience, Notice, audience_of, compose, key_of
+from domain.notices import (
+    NOTICE_ADAPTER,
+    NOTICES,
+    SOURCES,
+    Audience,
+    Notice,
+    audience_of,
+    compose,
+    key_of,
+    templates_for,
+)
 from domain.status import FailedEmail
 from tests.activities.notices import TEMPLATES, notice
 from tests.domain.applications import MISSING, SITUATIONS, Journey, journey_to
@@ -70,6 +80,12 @@ class TestEachNotice:
 def test_every_fact_is_told_by_some_notice() -> None:
     told = {name for each in NOTICES for name in each.model_fields} - {"template"}
     assert told == SOURCES.keys()
+
+
+def test_every_template_is_for_one_mailbox() -> None:
+    of_all = [template for audience in Audience for template in templates_for(audience)]
+    assert sorted(of_all) == sorted(TEMPLATES)
+    assert {audience_of(template) for template in templates_for(Audience.PARTNER)} == {Audience.PARTNER}
 
 
 def test_templates_and_classes_are_one_to_one() -> None:

@@ -14,7 +14,7 @@ from domain.contract import Stage
 from domain.status import Status
 from tests import payloads
 from tests.payloads import Json
-from tests.replay.resets import after, first_task, reset
+from tests.replay.resets import after, first_task, reset, update_accepted
 from tests.rig import Applicant
 from workflows import calls
 
@@ -270,6 +270,14 @@ async def _reset_without_messages(applicant: Applicant) -> None:
         await applicant.to_review()
 
 
+async def _reset_to_an_update(applicant: Applicant) -> None:
+    """Where a run stands there is nothing to do, were it not for the reset."""
+    await applicant.to_review()
+    await applicant.update("request_justification", question="Who are your customers?")
+    await applicant.settled()
+    await reset(applicant, await update_accepted(applicant), reapply=False)
+
+
 async def _reset_after_the_end(applicant: Applicant) -> None:
     """Access was given, and is taken back; another sheet is issued."""
     await applicant.to_signatures()
@@ -385,6 +393,7 @@ ORDINARY: Final[tuple[Journey, ...]] = (
     Journey("reset_mid_way", _reset_mid_way, Stage.AWAITING_SIGNATURES, asks=(calls.TAKE_UP,)),
     Journey("reset_to_the_first_task", _reset_to_the_first_task, Stage.UNDER_REVIEW, asks=(calls.TAKE_UP,)),
     Journey("reset_without_messages", _reset_without_messages, Stage.UNDER_REVIEW, asks=(calls.TAKE_UP,)),
+    Journey("reset_to_an_update", _reset_to_an_update, Stage.UNDER_REVIEW, asks=(calls.TAKE_UP,)),
     Journey("reset_after_the_end", _reset_after_the_end, Stage.CONFIRMING_TERMS, asks=(calls.TAKE_UP,)),
     Journey("review_reminded_and_overdue", _review_reminded_and_overdue, Stage.UNDER_REVIEW),
     Journey("sheet_reminders", _sheet_reminders, Stage.CORRECTING_TERMS),

@@ -56,6 +56,16 @@ async def after(applicant: Applicant, stage: Stage) -> int:
     return next(completed for completed in await _completed(applicant) if completed > shown)
 
 
+async def update_accepted(applicant: Applicant) -> int:
+    """The event that ends the workflow task in which the run accepted its newest update."""
+    accepted = [
+        event.workflow_execution_update_accepted_event_attributes.accepted_request_sequencing_event_id
+        for event in (await applicant.history()).events
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
+    ]
+    return next(completed for completed in await _completed(applicant) if completed > accepted[-1])
+
+
 async def _completed(applicant: Applicant) -> list[int]:
     return [
         event.event_id

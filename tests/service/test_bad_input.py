@@ -5,15 +5,20 @@ from typing import Any, Final
 
 import pytest
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.client import WorkflowFailureError, WorkflowQueryFailedError, WorkflowUpdateFailedError
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from domain.contract import QUERY_NAME, Stage
+from domain.contract import DELIVERY_TYPE, QUERY_NAME, TASK_QUEUE, ErrorType, Stage
+from domain.intake import parse_start
+from domain.policy import Policy
+from domain.state import Application
 from domain.status import Status
 from tests import payloads
 from tests.rig import Applicant, Service, undecodable
 from tests.service.trail import audit, failed_as_invalid, refused, unharmed
+from tests.temporal_env import unique
+from workflows.memory import RunMemory
 
 GOOD: Final = payloads.command("decline")
 UNREADABLE: Final[dict[str, tuple[Any, ...]]] = {
@@ -101,7 +106,10 @@ async def test_start_input_that_does_not_parse_fails_the_run(service: Service, w
         arguments = (joining, *arguments[1:])
     applicant = await service.applicant(start=False)
     await applicant.start(*arguments)
-    await failed_as_invalid(applicant)
+    why_failed = await failed_as_invalid(applicant)
+    with pytest.raises(WorkflowQueryFailedError) as asked:
+        await applicant.status()
+    assert why_failed in str(asked.value)
     await unharmed(applicant)
 
 
@@ -133,6 +141,18 @@ async def test_a_memory_from_outside_is_not_believed(service: Service) -> None:
     applicant = await service.applicant(start=False)
     await applicant.start(payloads.join(applicant.uid), {"application": {"stage": "signed"}})
     await failed_as_invalid(applicant)
+    await unharmed(applicant)
+
+
+async def test_a_delivery_that_no_onboarding_has_begun_fails(applicant: Applicant) -> None:
+    """Or a caller could send mails in an application's name."""
+    joining = parse_start((payloads.join(applicant.uid),))
+    memory = RunMemory.of(Application.joined("forged", joining, Policy())).memory()
+    client = applicant.service.env.client
+    with pytest.raises(WorkflowFailureError) as failed:
+        await client.execute_workflow(DELIVERY_TYPE, memory, id=unique("delivery"), task_queue=TASK_QUEUE)
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert failed.value.cause.type == ErrorType.INVALID
     await unharmed(applicant)
 
 

@@ -1,12 +1,17 @@
 """Mail that can't be delivered is seen, told and sent again once the address is right."""
 
+from pathlib import Path
+
 import pytest
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
 
 from domain.contract import Stage
 from domain.status import Status
 from tests import payloads
 from tests.rig import Applicant, Service
+from tests.service.own_server import LONGEST_RETRY, review_by_updates, without_mail
+from tests.service.resetting import mark, replays, taken_up, turn_back
 
 UNKNOWN = "nobody@acme.example.com"
 
@@ -100,3 +105,23 @@ async def test_the_last_mail_bouncing_is_told_before_the_run_ends(service: Servi
         "application_rejected",
     ]
     assert applicant.templates() == ["review_requested", "email_failed", "email_failed"]
+
+
+async def test_a_mail_that_bounced_on_a_way_that_was_left_is_told_again(
+    server: WorkflowEnvironment, tmp_path: Path
+) -> None:
+    """Reset leads to where the run did not know of it; the ledger does."""
+    async with without_mail(server, tmp_path) as (applicant, smtp):
+        smtp.plan.recipients[payloads.CONTACT["email"]] = "550 5.1.1 No such user"
+        await review_by_updates(applicant)
+        await applicant.stored()
+        there = await mark(applicant)
+        async with smtp.running():
+            before = await applicant.pass_time(LONGEST_RETRY)
+            assert [email.key for email in before.failed_emails] == ["3.application_received"]
+            await turn_back(applicant, there, reapply=False)
+            await taken_up(applicant)
+            status = await applicant.pass_time(LONGEST_RETRY)
+        assert status.stage is Stage.UNDER_REVIEW
+        assert status.failed_emails == before.failed_emails
+        await replays(applicant)

@@ -14,6 +14,7 @@ import pytest
 from domain.contract import Stage
 from domain.status import Status
 from tests import payloads
+from tests.replay.resets import update_accepted
 from tests.rig import Applicant, Service
 from tests.service.resetting import (
     Stored,
@@ -248,6 +249,22 @@ async def test_reset_of_a_partner_to_the_first_task(service: Service, way: Way, 
     await each_mail_left_once(applicant, after)
     await row_tells_the_truth(applicant)
     await replays(applicant)
+
+
+async def test_reset_to_the_task_of_an_update_that_is_not_made_again(service: Service) -> None:
+    """Where it leads there is nothing to do, were it not for the reset."""
+    applicant = await service.applicant()
+    at_the_mark = await applicant.to_review()
+    await applicant.update("request_justification", question="Who?")
+    await applicant.settled()
+    before = await stored(applicant)
+
+    await turn_back(applicant, await update_accepted(applicant), reapply=False)
+    async with asyncio.timeout(HANG):
+        await taken_up(applicant)
+
+    stands_as(await applicant.settled(), at_the_mark)
+    await check(applicant, before, at_the_mark)
 
 
 async def test_reset_of_a_reset_run_and_of_the_run_before_it(service: Service) -> None:

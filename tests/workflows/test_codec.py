@@ -134,6 +134,7 @@ async def test_the_message_and_the_trace_of_a_failure_are_encrypted() -> None:
 
 async def test_keys_as_they_are_set() -> None:
     codec = EncryptionCodec.from_text(f"new:{text(NEW)}, old:{text(OLD)}")
+    assert codec.key_ids == ("new", "old")
     assert (await sealed(codec)).metadata[KEY_ID] == b"new"
     assert await opened(codec, await sealed(EncryptionCodec({"old": OLD}))) == CLEAR
 
