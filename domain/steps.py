@@ -1,4 +1,5 @@
-"""What a row of the process says: a stage, a step (one command) or a moment (time is up).
+"""What a row of the process says: a stage, a step (one command), a moment (time is up) or an attempt to
+open access.
 
 The rows themselves stand where their command lives (`application.py`, `terms.py`, `signing.py`, `access.py`,
 `anytime.py`); `lifecycle.py` puts them together.
@@ -60,16 +61,17 @@ class Branch:
 class Step:
     """A row of the process: this command, by one of these roles, in one of these stages.
 
-    ``to``: the stage it enters (its clocks start anew); ``None``: it stays, the clocks run on; ``branch``:
-    or that way. ``speaks_for``: whether its actor's role may speak for whom the command names. ``notices``
-    leave when it is done. ``done``: its effect is in place already. ``revision``: it names a revision that
-    must be current. ``rules``, ``timed_rules``: what else must hold. ``asks`` the account directory;
-    ``accounts_rules`` judge its answer. ``entries``: its values that must be in a table. ``changes``: what
-    it changes. ``restarts``: clocks it sets while staying; ``stops``: clocks it ends. ``resends``: the key
-    of an e-mail it sends once more.
+    ``to``: the stage it enters (its clocks start anew); ``None``: it stays, the clocks run on;
+    ``branch``: or that way. ``speaks_for``: whether its actor's role may speak for whom the command
+    names. ``notices`` leave when it is done. ``done``: its effect is in place already. ``revision``: it
+    names a revision that must be current. ``before_signatures``: only before anybody has signed.
+    ``rules``, ``timed_rules``: what else must hold. ``asks`` the account directory; ``account_rules``
+    judge its answer. ``entries``: its values that must be in a table. ``changes``: what it changes.
+    ``restarts``: clocks it sets while staying; ``stops``: clocks it ends. ``resends``: the key of an
+    e-mail it sends once more. ``since``, ``until``: the editions it holds for, from the first one on to
+    before the other.
 
-    Edges derive from it: ``current`` fills fields a person need not name from the status; ``example`` and
-    ``console`` are for the console script.
+    ``current`` is for clients: it fills fields a person need not name from the status.
     """
 
     command: type[Command]

@@ -45,4 +45,4 @@ class EmailsFailed:
     failed: tuple[FailedEmail, ...]
 
 
-Event = Message | OperatorCancel | OperatorReset | EmailsFailed
+Item = Message | OperatorCancel | OperatorReset | EmailsFailed

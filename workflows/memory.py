@@ -271,7 +271,7 @@ class RunMemory:
         )
 
     def note(self, event: AuditEvent, entry: Entry | None = None) -> None:
-        """Put an event on record, unless it is one refusal or repetition too many while nothing can be
+        """Queue an event to be stored, unless it is one refusal or repetition too many while nothing can be
         stored."""
         entry = entry or Entry(event=event)
         if event.error is not None:

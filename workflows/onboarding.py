@@ -32,7 +32,7 @@ from domain.status import Answered, FailedEmail, Status
 from workflows import calls, search_attributes, start
 from workflows.encryption import Reader
 from workflows.hand_over import hand_over
-from workflows.inbox import EmailsFailed, Event, Message, OperatorCancel, OperatorReset, Reply
+from workflows.inbox import EmailsFailed, Item, Message, OperatorCancel, OperatorReset, Reply
 from workflows.outbox import Outbox
 from workflows.resets import Resets
 from workflows.signals import takes_every_command
@@ -58,7 +58,7 @@ class ResellerOnboarding:
 
     @workflow.init
     def __init__(self, *arguments: Any) -> None:
-        self._inbox: deque[Event] = deque()
+        self._inbox: deque[Item] = deque()
         self._quiet = False
         self._timer = Timer()
         self._cancel_requested = False
@@ -134,7 +134,7 @@ class ResellerOnboarding:
             return self._status()
         while True:
             outbox = Outbox(
-                self._memory, lambda: self._quiet and not self._resets.waiting, self._mails_came_back
+                self._memory, lambda: self._quiet and not self._resets.waiting, self._receipt_came
             )
             await self._work()
             while self._ended and await self._last_mails():
@@ -181,7 +181,7 @@ class ResellerOnboarding:
                 case _:
                     assert_never(event)
 
-    async def _next(self) -> Event | Clock | None:
+    async def _next(self) -> Item | Clock | None:
         while True:
             if self._resets.waiting:
                 return OperatorReset()
@@ -339,7 +339,7 @@ class ResellerOnboarding:
             self._quiet = False
         return self._called
 
-    def _mails_came_back(self, receipt: Receipt) -> None:
+    def _receipt_came(self, receipt: Receipt) -> None:
         if receipt.superseded:
             self._resets.superseded()
             return

@@ -13,8 +13,8 @@ from workflows.pauses import Pauses
 
 
 class Outbox:
-    """Two activities at most: one stores what was decided and sends its mails, one sends what the mail
-    server refused. Only one of them sends at a time: two would send a mail twice.
+    """Two activities at most: one stores what was decided and sends its mails, one sends what could not
+    leave at once. Only one of them sends at a time: two would send a mail twice.
 
     While the mail server is away every mail waits behind the others. While it only refuses some recipients
     for now, their mails rest between two tries, and those to others leave as ever.

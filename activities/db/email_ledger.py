@@ -30,7 +30,7 @@ from domain.values import Contract, Instant
 class LedgerState(StrEnum):
     """What became of an e-mail.
 
-    ``withdrawn``: what it told of was undone by Temporal's Reset before it left.
+    ``withdrawn``: what it told of was undone by Temporal's Reset before it left, or its run was terminated.
     """
 
     PENDING = "pending"

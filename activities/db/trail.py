@@ -81,7 +81,7 @@ class AuditTrail:
         await self._add_documents(connection, publication.lineage.application_id, fresh)
         application = await restored(connection, state)
         await self._queue_emails(connection, application, fresh)
-        await self._show(connection, application, state, fresh)
+        await self._store_state(connection, application, state, fresh)
         return Written.STORED
 
     async def head(self, application_id: str) -> Head:
@@ -272,7 +272,7 @@ class AuditTrail:
         stored = (await connection.execute(query)).scalar_one_or_none()
         return [NOTICE_ADAPTER.validate_python(stored["notice"])] if stored else []
 
-    async def _show(
+    async def _store_state(
         self,
         connection: AsyncConnection,
         application: Application,

@@ -125,14 +125,16 @@ def _facts(step: Step) -> Iterator[str]:
         yield "Only before anybody has signed."
     if step.revision:
         yield f"Must hold: {prose(step.revision.__doc__) or CURRENT}"
-    for rule in (*of_edition(step.rules, NEWEST), *step.account_rules):
+    rules = (*of_edition(step.rules, NEWEST), *of_edition(step.timed_rules, NEWEST), *step.account_rules)
+    for rule in rules:
         yield f"Must hold: {prose(rule.__doc__)}"
     if step.asks:
         yield "Asks the account directory; `unavailable` while it does not answer."
     set_anew = _deadlines_of(of_edition(step.restarts, NEWEST))
     if step.stops or set_anew:
         stops = f"ends `{'`, `'.join(step.stops)}`" if step.stops else ""
-        yield f"Deadlines: {', '.join(filter(None, (stops, set_anew and f'sets {set_anew}')))}."
+        both = ", ".join(filter(None, (stops, set_anew and f"sets {set_anew}")))
+        yield f"Deadlines{' while it stays' if step.branch else ''}: {both}."
     if step.since > FIRST:
         yield f"For applications of edition {step.since} and newer."
 
