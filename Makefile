@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format generate docs lock replay histories chaos bench-open stack-test ui-test clean
+.PHONY: help setup demo test test-long lint format generate docs lock replay histories chaos bench-open stack-test ui-test clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,9 @@ test: setup lint ## Lint, then every test, with the coverage of domain/ and work
 	@$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-report=json $(MEASURED)
 	@$(BIN)/python -m tools.coverage_floor coverage.json --line $(LINE_FLOOR) --branch $(BRANCH_FLOOR)
 	@$(PYTEST) $(MEASURED:%=--ignore=%)
+
+test-long: setup ## What `make test` tries by some only: every reset, every history under newer code, the long model check
+	@MODEL_CHECK_RUNS=$${MODEL_CHECK_RUNS:-200} $(PYTEST) -m long --timeout 7200 $(ARGS)
 
 lint: setup ## Formatting, rules, types, import directions
 	@$(BIN)/ruff format --check --quiet . || { echo "make: 'make format' formats these files" >&2; $(BIN)/ruff format --check . ; exit 1; }

@@ -50,8 +50,9 @@ STRAIGHT: Final = (
 )
 STEPS_TAKEN: Final = (7, 5, 6, 3, 2, 4, 1, 0)
 """The straight way, and how much of it has been gone when the machine begins to pick."""
-STUCK_AFTER: Final = 30
-"""Seconds. No step takes longer, unless the service waits for something that will never come."""
+STUCK_AFTER: Final = 300
+"""Seconds. No step takes longer, unless the service waits for something that will never come: in a month in
+which access is missing it is asked for 700 times."""
 PAUSES: Final = tuple(map(timedelta, (0.1, 1, 1, 8, 8, 30)))
 """Days: less than one, one, more than three working days, many."""
 
