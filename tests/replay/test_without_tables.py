@@ -17,6 +17,7 @@ from typing import Final
 import pytest
 
 from domain.inquiry import Table
+from tests.long import LONG
 from tests.replay.corpus import HISTORIES, recorded
 
 _NOTHING: Final = {
@@ -112,7 +113,7 @@ class Machine:
             capture_output=True,
             text=True,
             check=False,
-            timeout=110,
+            timeout=300,
         )
         assert finished.returncode == 0, finished.stdout + finished.stderr
         return finished.stdout
@@ -124,10 +125,17 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Machine:
     return Machine(tmp_path, _NOTHING) if request.param == "emptied" else Machine(tmp_path, _ANYTHING, _ZONES)
 
 
+@LONG
 def test_all_histories_replay_whatever_the_tables_say(machine: Machine) -> None:
     told = machine.run("-m", "tests.replay")
 
     assert f"All {len(recorded())} histories replay as recorded" in told
+
+
+def test_histories_of_open_applications_replay_whatever_the_tables_say(machine: Machine) -> None:
+    told = machine.run("-m", "tests.replay", "*/open_in_*")
+
+    assert "histories replay as recorded" in told
 
 
 def test_emptied_tables_have_nothing(tmp_path: Path) -> None:

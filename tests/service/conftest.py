@@ -1,4 +1,4 @@
-"""One service for all the tests of a process, an applicant for each; or a server for one file."""
+"""One service for all the tests of a process, an applicant for each; or a server for services of their own."""
 
 from collections.abc import AsyncIterator
 
@@ -19,8 +19,8 @@ async def service(
         yield running
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def server() -> AsyncIterator[WorkflowEnvironment]:
-    """A server whose only services are those of the file's tests."""
+    """A server whose only services are those the tests run on it, one after the other."""
     async with own_environment() as environment:
         yield environment

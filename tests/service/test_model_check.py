@@ -2,10 +2,11 @@
 
 The machine of hypothesis picks what happens next; `Twins` lets it happen to the real service and to the
 model, compares the two after every step, and holds every promise of `tests/model/promises.py` against the
-real one. What is picked is always the same, unless ``MODEL_CHECK_RUNS`` names a number of runs: then that
-many are made, longer ones, each time others (200 take a quarter of an hour), and a failure is made small::
+real one. What is picked is always the same, unless ``MODEL_CHECK_RUNS`` names a number of runs, as `make
+test-long` does: then that many are made, longer ones, each time others (200 take a quarter of an hour), and
+a failure is made small::
 
-    MODEL_CHECK_RUNS=200 .venv/bin/python -m pytest -n 0 tests/service/test_model_check.py
+    MODEL_CHECK_RUNS=200 .venv/bin/python -m pytest -n 0 -m long tests/service/test_model_check.py
 """
 
 import asyncio
@@ -28,6 +29,7 @@ from hypothesis.stateful import (
 )
 
 from tests import payloads
+from tests.long import LONG
 from tests.model.commands import (
     Pick,
     any_kind,
@@ -42,6 +44,7 @@ from tests.payloads import Json
 from tests.rig import Service
 
 RUNS: Final = int(os.environ.get("MODEL_CHECK_RUNS", "0"))
+pytestmark = [LONG] if RUNS else []
 STARTS: Final = ("2040-06-01", "2040-05-01", "2040-03-09", "2020-01-01")
 """Contract start dates: reached in months, in days, and long ago."""
 STRAIGHT: Final = (
@@ -57,7 +60,7 @@ PAUSES: Final = tuple(map(timedelta, (0.1, 1, 1, 8, 8, 30)))
 """Days: less than one, one, more than three working days, many."""
 
 SETTINGS: Final = settings(
-    max_examples=RUNS or 9,
+    max_examples=RUNS or 4,
     stateful_step_count=20 if RUNS else 12,
     derandomize=not RUNS,
     database=None,

@@ -1,11 +1,9 @@
 """The mail server refuses one recipient for now, or everybody for a moment: who gets mails all the same."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest_asyncio
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle, WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
@@ -24,13 +22,6 @@ PARTNER, BD = payloads.CONTACT["email"], payloads.BD["email"]
 LATER, DENIED = "451 4.7.1 too many for this mailbox", "554 5.7.1 relay access denied"
 A_LITTLE = timedelta(seconds=10)
 TO_PARTNER = ["application_received", "application_approved", "sheet_to_confirm", "terms_confirmed"]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def server() -> AsyncIterator[WorkflowEnvironment]:
-    """A server whose only services are those of these tests."""
-    async with own_environment() as environment:
-        yield environment
 
 
 async def to_signing(applicant: Applicant) -> None:
