@@ -97,7 +97,7 @@ class Sorted:
 
 
 def _by(records: Iterable[BaseModel], name: str) -> "defaultdict[str, list]":  # type: ignore[type-arg] # each list is of the records given
-    sorted_out: defaultdict[str, list] = defaultdict(list)  # type: ignore[type-arg] # likewise
+    sorted_out: defaultdict[str, list] = defaultdict(list)  # type: ignore[type-arg] # each list is of the records given
     for record in records:
         sorted_out[getattr(record, name)].append(record)
     return sorted_out

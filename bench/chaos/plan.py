@@ -216,7 +216,7 @@ def plan(
     scripts = tuple(_script(dice, number, faults) for number in range(applicants))
     if FaultKind.RESET in faults:
         # By dice of their own, so that resets move no other fault.
-        resets = random.Random(f"{seed} resets")  # noqa: S311 - likewise
+        resets = random.Random(f"{seed} resets")  # noqa: S311 - a plan has to be repeatable, not unpredictable
         scripts = tuple(script.model_copy(update={"resets": _resets(resets, script)}) for script in scripts)
     return Plan(seed=seed, seconds=seconds, workers=workers, faults=tuple(planned), scripts=scripts)
 

@@ -11,19 +11,26 @@ from settings import TemporalSettings
 
 
 @pytest_asyncio.fixture
-async def silent_server() -> AsyncIterator[str]:
-    """An address that takes connections and never says a word."""
-    server = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), "127.0.0.1", 0)
+async def silent_server() -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """An address that takes connections and never says a word, and whether somebody has come."""
+    came = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.set()
+        await reader.read()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     async with server:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", came
 
 
-async def test_waiting_for_temporal_ends_when_it_is_cancelled(silent_server: str) -> None:
-    temporal = TemporalSettings(
-        silent_server, "default", {"target_host": silent_server, "namespace": "default"}
-    )
+async def test_waiting_for_temporal_ends_when_it_is_cancelled(
+    silent_server: tuple[str, asyncio.Event],
+) -> None:
+    address, came = silent_server
+    temporal = TemporalSettings(address, "default", {"target_host": address, "namespace": "default"})
     waiting = asyncio.create_task(connect_when_up(temporal))
-    await asyncio.sleep(0.3)
+    await came.wait()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting

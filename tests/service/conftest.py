@@ -1,4 +1,4 @@
-"""One service for all the tests of a process, an applicant for each; or a server for services of their own."""
+"""One service for all tests of a process, an applicant for each; or a server for services of a test's own."""
 
 from collections.abc import AsyncIterator
 
