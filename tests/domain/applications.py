@@ -379,6 +379,11 @@ def journey_to(situation: str) -> Journey:
     return _arrived(situation).copy()
 
 
+def forget_journeys() -> None:
+    """Walk the next ones anew, by the tables as they are then."""
+    _arrived.cache_clear()
+
+
 @lru_cache
 def _arrived(situation: str) -> Journey:
     before, step = _STEPS[situation]

@@ -1,5 +1,6 @@
 """Editions: an application keeps the rules, notices and periods it began with; a stricter rule is one row."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -16,8 +17,9 @@ from domain.refusal import RefusedError
 from domain.state import Application
 from domain.steps import Attempt, Moment, StageRow, Step
 from tests import payloads
-from tests.domain.applications import JOINED_AT, UID, Journey, journey_to, refused, signature
+from tests.domain.applications import JOINED_AT, UID, Journey, forget_journeys, journey_to, refused, signature
 
+NEXT: Final = NEWEST + 1
 DEPLOYED: Final = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 PERIODS: Final = [name for name, value in vars(periods).items() if name.isupper() and isinstance(value, dict)]
 """Those that are given by edition."""
@@ -149,34 +151,38 @@ def signers_have_two_names(application: Application, command: Any) -> None:
 
 
 @pytest.fixture
-def second_edition(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A release whose second edition has a stricter rule, other notices, periods and clocks, a step less."""
-    monkeypatch.setattr(lifecycle, "STEPS", tuple(map(_in_second_edition, STEPS)))
+def next_edition(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A release whose next edition has a stricter rule, other notices, periods and clocks, a step less."""
+    monkeypatch.setattr(lifecycle, "STEPS", tuple(map(_in_next_edition, STEPS)))
     reminder = replace(
         next(moment for moment in MOMENTS if moment.name == "sheet_reminder"),
-        since=2,
+        since=NEXT,
         name="sheet_overdue",
         overdue=True,
     )
-    moments = [replace(m, until=2) if m.name == "sheet_reminder" else m for m in MOMENTS]
+    moments = [replace(m, until=NEXT) if m.name == "sheet_reminder" else m for m in MOMENTS]
     monkeypatch.setattr(lifecycle, "MOMENTS", (*moments, reminder))
-    monkeypatch.setattr(decisions, "NEWEST", 2)
-    monkeypatch.setitem(periods.FIRST_ACCESS_RECHECK, 2, timedelta(minutes=5))
+    monkeypatch.setattr(decisions, "NEWEST", NEXT)
+    monkeypatch.setitem(periods.FIRST_ACCESS_RECHECK, NEXT, timedelta(minutes=5))
     row = STAGES[Stage.QUALIFIED]
-    clocks = (*row.clocks, In(periods.expiry_clock, since=2))
+    clocks = (*row.clocks, In(periods.expiry_clock, since=NEXT))
     monkeypatch.setitem(STAGES, Stage.QUALIFIED, replace(row, clocks=clocks))
+    # Journeys are kept, and those of these tables are not those of today's.
+    forget_journeys()
+    yield
+    forget_journeys()
 
 
-def _in_second_edition(step: Step) -> Step:
+def _in_next_edition(step: Step) -> Step:
     match step.name:
         case "sign_contract":
-            return replace(step, rules=(*step.rules, In(signers_have_two_names, since=2)))
+            return replace(step, rules=(*step.rules, In(signers_have_two_names, since=NEXT)))
         case "submit_application":
             received, requested = step.notices
             assert (received, requested) == (ApplicationReceived, ReviewRequested)
-            return replace(step, notices=(In(ApplicationReceived, until=2), ReviewRequested))
+            return replace(step, notices=(In(ApplicationReceived, until=NEXT), ReviewRequested))
         case "reopen_terms":
-            return replace(step, until=2)
+            return replace(step, until=NEXT)
         case _:
             return step
 
@@ -188,12 +194,12 @@ def of(edition: int, situation: str) -> Journey:
     return journey
 
 
-@pytest.mark.usefixtures("second_edition")
+@pytest.mark.usefixtures("next_edition")
 class TestBothAtOnce:
     """Under one release, applications of both editions go their way."""
 
     def test_a_stricter_rule_is_for_new_applications(self) -> None:
-        for edition, error in ((1, None), (2, "invalid")):
+        for edition, error in ((NEWEST, None), (NEXT, "invalid")):
             journey = of(edition, "awaiting_signatures")
             said = signature(journey, "partner") | {"signer_name": "Ann"}
             if error:
@@ -206,41 +212,42 @@ class TestBothAtOnce:
 
     def test_a_notice_is_sent_by_edition(self) -> None:
         told = {}
-        for edition in (1, 2):
+        for edition in (NEWEST, NEXT):
             decision = of(edition, "company_confirmed").judge(
                 "submit_application", application=payloads.form(UID)
             )
             told[edition] = decision.notices
-        assert told == {1: (ApplicationReceived, ReviewRequested), 2: (ReviewRequested,)}
+        assert told == {NEWEST: (ApplicationReceived, ReviewRequested), NEXT: (ReviewRequested,)}
 
     def test_a_step_that_is_gone_is_refused_in_words_and_in_the_list(self) -> None:
-        old, new = of(1, "awaiting_signatures"), of(2, "awaiting_signatures")
+        old, new = of(NEWEST, "awaiting_signatures"), of(NEXT, "awaiting_signatures")
         assert old.judge("reopen_terms", reason="x").notices == (TermsReopened,)
         assert "reopen_terms" in old.status.allowed_commands
         assert "reopen_terms" not in new.status.allowed_commands
         error, message = refused(new, "reopen_terms", reason="x")
         assert error == "wrong_stage"
         assert message.startswith(
-            "'reopen_terms' is not part of the process this application goes by (edition 2)"
+            f"'reopen_terms' is not part of the process this application goes by (edition {NEXT})"
         )
         assert message.endswith("correct_contact, resend_email, decline, cancel_application.")
 
     def test_who_may_not_send_it_and_who_comes_too_late_is_told_so_first(self) -> None:
         assert (
-            refused(of(2, "awaiting_signatures"), "reopen_terms", role="partner", reason="x")[0]
+            refused(of(NEXT, "awaiting_signatures"), "reopen_terms", role="partner", reason="x")[0]
             == "forbidden"
         )
-        assert refused(of(2, "rejected"), "reopen_terms", reason="x")[0] == "closed"
+        assert refused(of(NEXT, "rejected"), "reopen_terms", reason="x")[0] == "closed"
 
     def test_a_moment_happens_by_edition(self) -> None:
-        for edition, name, overdue in ((1, "sheet_reminder", False), (2, "sheet_overdue", True)):
+        for edition, name, overdue in ((NEWEST, "sheet_reminder", False), (NEXT, "sheet_overdue", True)):
             journey = of(edition, "qualified")
             journey.wait()
             [(moment, _)] = journey.moments
             assert (moment.name, journey.status.overdue) == (name, overdue)
 
     def test_a_period_lasts_as_long_as_it_did(self) -> None:
-        for edition, minutes in ((1, [1, 2]), (2, [5, 10])):
+        first = in_force(periods.FIRST_ACCESS_RECHECK, NEWEST).total_seconds() / 60
+        for edition, minutes in ((NEWEST, [first, 2 * first]), (NEXT, [5, 10])):
             application = of(edition, "activating").application
             waits = []
             for attempts in (1, 2):
@@ -249,13 +256,13 @@ class TestBothAtOnce:
             assert waits == minutes
 
     def test_a_clock_is_set_by_edition(self) -> None:
-        for edition, kinds in ((1, {"reminder"}), (2, {"reminder", "expiry"})):
+        for edition, kinds in ((NEWEST, {"reminder"}), (NEXT, {"reminder", "expiry"})):
             journey = of(edition, "under_review")
             journey.say("approve_application", form_revision=1)
             assert {clock.kind.value for clock in journey.application.clocks} == kinds
 
     def test_an_application_keeps_its_edition_to_its_end(self) -> None:
-        for edition in (1, 2):
+        for edition in (NEWEST, NEXT):
             journey = of(edition, "drafting")
             journey.say("confirm_company")
             journey.say("submit_application", application=payloads.form(UID))
@@ -264,11 +271,12 @@ class TestBothAtOnce:
             assert (journey.application.edition, journey.status.outcome) == (edition, "cancelled")
 
     def test_an_edition_this_release_does_not_know_fails_the_task_not_the_application(self) -> None:
-        decisions.check_edition(of(2, "signed").application)
+        decisions.check_edition(of(NEXT, "signed").application)
         with pytest.raises(
-            UnknownEditionError, match=r"of edition 3 .* knows editions up to 2: run the release"
+            UnknownEditionError,
+            match=rf"of edition {NEXT + 1} .* knows editions up to {NEXT}: run the release",
         ):
-            decisions.check_edition(of(3, "signed").application)
+            decisions.check_edition(of(NEXT + 1, "signed").application)
         assert not issubclass(UnknownEditionError, RefusedError)
 
 

@@ -5,7 +5,7 @@ period and a notice that was not sent before.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import pytest
@@ -15,7 +15,7 @@ from domain import decisions, lifecycle, notices, periods
 from domain.application import ApproveApplication
 from domain.clocks import ClockRequest
 from domain.contract import ErrorType, Stage
-from domain.editions import In
+from domain.editions import In, in_force
 from domain.refusal import RefusedError
 from domain.state import Application
 from domain.steps import Step
@@ -24,8 +24,8 @@ from domain.terms import IssueDecisionSheet
 NEXT: Final = lifecycle.NEWEST + 1
 LONGEST_TERM: Final = 12
 TOO_LONG: Final = f"sheet.basic.term_months: must be {LONGEST_TERM} at most"
-RECHECK: Final = timedelta(minutes=5)
-"""How long after the first failed attempt access is tried again; it was a minute."""
+RECHECK: Final = 3 * in_force(periods.FIRST_ACCESS_RECHECK, lifecycle.NEWEST)
+"""How long after the first failed attempt access is tried again; it was a third."""
 
 
 def _term_is_short(application: Application, command: IssueDecisionSheet) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 import pytest
 import pytest_asyncio
@@ -15,7 +15,9 @@ from temporalio.exceptions import ApplicationError
 
 from domain.clocks import ClockKind
 from domain.contract import ErrorType, Stage
+from domain.editions import in_force
 from domain.lifecycle import NEWEST
+from domain.periods import FIRST_ACCESS_RECHECK
 from starter.release.replaying import Remedy, met
 from tests import payloads
 from tests.long import some_of
@@ -24,10 +26,6 @@ from tests.replay.newer_process import LONGEST_TERM, NEXT, RECHECK, TOO_LONG, kn
 from tests.replay.verdict import verdict
 from tests.rig import Applicant, Service, serve
 from tests.service.own_server import own_environment
-
-UNKNOWN: Final = (
-    f"The application is of edition {NEWEST} of the process; this worker knows editions up to {NEWEST - 1}"
-)
 
 
 class Releases(Protocol):
@@ -115,7 +113,8 @@ async def test_periods_are_those_of_the_edition_an_application_began_with(releas
                 await applicant.to_review()
             assert (await days_of_review(older), await days_of_review(newer)) == (3, 6)
             pauses = [await pause_after_failed_access(applicant) for applicant in (older, newer)]
-            assert pauses == [60, RECHECK.total_seconds()]
+            first = in_force(FIRST_ACCESS_RECHECK, NEWEST)
+            assert pauses == [first.total_seconds(), RECHECK.total_seconds()]
 
 
 async def pause_after_failed_access(applicant: Applicant) -> float:
@@ -137,11 +136,13 @@ async def pause_after_failed_access(applicant: Applicant) -> float:
 async def test_older_code_names_the_edition_it_does_not_know(name: str) -> None:
     """Whether it is met in the history of the first task, or in the memory of the run before."""
     history = newest(name).history()
-    with knowing(NEWEST - 1):
+    [edition] = newest(name.partition(".")[0]).editions()
+    with knowing(edition - 1):
         replayed = await replay(history)
 
     found = met(str(replayed.failure), history.events)
-    assert found.problem.startswith(UNKNOWN)
+    unknown = f"of edition {edition} of the process; this worker knows editions up to {edition - 1}"
+    assert found.problem.startswith(f"The application is {unknown}")
     assert found.remedy is Remedy.EDITION
 
 
