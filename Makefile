@@ -75,7 +75,8 @@ lock: ## Pin the newest versions pyproject.toml allows, with hashes, for every p
 
 replay: setup ## Replay the recorded histories against this code
 	@failed=0; $(BIN)/python -m tests.replay $(ARGS) || failed=1; \
-		$(PYTEST) -q tests/replay/test_corpus.py tests/replay/test_messages_evolve.py || failed=1; \
+		$(PYTEST) -q tests/replay/test_corpus.py tests/replay/test_messages_evolve.py \
+			tests/replay/test_editions.py || failed=1; \
 		exit $$failed
 
 histories: setup ## Record the histories of this release; older releases are never touched
