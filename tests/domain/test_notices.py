@@ -11,6 +11,7 @@ from activities.emails.wording import WORDINGS
 from domain import notices
 from domain.anytime import ALERTS
 from domain.clocks import ClockKind
+from domain.editions import In
 from domain.lifecycle import ATTEMPTS, MOMENTS, STEPS
 from domain.notices import (
     NOTICE_ADAPTER,
@@ -68,11 +69,10 @@ class TestEachNotice:
             assert NOTICE_ADAPTER.validate_json(said.model_dump_json(exclude_none=True)) == said
 
     def test_something_sends_it(self, each: type[Notice]) -> None:
-        rows = [row for table in (STEPS, MOMENTS) for row in table]
-        by_tables = {sent for row in rows for sent in row.notices}
-        by_tables |= {sent for step in STEPS if step.branch for sent in step.branch.notices}
-        by_tables |= {sent for moment in MOMENTS for sent in moment.if_start_moves}
-        by_tables |= {sent for attempt in ATTEMPTS for sent in attempt.notices}
+        sent = [each for row in (*STEPS, *MOMENTS, *ATTEMPTS) for each in row.notices]
+        sent += [each for step in STEPS if step.branch for each in step.branch.notices]
+        sent += [each for moment in MOMENTS for each in moment.if_start_moves]
+        by_tables = {each.what if isinstance(each, In) else each for each in sent}
         otherwise = {*ALERTS.values(), notices.DeadlineEstimated}
         assert (each in by_tables) != (each in otherwise)
 
