@@ -25,6 +25,7 @@ from domain.notices import (
     templates_for,
 )
 from domain.status import FailedEmail
+from domain.steps import Attempt, Moment, Step
 from tests.activities.notices import TEMPLATES, notice
 from tests.domain.applications import MISSING, SITUATIONS, Journey, journey_to
 
@@ -69,7 +70,8 @@ class TestEachNotice:
             assert NOTICE_ADAPTER.validate_json(said.model_dump_json(exclude_none=True)) == said
 
     def test_something_sends_it(self, each: type[Notice]) -> None:
-        sent = [each for row in (*STEPS, *MOMENTS, *ATTEMPTS) for each in row.notices]
+        rows: list[Step | Moment | Attempt] = [*STEPS, *MOMENTS, *ATTEMPTS]
+        sent = [each for row in rows for each in row.notices]
         sent += [each for step in STEPS if step.branch for each in step.branch.notices]
         sent += [each for moment in MOMENTS for each in moment.if_start_moves]
         by_tables = {each.what if isinstance(each, In) else each for each in sent}
