@@ -10,8 +10,9 @@ from domain.inquiry import AccessOutcome
 from domain.notices import Audience, Notice
 from domain.policy import Policy
 from domain.status import AccessCause, Missing
+from domain.steps import OPEN
 from tests import payloads
-from tests.domain.applications import MISSING, STAGES, UID, Journey, journey_to, set_clocks, signature
+from tests.domain.applications import MISSING, UID, Journey, journey_to, set_clocks, signature
 
 
 def is_overdue(journey: Journey) -> bool:
@@ -232,7 +233,7 @@ class TestDeadlines:
         assert journey.status.due_at > journey.now + timedelta(days=2)
 
     def test_temporals_own_cancel_ends_every_stage_also_after_signing(self) -> None:
-        for stage in STAGES[:10]:
+        for stage in OPEN:
             journey = journey_to(stage)
             decision = decisions.cancelled_by_operator(journey.application, journey.now)
             journey.carry_out(decision)

@@ -110,7 +110,7 @@ class TestWhatIsAsked:
 
     def test_the_table_leaves_no_command_out(self) -> None:
         named = [row.split("|")[0].strip() for row in ASKED.strip().splitlines()]
-        assert sorted(named) == sorted(BEFORE) == sorted(step.name for step in STEPS)
+        assert sorted(named) == sorted(BEFORE) == sorted({step.name for step in STEPS})
 
     def test_the_values_are_those_of_the_command(self) -> None:
         journey, _ = before("issue_decision_sheet")
