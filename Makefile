@@ -43,12 +43,12 @@ demo: setup ## Play the reference story on a real Temporal server, weeks in seco
 # every recorded history, and by the workflow's own tests.
 MEASURED := tests/domain tests/workflows tests/replay tests/service
 
-test: setup lint ## Lint, then every test, with the coverage of domain/ and workflows/
+test: setup lint ## Lint, then the tests, with the coverage of domain/ and workflows/
 	@$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-report=json $(MEASURED)
 	@$(BIN)/python -m tools.coverage_floor coverage.json --line $(LINE_FLOOR) --branch $(BRANCH_FLOOR)
 	@$(PYTEST) $(MEASURED:%=--ignore=%)
 
-test-long: setup ## What `make test` tries by some only: every reset, every history under newer code, the long model check
+test-long: setup ## The tests that take long, of which `make test` runs some of each kind
 	@MODEL_CHECK_RUNS=$${MODEL_CHECK_RUNS:-200} $(PYTEST) -m long --timeout 7200 $(ARGS)
 
 lint: setup ## Formatting, rules, types, import directions
