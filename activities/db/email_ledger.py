@@ -211,11 +211,26 @@ class EmailLedger:
             return proof is Proof.NOTHING or bool(await session.scalar(select(shown)))
 
     async def sent(self, application_id: str, key: str, at: datetime) -> None:
-        """Record that the mail server took the e-mail, also one withdrawn while it was on its way."""
+        """Record that the mail server took the e-mail, also one withdrawn while it was on its way.
+
+        Its recipient is not refused any more.
+        """
         left = (LedgerState.PENDING, LedgerState.WITHDRAWN)
         values = {"state": LedgerState.SENT, "sent_at": at, "reason": None}
-        statement = _in_state(application_id, key, *left).values(values)
-        await self._database.write(lambda connection: connection.execute(statement))
+        statement = _in_state(application_id, key, *left).values(values).returning(EmailRow.recipient)
+
+        async def write(connection: AsyncConnection) -> None:
+            recipient = (await connection.execute(statement)).scalar_one_or_none()
+            waited = update(EmailRow).where(
+                EmailRow.application_id == application_id,
+                EmailRow.recipient == recipient,
+                EmailRow.state == LedgerState.PENDING,
+                EmailRow.refused_at.is_not(None),
+            )
+            if recipient is not None:
+                await connection.execute(waited.values(refused_at=None, denied_at=None))
+
+        await self._database.write(write)
 
     async def failed(self, application_id: str, key: str, reason: str, at: datetime) -> None:
         """Record that the e-mail will never be delivered, and why."""

@@ -71,7 +71,10 @@ def main(
     ] = "all",
     workers: Annotated[int, typer.Option(help="Worker processes.")] = 2,
     output: Annotated[Path, typer.Option(help="The report as JSON.")] = Path("build/chaos.json"),
-    keep: Annotated[bool, typer.Option(help="Keep the folder with logs and evidence.")] = False,
+    keep: Annotated[
+        bool,
+        typer.Option(help="Keep the folder with logs and evidence, as is done where a promise was broken."),
+    ] = False,
 ) -> None:
     """Push applicants through the process while everything breaks, then look for what was lost or doubled."""
     console = Console()
@@ -79,6 +82,7 @@ def main(
         seed, applicants, seconds=minutes * 60 * FAULT_SHARE, workers=workers, faults=_chosen(faults)
     )
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
+    result: Report | None = None
     try:
         result = asyncio.run(
             _interruptible(_run(folder, planned, minutes * 60 * PATIENCE, concurrency, console))
@@ -87,7 +91,8 @@ def main(
         console.print("Interrupted; everything that was started has ended.")
         raise typer.Exit(130) from None
     finally:
-        if keep:
+        # What broke a promise can't be made to happen again.
+        if keep or (result is not None and not result.kept):
             console.print(f"Logs and evidence: {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)

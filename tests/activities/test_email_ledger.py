@@ -202,6 +202,22 @@ async def test_a_refused_recipient_is_refused_all_his_mails_and_nobody_elses(
     assert told == Refusals(1, LATER, LATER), "it has waited as long"
 
 
+async def test_a_recipient_who_takes_a_mail_is_not_refused_any_more(
+    trail: AuditTrail, ledger: EmailLedger
+) -> None:
+    await trail.publish(publication(application(), entry(3, APPROVED), entry(4, APPROVED)))
+    first, second = await ledger.waiting(LINEAGE)
+    await ledger.refused(first, "450 4.7.1 greylisted", LATER, denied=False)
+    assert await ledger.waiting(LINEAGE, put_off=False) == ()
+    for _ in range(2):
+        await ledger.sent("run-1", first.key, LATER)
+        assert await ledger.waiting(LINEAGE, put_off=False) == (second,)
+    standing = await ledger.standing(LINEAGE, 0)
+    assert (standing.pending, standing.put_off) == (1, 0)
+    tomorrow = LATER + timedelta(days=1)
+    assert await ledger.refused(second, "450 4.7.1 no", tomorrow, denied=False) == Refusals(1, tomorrow, None)
+
+
 # Reset
 
 

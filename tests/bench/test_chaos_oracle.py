@@ -100,6 +100,26 @@ def test_a_mail_that_was_put_off_is_overtaken_by_those_to_others_alone(
     assert broken(changed("mails", lambda each: each == mail, added("mails", refused), at=late)) == violations
 
 
+def test_a_copy_that_was_sent_again_does_not_count_as_an_answer() -> None:
+    """The sender did not know that the server had taken it, and took its recipient for refused still."""
+    mail = next(mail for mail in KEPT.mails if mail.template == "terms_confirmed")
+    [to_bd, *_] = [m for m in KEPT.mails if m.template == "terms_confirmed_to_bd" and m.at > mail.at]
+    [own, *_] = [m for m in KEPT.mails if m.recipient == mail.recipient and m.at > mail.at]
+    [*_, before] = [m for m in KEPT.mails if m.recipient == mail.recipient and m.at < mail.at]
+    refused = Mail(at=before.at, event=MailEvent.PUT_OFF, slot=0, recipient=mail.recipient)
+    lost = before.model_copy(update={"at": before.at + 0.0001, "answered": False})
+    again = before.model_copy(update={"at": to_bd.at + 0.0001})
+    mails = (*(m for m in KEPT.mails if m != before), refused, lost, again)
+    others = KEPT.model_copy(update={"mails": mails})
+    late = changed("mails", lambda each: each == mail, others, at=own.at - 0.0001)
+    assert "mails out of order" not in broken(late)
+    told = lost.model_copy(update={"answered": True})
+    once = late.model_copy(
+        update={"mails": tuple(told if m == lost else m for m in late.mails if m != again)}
+    )
+    assert "mails out of order" in broken(once)
+
+
 def test_silent_where_every_promise_was_kept() -> None:
     assert broken(KEPT) == set()
     assert judge_mails(PLAN.scripts, KEPT)[1] == ()
