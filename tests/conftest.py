@@ -3,6 +3,9 @@
 import signal
 
 import hypothesis
+import pytest
+
+from tests.long import mark_long
 
 pytest_plugins = ["tests.temporal_env", "tests.databases"]
 
@@ -13,3 +16,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes tells of the machine, not of the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Before pytest itself leaves out what is marked."""
+    mark_long(items)

@@ -49,10 +49,7 @@ class OutstandingDelivery:
     async def _publish(self, memory: RunMemory) -> Receipt:
         publication = memory.publication(hold=memory.undelivered)
         receipt = await calls.publish(publication)
-        if receipt.behind:
-            memory.forget_published()
-        elif not receipt.superseded:
-            memory.published(publication.entries, workflow.now())
+        memory.returned(publication, receipt, workflow.now())
         return receipt
 
     async def _deliver(self, memory: RunMemory) -> Receipt:

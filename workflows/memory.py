@@ -160,9 +160,15 @@ class RunMemory:
             failed_through=self.failed_through,
         )
 
-    def forget_published(self) -> None:
-        """The database has not got what was published; the next publication says all."""
-        self._published = None
+    def returned(self, publication: Publication, receipt: Receipt, at: Instant) -> bool:
+        """Take in what came of a publication; whether it was stored."""
+        if receipt.behind:
+            # The database has lost what the changes start from; the next publication says all.
+            self._published = None
+        elif not receipt.superseded:
+            self.published(publication.entries, at)
+            return True
+        return False
 
     def published(self, entries: tuple[Entry, ...], at: Instant) -> None:
         """These entries are stored; there may be room again to tell of what was not kept."""
@@ -187,7 +193,7 @@ class RunMemory:
         head."""
         left = self.sequence
         self.generation = head.generation
-        self.forget_published()
+        self._published = None
         self._drop_through(head.sequence)
         self.sequence = max(self.sequence, head.sequence)
         self.failed_through = head.failed_through

@@ -65,11 +65,9 @@ class Outbox:
                 self._sending = False
             if receipt is None or await self._superseded(receipt, publication.lineage):
                 continue
-            if receipt.behind:
-                memory.forget_published()
+            if not memory.returned(publication, receipt, workflow.now()):
                 continue
             self._publications += 1
-            memory.published(publication.entries, workflow.now())
             memory.undelivered = receipt.pending > 0
             self._rest_by(receipt, rest=receipt.pending == receipt.put_off)
             self._returned(receipt)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain import view
+from domain import decisions, view
 from domain.access import in_words
 from domain.clocks import Clock, ClockKind
 from domain.contract import Role
@@ -318,3 +318,17 @@ class TestEstimate:
         assert (deadline.kind, deadline.estimate, deadline.provisional) == ("expiry", NOT_KNOWN, False)
         assert f"- **Deadline only estimated**: {NOT_KNOWN}" in view.details(journey.application).splitlines()
         assert "estimated" not in view.details(journey_to("drafting").application)
+
+
+@pytest.mark.parametrize("situation", ["drafting", "awaiting_signatures", "activating"])
+def test_whose_run_was_ended_by_temporal_has_ended_in_both(situation: str) -> None:
+    """The row of it, and the status somebody reads where no run answers any more."""
+    journey = journey_to(situation)
+    shown = view.run_ended(journey.status, "terminated")
+    ended = decisions.run_ended(journey.application, "terminated")
+    assert (shown.stage, shown.outcome, ended.stage) == ("cancelled", "cancelled", "cancelled")
+    assert (shown.due_at, shown.overdue, ended.clocks, ended.overdue) == (None, False, (), False)
+    assert shown.closing == ended.closing
+    assert shown.closing
+    assert "terminated" in (shown.closing.reason or "")
+    assert (shown.allowed_commands, shown.access.granted) == ((), False)

@@ -14,6 +14,7 @@ from temporalio.testing import WorkflowEnvironment
 from activities.db.tables import ApplicationRow, AuditHeadRow
 from domain.contract import ErrorType, Stage
 from tests.databases import Postgresql
+from tests.long import SHORT
 from tests.rig import Applicant, serve
 from tests.service import evidence
 from tests.service.own_server import (
@@ -37,6 +38,8 @@ from tests.service.resetting import (
 )
 from workflows import memory
 from workflows.onboarding import BACKLOG_FULL
+
+pytestmark = SHORT
 
 
 @pytest_asyncio.fixture
