@@ -11,9 +11,12 @@ from domain.contract import TASK_QUEUE, UPDATE_NAME, WORKFLOW_TYPE, Stage, workf
 from domain.status import Status
 from starter.client.onboarding_client import OnboardingClient
 from tests import payloads
+from tests.long import SHORT
 from tests.rig import Applicant, Service
 from tests.service.evidence import audit, records, row
 from tests.service.trail import unharmed
+
+pytestmark = SHORT
 
 
 def foreign_ids(uid: str) -> list[str]:
