@@ -15,6 +15,7 @@ from activities.db.email_ledger import EmailLedger
 from domain.contract import Role, Stage
 from tests import payloads
 from tests.databases import Postgresql
+from tests.long import SHORT
 from tests.rig import Applicant, serve
 from tests.service import evidence
 from tests.service.own_server import (
@@ -117,6 +118,7 @@ async def test_an_ended_run_hands_its_mails_to_a_child_that_delivers_them_later(
         await unharmed(applicant)
 
 
+@SHORT
 async def test_what_bounces_after_the_end_is_told_to_bd(server: WorkflowEnvironment, tmp_path: Path) -> None:
     async with without_mail(server, tmp_path) as (applicant, smtp):
         smtp.plan.recipients[payloads.CONTACT["email"]] = "550 5.1.1 No such user"

@@ -10,6 +10,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from domain.contract import Stage
 from tests import payloads
+from tests.long import SHORT
 from tests.rig import Applicant, serve
 from tests.service.own_server import own_environment, templates
 from tests.service.trail import ledger, unharmed
@@ -174,6 +175,7 @@ async def test_after_the_end_a_child_waits_for_who_is_refused_without_a_loop(
         await unharmed(applicant)
 
 
+@SHORT
 async def test_a_child_that_waits_for_long_continues_as_new(tmp_path: Path) -> None:
     limit = {"limit.historyCount.suggestContinueAsNew": "100"}
     async with (

@@ -18,6 +18,7 @@ from temporalio.testing import WorkflowEnvironment
 from domain.contract import Stage
 from tests import payloads
 from tests.databases import Postgresql
+from tests.long import SHORT
 from tests.rig import Applicant, serve
 from tests.service import evidence
 from tests.service.own_server import (
@@ -190,6 +191,7 @@ async def test_what_an_ended_run_handed_on_ends_with_the_reset(
         await replays(applicant)
 
 
+@SHORT
 async def test_reset_of_an_end_that_handed_on_its_mails_goes_by_the_newest_way(
     server: WorkflowEnvironment, tmp_path: Path
 ) -> None:
