@@ -39,6 +39,8 @@ TOLD_AT_ATTEMPT: Final = 2
 IN_FLIGHT: Final = 5.0
 """Seconds after the server took a message within which its worker, or the database, may break before the
 ledger has it."""
+IN_TRANSIT: Final = 0.25
+"""Seconds after a worker's death in which the mail server may still take what that has sent in full."""
 TWO_ATTEMPTS: Final = 15.0
 """Seconds after a break of the Temporal server, or a reset, within which two attempts may be under way: the
 heartbeat timeout (10 s), and some for the machine."""
@@ -256,7 +258,7 @@ def broken_while(mail: Mail, faults: tuple[FaultSeen, ...]) -> str | None:
         return "answer lost"
     for fault in faults:
         if fault.kind is FaultKind.WORKER and fault.slot == mail.slot:
-            if mail.at <= fault.ended and fault.began <= mail.at + IN_FLIGHT:
+            if mail.at - IN_TRANSIT <= fault.ended and fault.began <= mail.at + IN_FLIGHT:
                 return "worker killed"
         elif fault.kind in (FaultKind.DATABASE, FaultKind.OUTAGE):
             if fault.began - 1 <= mail.at + IN_FLIGHT and mail.at <= fault.ended:

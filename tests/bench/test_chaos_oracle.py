@@ -456,6 +456,7 @@ MAIL = Mail(at=100, event=MailEvent.ACCEPTED, slot=1, recipient="bd-12@vendor.ex
         (MAIL.model_copy(update={"answered": False}), None, "answer lost"),
         (MAIL, FaultSeen(kind=FaultKind.WORKER, began=101, ended=101, slot=1), "worker killed"),
         (MAIL, FaultSeen(kind=FaultKind.WORKER, began=101, ended=101, slot=0), None),
+        (MAIL, FaultSeen(kind=FaultKind.WORKER, began=99.99, ended=99.99, slot=1), "worker killed"),
         (MAIL, FaultSeen(kind=FaultKind.WORKER, began=99, ended=99, slot=1), None),
         (MAIL, FaultSeen(kind=FaultKind.WORKER, began=110, ended=110, slot=1), None),
         (MAIL, FaultSeen(kind=FaultKind.OUTAGE, began=90, ended=150), "database down"),
