@@ -15,6 +15,7 @@ from domain.policy import Policy
 from domain.state import Application
 from domain.status import Status
 from tests import payloads
+from tests.long import SHORT
 from tests.rig import Applicant, Service, undecodable
 from tests.service.trail import audit, failed_as_invalid, refused, unharmed
 from tests.temporal_env import unique
@@ -144,6 +145,7 @@ async def test_a_memory_from_outside_is_not_believed(service: Service) -> None:
     await unharmed(applicant)
 
 
+@SHORT
 async def test_a_delivery_that_no_onboarding_has_begun_fails(applicant: Applicant) -> None:
     """Or a caller could send mails in an application's name."""
     joining = parse_start((payloads.join(applicant.uid),))

@@ -9,6 +9,7 @@ from temporalio.testing import WorkflowEnvironment
 from domain.contract import Stage
 from domain.status import Status
 from tests import payloads
+from tests.long import SHORT
 from tests.rig import Applicant, Service
 from tests.service.own_server import LONGEST_RETRY, review_by_updates, without_mail
 from tests.service.resetting import mark, replays, taken_up, turn_back
@@ -107,6 +108,7 @@ async def test_the_last_mail_bouncing_is_told_before_the_run_ends(service: Servi
     assert applicant.templates() == ["review_requested", "email_failed", "email_failed"]
 
 
+@SHORT
 async def test_a_mail_that_bounced_on_a_way_that_was_left_is_told_again(
     server: WorkflowEnvironment, tmp_path: Path
 ) -> None:
