@@ -30,6 +30,7 @@ from domain.state import Application
 from domain.status import Status
 from tests import payloads
 from tests.domain.applications import ENTERPRISE, UID
+from tests.long import LONG
 from tests.model.process import Answer, Process
 from tests.model.promises import Happening, Known, Said, keep
 from tests.payloads import Json
@@ -266,7 +267,7 @@ def every_order(cast: tuple[Decision, ...], process: Process) -> Iterator[tuple[
 
 @pytest.mark.parametrize(
     ("cast", "start"),
-    [(CORRECTED, offered), (RECONSIDERED, reviewed), (CALLED_OFF, reviewed)],
+    [pytest.param(CORRECTED, offered, marks=LONG), (RECONSIDERED, reviewed), (CALLED_OFF, reviewed)],
     ids=["corrected", "reconsidered", "called_off"],
 )
 def test_every_promise_is_kept_in_every_order(cast: tuple[Decision, ...], start: Any) -> None:
@@ -277,6 +278,7 @@ def test_every_promise_is_kept_in_every_order(cast: tuple[Decision, ...], start:
         assert {Verdict.ACCEPTED, Verdict.REFUSED} <= verdicts, f"{decision}"
 
 
+@LONG
 def test_a_decision_counts_when_what_it_builds_on_is_decided_and_it_is_not() -> None:
     """The straight way, where the process owner can say beforehand what becomes of each in every order."""
     names = [str(decision) for decision in FORWARD]

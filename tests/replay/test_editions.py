@@ -20,7 +20,7 @@ from domain.lifecycle import NEWEST
 from domain.periods import FIRST_ACCESS_RECHECK
 from starter.release.replaying import Remedy, met
 from tests import payloads
-from tests.long import some_of
+from tests.long import LONG, some_of
 from tests.replay.corpus import Ask, Recorded, editions, recorded, replay
 from tests.replay.newer_process import LONGEST_TERM, NEXT, RECHECK, TOO_LONG, knowing, newer_process
 from tests.replay.verdict import verdict
@@ -102,6 +102,7 @@ async def test_running_applications_go_their_way_and_new_ones_the_new_way(releas
             assert (await newer.status()).stage is Stage.CONFIRMING_TERMS
 
 
+@LONG
 async def test_periods_are_those_of_the_edition_an_application_began_with(release: Releases) -> None:
     async with release() as service:
         older = await service.applicant()

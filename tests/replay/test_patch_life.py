@@ -11,6 +11,7 @@ import pytest_asyncio
 import worker
 from domain.contract import Stage
 from tests import payloads
+from tests.long import LONG
 from tests.replay.changed_onboarding import ACCOUNTS_AT_APPROVAL, Deprecated, Patched, Unpatched
 from tests.replay.corpus import HISTORIES, Ask, Recorded, Trail, replay
 from tests.rig import Applicant, Service, serve
@@ -89,6 +90,7 @@ async def test_without_a_patch_the_change_breaks_what_is_recorded_and_with_it_no
     assert patched.trail == one.trail()
 
 
+@LONG
 async def test_a_patch_from_its_first_release_to_its_removal(release: Releases) -> None:
     async with release(OLD) as service:
         approved_before = await service.applicant()

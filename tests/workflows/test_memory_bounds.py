@@ -20,6 +20,7 @@ from domain.state import KEPT_BYTES, newest_within
 from domain.status import AccessCause, FailedEmail, Missing
 from tests import payloads
 from tests.domain.applications import ENTERPRISE, JOINED_AT, SITUATIONS, UID, journey_to
+from tests.long import LONG
 from tests.model.commands import terms_in_force
 from tests.model.process import Process
 from tests.payloads import Json
@@ -216,6 +217,7 @@ class TestAllAtOnce:
         assert size(process.memory) < MOST
         assert size(process.memory) > MOST / 2, "or this test drives nothing to its bound"
 
+    @LONG
     def test_through_a_year_without_database_while_access_is_missing(self) -> None:
         process = largest()
         bounce(process, 500)
