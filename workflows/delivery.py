@@ -49,7 +49,7 @@ class OutstandingDelivery:
     async def _publish(self, memory: RunMemory) -> Receipt:
         publication = memory.publication(hold=memory.undelivered)
         receipt = await calls.publish(publication)
-        memory.returned(publication, receipt, workflow.now())
+        memory.take_in(publication, receipt, workflow.now())
         return receipt
 
     async def _deliver(self, memory: RunMemory) -> Receipt:

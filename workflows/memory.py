@@ -160,7 +160,7 @@ class RunMemory:
             failed_through=self.failed_through,
         )
 
-    def returned(self, publication: Publication, receipt: Receipt, at: Instant) -> bool:
+    def take_in(self, publication: Publication, receipt: Receipt, at: Instant) -> bool:
         """Take in what came of a publication; whether it was stored."""
         if receipt.behind:
             # The database has lost what the changes start from; the next publication says all.

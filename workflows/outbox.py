@@ -65,7 +65,7 @@ class Outbox:
                 self._sending = False
             if receipt is None or await self._superseded(receipt, publication.lineage):
                 continue
-            if not memory.returned(publication, receipt, workflow.now()):
+            if not memory.take_in(publication, receipt, workflow.now()):
                 continue
             self._publications += 1
             memory.undelivered = receipt.pending > 0

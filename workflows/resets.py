@@ -53,8 +53,8 @@ class Resets:
         return head
 
     def _has_new_seed(self, seed: int) -> None:
-        # Called outside the workflow's event loop: nothing but an assignment works here. The loop looks at
-        # what is waited for only where something ran in it; where a reset leads there may be nothing else.
+        # Called outside the workflow's event loop, which looks at what is waited for only where something has
+        # run in it; and where a reset leads there may be nothing else.
         self._known += 1
         self._loop.call_soon(_nothing)
 

@@ -166,12 +166,7 @@ class EmailLedger:
             "refused_at": func.coalesce(EmailRow.refused_at, literal(at, UtcInstant)),
             "denied_at": func.coalesce(EmailRow.denied_at, literal(at, UtcInstant)) if denied else None,
         }
-        behind = update(EmailRow).where(
-            EmailRow.application_id == mail.application_id,
-            EmailRow.recipient == mail.to.email,
-            EmailRow.state == LedgerState.PENDING,
-            EmailRow.key != mail.key,
-        )
+        behind = _waiting_for(mail.application_id, mail.to.email).where(EmailRow.key != mail.key)
         statement = (
             _in_state(mail.application_id, mail.key, LedgerState.PENDING)
             .values({"deferrals": EmailRow.deferrals + 1, "reason": reason} | times)
@@ -216,19 +211,18 @@ class EmailLedger:
         Its recipient is not refused any more.
         """
         left = (LedgerState.PENDING, LedgerState.WITHDRAWN)
-        values = {"state": LedgerState.SENT, "sent_at": at, "reason": None}
-        statement = _in_state(application_id, key, *left).values(values).returning(EmailRow.recipient)
+        statement = (
+            _in_state(application_id, key, *left)
+            .values({"state": LedgerState.SENT, "sent_at": at, "reason": None})
+            .returning(EmailRow.recipient, EmailRow.refused_at)
+        )
 
         async def write(connection: AsyncConnection) -> None:
-            recipient = (await connection.execute(statement)).scalar_one_or_none()
-            waited = update(EmailRow).where(
-                EmailRow.application_id == application_id,
-                EmailRow.recipient == recipient,
-                EmailRow.state == LedgerState.PENDING,
-                EmailRow.refused_at.is_not(None),
-            )
-            if recipient is not None:
-                await connection.execute(waited.values(refused_at=None, denied_at=None))
+            row = (await connection.execute(statement)).one_or_none()
+            # What is refused is marked with all that waits behind it, so nothing waits behind what is not.
+            if row and row.refused_at:
+                waiting = _waiting_for(application_id, row.recipient)
+                await connection.execute(waiting.values(refused_at=None, denied_at=None))
 
         await self._database.write(write)
 
@@ -263,6 +257,15 @@ def _in_state(application_id: str, key: str, *states: LedgerState) -> Update:
         EmailRow.application_id == application_id,
         EmailRow.key == key,
         EmailRow.state.in_(states),
+    )
+
+
+def _waiting_for(application_id: str, recipient: str) -> Update:
+    """A change of the rows of all that waits for this recipient."""
+    return update(EmailRow).where(
+        EmailRow.application_id == application_id,
+        EmailRow.recipient == recipient,
+        EmailRow.state == LedgerState.PENDING,
     )
 
 

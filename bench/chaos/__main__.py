@@ -160,7 +160,7 @@ async def _run(folder: Path, planned: Plan, limit: float, concurrency: int, cons
                         )
                         progress.update(bar, note="waiting for what is left")
                         await saboteur.heal()
-                        while not await collect.all_done(client, database):  # noqa: ASYNC110 - asked, not told
+                        while not await collect.all_done(client, database):  # noqa: ASYNC110 - nothing tells when
                             await asyncio.sleep(0.5)
             took = time.time() - services.start
             progress.update(bar, note="comparing the records")

@@ -140,7 +140,7 @@ class Applicant:
         return await asyncio.gather(*(self._until_answered(dispatch, channel) for channel in dispatch.copies))
 
     async def _until_answered(self, dispatch: Dispatch, channel: Channel) -> str:
-        while (answer := await self._send(dispatch, channel)) == "unknown":  # noqa: ASYNC110 - asked, not told
+        while (answer := await self._send(dispatch, channel)) == "unknown":  # noqa: ASYNC110 - sends, asks nothing
             await asyncio.sleep(PAUSE)
         return answer
 

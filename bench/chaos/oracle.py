@@ -7,7 +7,7 @@ what is stored, `oracle_mails.py` the e-mails.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,6 +16,7 @@ from bench.chaos.plan import FaultKind, Script, Sort
 from bench.chaos.story import kind_of
 from bench.chaos.trails import standing
 
+Record = TypeVar("Record", bound=BaseModel)
 ACTIVE: Final = "active"
 ACCEPTED, NO_OP, REFUSED = "accepted", "no_op", "refused"
 MUST_BE: Final = {
@@ -96,8 +97,8 @@ class Sorted:
         return Case(script, run, self)
 
 
-def _by(records: Iterable[BaseModel], name: str) -> "defaultdict[str, list]":  # type: ignore[type-arg] # each list is of the records given
-    sorted_out: defaultdict[str, list] = defaultdict(list)  # type: ignore[type-arg] # each list is of the records given
+def _by(records: Iterable[Record], name: str) -> defaultdict[str, list[Record]]:
+    sorted_out: defaultdict[str, list[Record]] = defaultdict(list)
     for record in records:
         sorted_out[getattr(record, name)].append(record)
     return sorted_out

@@ -113,20 +113,19 @@ class MailRecords:
             self.ledger[row.application_id][row.key] = row
         self.taken: defaultdict[str, list[Mail]] = defaultdict(list)
         self.answered: defaultdict[str, list[Mail]] = defaultdict(list)
-        for mail in sorted(evidence.mails, key=lambda mail: mail.at):
+        mails = sorted(evidence.mails, key=lambda mail: mail.at)
+        last = {mail.message_id: mail for mail in mails if mail.event is MailEvent.ACCEPTED}
+        for mail in mails:
             if mail.event is MailEvent.ACCEPTED:
                 self.taken[mail.recipient].append(mail)
-        for recipient, taken in self.taken.items():
             # Of a copy that was sent again, the sender did not know that the server had taken it.
-            self.answered[recipient] += {mail.message_id: mail for mail in taken}.values()
-        for mail in evidence.mails:
-            if mail.event is MailEvent.PUT_OFF:
+            if mail.event is MailEvent.PUT_OFF or mail is last.get(mail.message_id):
                 self.answered[mail.recipient].append(mail)
 
     def is_put_off(self, recipient: str, at: float) -> bool:
         """Whether the last that the sender was told before is that this recipient is refused for now."""
-        before = sorted((mail for mail in self.answered[recipient] if mail.at < at), key=lambda mail: mail.at)
-        return before[-1:] != [] and before[-1].event is MailEvent.PUT_OFF
+        before = [mail.event for mail in self.answered[recipient] if mail.at < at]
+        return before[-1:] == [MailEvent.PUT_OFF]
 
     def of(self, script: Script) -> list[Mail]:
         """What the mail server took for an applicant, its BD and the BD lead."""

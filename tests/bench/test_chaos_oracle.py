@@ -1,123 +1,14 @@
 """The oracle catches every planted violation, and is silent where every promise was kept."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
-from bench.chaos.evidence import Audited, Evidence, FaultSeen, Mail, MailEvent
-from bench.chaos.oracle import judge
-from bench.chaos.oracle_mails import Doubled, broken_while, judge_mails
-from bench.chaos.oracle_records import judge_records
-from bench.chaos.plan import ORDINARY, FaultKind, Script, Sort, plan
+from bench.chaos.evidence import Audited, Evidence
+from bench.chaos.oracle_mails import judge_mails
+from bench.chaos.plan import ORDINARY, FaultKind, Sort, plan
 from bench.chaos.report import PROMISES
 from bench.chaos.trails import back_to, standing
+from tests.bench.planted import KEPT, PLAN, SOUND, a_mail, added, an_event, appended, broken, changed, the_run
 from tests.bench.records import kept
-
-PLAN = plan(3, 40, seconds=60)
-KEPT = kept(PLAN)
-SOUND = next(script for script in PLAN.scripts if not script.bounces)
-BOUNCING = next(script for script in PLAN.scripts if script.bounces)
-
-
-def broken(evidence: Evidence, scripts: tuple[Script, ...] = PLAN.scripts) -> set[str]:
-    mails, _ = judge_mails(scripts, evidence)
-    found = (*judge(scripts, evidence), *judge_records(scripts, evidence), *mails)
-    return {violation.promise for violation in found}
-
-
-def changed(name: str, change: Callable[[Any], bool], of: Evidence = KEPT, **values: Any) -> Evidence:
-    """With the first record of this kind that ``change`` picks given other values; without any, removed."""
-    records = list(getattr(of, name))
-    index = next(i for i, record in enumerate(records) if change(record))
-    records[index : index + 1] = [records[index].model_copy(update=values)] if values else []
-    return of.model_copy(update={name: tuple(records)})
-
-
-def added(name: str, record: Any) -> Evidence:
-    return KEPT.model_copy(update={name: (*getattr(KEPT, name), record)})
-
-
-def the_run(**values: Any) -> Evidence:
-    return changed("runs", lambda run: run.uid == SOUND.uid, **values)
-
-
-def an_event(**wanted: Any) -> Audited:
-    return next(
-        event for event in KEPT.audit if all(getattr(event, name) == value for name, value in wanted.items())
-    )
-
-
-def appended(event: Audited, **values: Any) -> Evidence:
-    """With one more event at the end of an application's trail, otherwise consistent."""
-    trail = [other for other in KEPT.audit if other.application_id == event.application_id]
-    last = max(trail, key=lambda other: other.sequence)
-    more = event.model_copy(
-        update={
-            "sequence": last.sequence + 1,
-            "from_stage": last.to_stage,
-            "to_stage": last.to_stage,
-            **values,
-        }
-    )
-    refused = (more.command_id,) if more.verdict == "refused" else ()
-    rows = tuple(
-        row.model_copy(update={"sequence": more.sequence, "refusals": (*row.refusals, *refused)[-20:]})
-        if row.application_id == event.application_id
-        else row
-        for row in KEPT.rows
-    )
-    trails = tuple(
-        kept_end.model_copy(update={"head_sequence": more.sequence, "head_hash": more.hash})
-        if kept_end.application_id == event.application_id
-        else kept_end
-        for kept_end in KEPT.trails
-    )
-    return KEPT.model_copy(update={"audit": (*KEPT.audit, more), "rows": rows, "trails": trails})
-
-
-def a_mail() -> Mail:
-    return next(mail for mail in KEPT.mails if mail.template == "application_approved")
-
-
-@pytest.mark.parametrize(
-    ("answer", "its_own_wait", "violations"),
-    [
-        (MailEvent.PUT_OFF, True, set[str]()),
-        (MailEvent.PUT_OFF, False, {"mails out of order"}),
-        (MailEvent.CUT, True, {"mails out of order"}),
-    ],
-)
-def test_a_mail_that_was_put_off_is_overtaken_by_those_to_others_alone(
-    answer: MailEvent, its_own_wait: bool, violations: set[str]
-) -> None:
-    mail = next(mail for mail in KEPT.mails if mail.template == "terms_confirmed")
-    [to_bd, *_] = [m for m in KEPT.mails if m.template == "terms_confirmed_to_bd" and m.at > mail.at]
-    [own, *_] = [m for m in KEPT.mails if m.recipient == mail.recipient and m.at > mail.at]
-    assert mail.at < to_bd.at < own.at
-    refused = Mail(at=mail.at, event=answer, slot=0, recipient=mail.recipient)
-    late = own.at - 0.0001 if its_own_wait else own.at + 0.0001
-    assert broken(changed("mails", lambda each: each == mail, added("mails", refused), at=late)) == violations
-
-
-def test_a_copy_that_was_sent_again_does_not_count_as_an_answer() -> None:
-    """The sender did not know that the server had taken it, and took its recipient for refused still."""
-    mail = next(mail for mail in KEPT.mails if mail.template == "terms_confirmed")
-    [to_bd, *_] = [m for m in KEPT.mails if m.template == "terms_confirmed_to_bd" and m.at > mail.at]
-    [own, *_] = [m for m in KEPT.mails if m.recipient == mail.recipient and m.at > mail.at]
-    [*_, before] = [m for m in KEPT.mails if m.recipient == mail.recipient and m.at < mail.at]
-    refused = Mail(at=before.at, event=MailEvent.PUT_OFF, slot=0, recipient=mail.recipient)
-    lost = before.model_copy(update={"at": before.at + 0.0001, "answered": False})
-    again = before.model_copy(update={"at": to_bd.at + 0.0001})
-    mails = (*(m for m in KEPT.mails if m != before), refused, lost, again)
-    others = KEPT.model_copy(update={"mails": mails})
-    late = changed("mails", lambda each: each == mail, others, at=own.at - 0.0001)
-    assert "mails out of order" not in broken(late)
-    told = lost.model_copy(update={"answered": True})
-    once = late.model_copy(
-        update={"mails": tuple(told if m == lost else m for m in late.mails if m != again)}
-    )
-    assert "mails out of order" in broken(once)
 
 
 def test_silent_where_every_promise_was_kept() -> None:
@@ -445,49 +336,3 @@ def test_what_a_reset_has_undone_counts_no_more() -> None:
     # Turned back behind the first reset, and then to before it.
     trail += [event(6, "reset", '{"back_to": 4}'), event(7), event(8, "reset", '{"back_to": 0}')]
     assert [kept_event.sequence for kept_event in standing(trail)] == [8]
-
-
-MAIL = Mail(at=100, event=MailEvent.ACCEPTED, slot=1, recipient="bd-12@vendor.example.com", answered=True)
-
-
-@pytest.mark.parametrize(
-    ("mail", "fault", "cause"),
-    [
-        (MAIL.model_copy(update={"answered": False}), None, "answer lost"),
-        (MAIL, FaultSeen(kind=FaultKind.WORKER, began=101, ended=101, slot=1), "worker killed"),
-        (MAIL, FaultSeen(kind=FaultKind.WORKER, began=101, ended=101, slot=0), None),
-        (MAIL, FaultSeen(kind=FaultKind.WORKER, began=99.99, ended=99.99, slot=1), "worker killed"),
-        (MAIL, FaultSeen(kind=FaultKind.WORKER, began=99, ended=99, slot=1), None),
-        (MAIL, FaultSeen(kind=FaultKind.WORKER, began=110, ended=110, slot=1), None),
-        (MAIL, FaultSeen(kind=FaultKind.OUTAGE, began=90, ended=150), "database down"),
-        (MAIL, FaultSeen(kind=FaultKind.DATABASE, began=101, ended=102), "database down"),
-        (MAIL, FaultSeen(kind=FaultKind.DATABASE, began=90, ended=99), None),
-        (MAIL, FaultSeen(kind=FaultKind.SERVER, began=85, ended=90), "server killed"),
-        (MAIL, FaultSeen(kind=FaultKind.SERVER, began=50, ended=60), None),
-        (MAIL, FaultSeen(kind=FaultKind.HANG, began=99, ended=102), None),
-        (MAIL, FaultSeen(kind=FaultKind.RESET, began=90, ended=91, uid="12"), "reset"),
-        (MAIL, FaultSeen(kind=FaultKind.RESET, began=90, ended=91, uid="2"), None),
-        (MAIL, FaultSeen(kind=FaultKind.RESET, began=80, ended=81, uid="12"), None),
-    ],
-)
-def test_a_mail_may_come_twice_only_if_it_was_under_way_when_something_broke(
-    mail: Mail, fault: FaultSeen | None, cause: str | None
-) -> None:
-    assert broken_while(mail, (fault,) if fault else ()) == cause
-
-
-def test_an_allowed_double_is_counted_but_no_violation() -> None:
-    first = a_mail()
-    kill = FaultSeen(kind=FaultKind.WORKER, began=first.at + 0.1, ended=first.at + 0.1, slot=first.slot)
-    evidence = added("mails", first.model_copy(update={"at": first.at + 12})).model_copy(
-        update={"faults": (kill,)}
-    )
-    violations, doubles = judge_mails(PLAN.scripts, evidence)
-    assert violations == ()
-    uid = first.recipient.removeprefix("contact-").partition("@")[0]
-    assert doubles == (Doubled(uid, first.template, first.message_id, 2, "worker killed"),)
-
-
-def test_a_bounce_is_told_to_bd() -> None:
-    alerts = [m for m in KEPT.mails if m.template == "email_failed" and f"bd-{BOUNCING.uid}@" in m.recipient]
-    assert len(alerts) == 1

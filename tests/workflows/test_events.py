@@ -236,16 +236,16 @@ class TestPublication:
         note(kept)
         publish(kept)
         note(kept)
-        assert not kept.returned(kept.publication(hold=False), Receipt(behind=True), JOINED_AT)
+        assert not kept.take_in(kept.publication(hold=False), Receipt(behind=True), JOINED_AT)
         again = kept.publication(hold=False)
         assert (again.since, again.changes) == (None, stored_state(kept.application))
 
     def test_what_a_run_that_was_reset_elsewhere_has_published_waits(self) -> None:
         kept = memory_of("qualified")
         note(kept)
-        assert not kept.returned(kept.publication(hold=False), Receipt(superseded=True), JOINED_AT)
+        assert not kept.take_in(kept.publication(hold=False), Receipt(superseded=True), JOINED_AT)
         assert [entry.event.sequence for entry in kept.backlog] == [1]
-        assert kept.returned(kept.publication(hold=False), Receipt(), JOINED_AT)
+        assert kept.take_in(kept.publication(hold=False), Receipt(), JOINED_AT)
         assert kept.backlog == []
 
     def test_a_run_that_goes_on_tells_all_once(self) -> None:
