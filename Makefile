@@ -4,7 +4,7 @@ PYTHON ?= python3
 PYTEST_WORKERS ?= 4
 # Packages, lines, branches, in percent: of `make test`, and of all tests.
 FLOOR ?= domain,workflows:99.8:97
-FLOORS ?= domain,workflows:99.8:97 activities,runtime,starter,settings.py,worker.py:85:75
+FLOORS ?= $(FLOOR) activities,runtime,starter,settings.py,worker.py:85:75
 COMPOSE ?= docker compose
 
 BIN := .venv/bin

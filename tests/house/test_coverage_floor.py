@@ -1,11 +1,12 @@
 """The floors of the coverage: each package by its own."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tools import coverage_floor
 
 
 def file(lines: int, branches: int) -> dict[str, dict[str, int]]:
@@ -28,15 +29,15 @@ REPORT = {"files": {"domain/a.py": file(10, 9), "workflows/b.py": file(8, 9), "w
         (["domain:100:90", "worker.py:51:0"], 1),
     ],
 )
-def test_each_floor_is_held_by_its_packages_together(tmp_path: Path, floors: list[str], code: int) -> None:
+def test_each_floor_is_held_by_its_packages_together(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    floors: list[str],
+    code: int,
+) -> None:
     report = tmp_path / "coverage.json"
     report.write_text(json.dumps(REPORT), encoding="utf-8")
-    judged = subprocess.run(
-        [sys.executable, "-m", "tools.coverage_floor", str(report), *floors],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parents[2],
-    )
-    assert judged.returncode == code, judged.stdout + judged.stderr
-    assert len(judged.stdout.splitlines()) == len(floors)
+    monkeypatch.setattr(sys, "argv", ["coverage_floor", str(report), *floors])
+    assert coverage_floor.main() == code
+    assert len(capsys.readouterr().out.splitlines()) == len(floors)

@@ -8,6 +8,8 @@ from functools import partial
 from typing import Final
 
 from sqlalchemy import text
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowHistory
 
 from activities import clocks
 from activities.working_days import WorkingCalendar, start_of_day
@@ -24,7 +26,7 @@ from tests.replay.journeys import (
     until_due,
 )
 from tests.rig import Applicant
-from tests.service.trail import ledger
+from tests.service.trail import delivery_of, ledger
 from tests.smtp_server import Plan, SmtpServer
 from tests.temporal_env import fast_forward
 from workflows import calls
@@ -266,9 +268,14 @@ async def _refused_after_the_end(applicant: Applicant, *, server: SmtpServer) ->
     await applicant.update("decline", reason="Too dear.")
     await _pass_unsettled(applicant, timedelta(minutes=1))
     await applicant.result()
-    # The child has tried, and rests, for a second at first.
-    await asyncio.sleep(1)
+    delivery = await delivery_of(applicant)
+    while not _rests(await delivery.fetch_history()):  # noqa: ASYNC110 - nothing tells when
+        await asyncio.sleep(0.03)
     server.plan = Plan()
+
+
+def _rests(history: WorkflowHistory) -> bool:
+    return any(event.event_type == EventType.EVENT_TYPE_TIMER_STARTED for event in history.events)
 
 
 def outages(server: SmtpServer) -> tuple[Journey, ...]:

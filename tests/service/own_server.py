@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from temporalio.client import WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from starter.local.dev_server import (
@@ -84,6 +86,16 @@ async def on_postgresql(
     """A service with a new database of this server."""
     async with serve(environment, folder, database_url=postgresql.url(postgresql.create())) as service:
         yield service
+
+
+async def ends(server: WorkflowEnvironment, delivery: WorkflowHandle[Any, Any]) -> None:
+    """Let a delivery try again, and end, unless it has already."""
+    try:
+        await server.fast_forward(delivery, LONGEST_RETRY)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+    await delivery.result()
 
 
 # By updates, which are answered while mails or rows wait.

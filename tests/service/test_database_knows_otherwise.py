@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from sqlalchemy import delete, update
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from activities.db.tables import ApplicationRow, AuditHeadRow
@@ -18,8 +20,8 @@ from tests.long import SHORT
 from tests.rig import Applicant, serve
 from tests.service import evidence
 from tests.service.own_server import (
-    HANG,
     LONGEST_RETRY,
+    ends,
     on_postgresql,
     outage,
     review_by_updates,
@@ -36,6 +38,7 @@ from tests.service.resetting import (
     taken_up,
     temporal,
 )
+from tests.service.trail import delivery_of
 from workflows import memory
 from workflows.onboarding import BACKLOG_FULL
 
@@ -58,6 +61,13 @@ async def turned_back_unnoticed(applicant: Applicant) -> None:
     )
     async with applicant.service.database.engine.begin() as connection:
         await connection.execute(raised)
+
+
+async def row_lost(applicant: Applicant) -> None:
+    """The database was restored to before the application had a row."""
+    mine = ApplicationRow.application_id == await application_id(applicant)
+    async with applicant.service.database.engine.begin() as connection:
+        await connection.execute(delete(ApplicationRow).where(mine))
 
 
 async def test_a_run_that_learns_of_a_reset_by_what_it_publishes_takes_it_up(applicant: Applicant) -> None:
@@ -97,9 +107,7 @@ async def test_a_run_that_learns_of_a_reset_by_its_mails_takes_it_up(
 
 async def test_a_row_that_was_lost_is_stored_whole_with_the_next_event(applicant: Applicant) -> None:
     await applicant.to_review()
-    async with applicant.service.database.engine.begin() as connection:
-        mine = ApplicationRow.application_id == await application_id(applicant)
-        await connection.execute(delete(ApplicationRow).where(mine))
+    await row_lost(applicant)
 
     await applicant.update("approve_application", form_revision=1)
 
@@ -137,28 +145,33 @@ async def test_a_publication_that_an_operator_fails_by_hand_is_made_again(applic
     await replays(applicant)
 
 
-async def ended_without_database(server: WorkflowEnvironment, applicant: Applicant) -> str:
-    """An application ends while the database is down; the ID of the child that is to store it."""
+async def cancelled(server: WorkflowEnvironment, applicant: Applicant) -> None:
+    """The application ends, and its last mails and records have had their time."""
     await applicant.handle.cancel()
     await server.fast_forward(applicant.handle, timedelta(minutes=1))
     assert (await applicant.result()).outcome is Stage.CANCELLED
-    return f"{applicant.handle.id}-delivery-{await application_id(applicant)}-2"
+
+
+@asynccontextmanager
+async def ended_without_database(
+    server: WorkflowEnvironment, folder: Path, postgresql: Postgresql
+) -> AsyncIterator[tuple[Applicant, WorkflowHandle[Any, Any]]]:
+    """An application that has ended while the database was down, and the child that is to store it."""
+    async with on_postgresql(server, folder, postgresql) as service:
+        applicant = await service.applicant()
+        async with outage(postgresql):
+            await cancelled(server, applicant)
+            child = await delivery_of(applicant)
+            await server.fast_forward(child, LONGEST_RETRY)
+        yield applicant, child
 
 
 async def test_what_ended_while_a_row_was_lost_is_stored_whole(
     server: WorkflowEnvironment, tmp_path: Path, own_postgresql: Postgresql
 ) -> None:
-    async with on_postgresql(server, tmp_path, own_postgresql) as service:
-        applicant = await service.applicant()
-        async with outage(own_postgresql):
-            child = server.client.get_workflow_handle(await ended_without_database(server, applicant))
-            await server.fast_forward(child, LONGEST_RETRY)
-        async with service.database.engine.begin() as connection:
-            mine = ApplicationRow.application_id == await application_id(applicant)
-            await connection.execute(delete(ApplicationRow).where(mine))
-        await server.fast_forward(child, LONGEST_RETRY)
-        async with asyncio.timeout(HANG):
-            await child.result()
+    async with ended_without_database(server, tmp_path, own_postgresql) as (applicant, child):
+        await row_lost(applicant)
+        await ends(server, child)
         row = await evidence.row(applicant)
         assert (row.stage, row.sequence, row.status.company_master_uid) == (Stage.CANCELLED, 2, applicant.uid)
 
@@ -166,16 +179,10 @@ async def test_what_ended_while_a_row_was_lost_is_stored_whole(
 async def test_what_an_end_handed_on_ends_where_the_application_was_reset_elsewhere(
     server: WorkflowEnvironment, tmp_path: Path, own_postgresql: Postgresql
 ) -> None:
-    async with on_postgresql(server, tmp_path, own_postgresql) as service:
-        applicant = await service.applicant()
-        async with outage(own_postgresql):
-            child = server.client.get_workflow_handle(await ended_without_database(server, applicant))
-            await server.fast_forward(child, LONGEST_RETRY)
+    async with ended_without_database(server, tmp_path, own_postgresql) as (applicant, child):
         await turned_back_unnoticed(applicant)
         before = await stored(applicant)
-        await server.fast_forward(child, LONGEST_RETRY)
-        async with asyncio.timeout(HANG):
-            await child.result()
+        await ends(server, child)
         assert await stored(applicant) == before
 
 
@@ -183,11 +190,9 @@ async def test_an_end_that_was_handed_on_before_is_not_handed_on_twice(
     server: WorkflowEnvironment, tmp_path: Path
 ) -> None:
     async with without_mail(server, tmp_path) as (applicant, _):
-        name = f"{applicant.handle.id}-delivery-{await application_id(applicant)}-2"
-        await server.client.start_workflow("AnotherDelivery", id=name, task_queue="nobody's")
-        await applicant.handle.cancel()
-        await server.fast_forward(applicant.handle, timedelta(minutes=1))
-        assert (await applicant.result()).outcome is Stage.CANCELLED
+        another = f"{applicant.handle.id}-delivery-{await application_id(applicant)}-2"
+        await server.client.start_workflow("AnotherDelivery", id=another, task_queue="nobody's")
+        await cancelled(server, applicant)
         await replays(applicant)
 
 

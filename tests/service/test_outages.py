@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
@@ -28,7 +27,7 @@ from tests.service.own_server import (
     templates,
     without_mail,
 )
-from tests.service.trail import accepted, audit, ledger, refused, unharmed
+from tests.service.trail import accepted, audit, delivery_of, ledger, refused, unharmed
 
 
 async def to_confirming(applicant: Applicant) -> None:
@@ -90,13 +89,7 @@ async def delivery_after_the_end(
     await applicant.update("decline", reason="too expensive")
     await server.fast_forward(applicant.handle, timedelta(minutes=1))
     assert (await applicant.result()).outcome is Stage.CANCELLED
-    [child] = [
-        event.start_child_workflow_execution_initiated_event_attributes
-        for event in (await applicant.history()).events
-        if event.event_type == EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED
-    ]
-    assert child.workflow_type.name == "OutstandingDelivery"
-    return server.client.get_workflow_handle(child.workflow_id)
+    return await delivery_of(applicant)
 
 
 async def test_an_ended_run_hands_its_mails_to_a_child_that_delivers_them_later(

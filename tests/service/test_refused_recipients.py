@@ -4,7 +4,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle, WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
 
@@ -13,7 +12,7 @@ from tests import payloads
 from tests.long import SHORT
 from tests.rig import Applicant, serve
 from tests.service.own_server import own_environment, templates
-from tests.service.trail import ledger, unharmed
+from tests.service.trail import delivery_of, ledger, unharmed
 from tests.smtp_server import Plan, SmtpServer
 from tests.temporal_env import fast_forward
 from workflows import calls
@@ -147,12 +146,7 @@ async def handed_on(env: WorkflowEnvironment, applicant: Applicant) -> WorkflowH
     await applicant.update("decline", reason="too expensive")
     await fast_forward(env, applicant.handle, timedelta(minutes=1))
     assert (await applicant.result()).outcome is Stage.CANCELLED
-    [child] = [
-        event.start_child_workflow_execution_initiated_event_attributes
-        for event in (await applicant.history()).events
-        if event.event_type == EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED
-    ]
-    return env.client.get_workflow_handle(child.workflow_id)
+    return await delivery_of(applicant)
 
 
 async def test_after_the_end_a_child_waits_for_who_is_refused_without_a_loop(

@@ -14,7 +14,6 @@ import pytest
 from domain.contract import Stage
 from domain.status import Status
 from tests import payloads
-from tests.long import some_of
 from tests.replay.resets import update_accepted
 from tests.rig import Applicant, Service
 from tests.service.resetting import (
@@ -106,7 +105,7 @@ JOURNEYS: Final = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("journey", some_of(JOURNEYS, every=5), ids=lambda journey: journey.stage.value)
+@pytest.mark.parametrize("journey", JOURNEYS, ids=lambda journey: journey.stage.value)
 async def test_reset_in_every_stage(service: Service, journey: Journey) -> None:
     await asyncio.gather(
         *(turned_back_and_on(service, journey, way, reapply) for way, reapply in product(Way, (True, False)))

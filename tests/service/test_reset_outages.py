@@ -10,9 +10,8 @@ from typing import Any, Final
 
 import pytest
 import pytest_asyncio
-from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from domain.contract import Stage
@@ -24,6 +23,7 @@ from tests.service import evidence
 from tests.service.own_server import (
     HANG,
     LONGEST_RETRY,
+    ends,
     on_postgresql,
     outage,
     own_environment,
@@ -61,16 +61,6 @@ async def in_state(applicant: Applicant, key: str, state: str) -> None:
             if (await states(applicant)).get(key) == state:
                 return
             await asyncio.sleep(0.03)
-
-
-async def ends(server: WorkflowEnvironment, delivery: WorkflowHandle[Any, Any]) -> None:
-    """Let a delivery try again, and end, unless it has already."""
-    try:
-        await server.fast_forward(delivery, LONGEST_RETRY)
-    except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
-            raise
-    await delivery.result()
 
 
 # Mails.

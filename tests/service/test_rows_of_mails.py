@@ -11,7 +11,7 @@ from tests import payloads
 from tests.rig import Applicant, Service
 from tests.service.evidence import row
 from tests.service.own_server import LONGEST_RETRY, review_by_updates, without_mail
-from tests.service.trail import ledger, unharmed
+from tests.service.trail import delivery_of, ledger, unharmed
 
 
 async def as_stored(applicant: Applicant) -> Status:
@@ -81,12 +81,7 @@ async def test_after_the_end_the_row_follows_the_mails_that_leave_later(
         assert (await applicant.result()).outcome is Stage.CANCELLED
         stored = await row(applicant)
         assert (stored.stage, stored.status.pending_emails) == (Stage.CANCELLED, 3)
-        [delivery] = [
-            server.client.get_workflow_handle(run.id, run_id=run.run_id)
-            async for run in server.client.list_workflows("WorkflowType = 'OutstandingDelivery'")
-            if run.id.startswith(applicant.handle.id)
-        ]
         async with smtp.running():
-            await delivery.result()
+            await (await delivery_of(applicant)).result()
         assert (await row(applicant)).status.pending_emails == 0
         await unharmed(applicant)

@@ -1,14 +1,16 @@
 """What is left of an application in full: its audit trail, its ledger, the histories of its runs, its end."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
-from temporalio.client import WorkflowFailureError, WorkflowHistory
+from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowHistory
 from temporalio.exceptions import ApplicationError
 
 from activities.db.email_ledger import EmailLedger, LedgerRow
 from domain.audit import AuditEvent, Verdict
+from domain.contract import DELIVERY_TYPE
 from tests.rig import Applicant
 from tests.service import evidence
 
@@ -52,6 +54,17 @@ async def histories(applicant: Applicant) -> Sequence[WorkflowHistory]:
         handle = client.get_workflow_handle(applicant.handle.id, run_id=run_id)
         found.insert(0, await handle.fetch_history())
     return found
+
+
+async def delivery_of(applicant: Applicant) -> WorkflowHandle[Any, Any]:
+    """The child that was handed what could not leave when the application ended."""
+    [child] = [
+        event.start_child_workflow_execution_initiated_event_attributes
+        for event in (await applicant.history()).events
+        if event.event_type == EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED
+    ]
+    assert child.workflow_type.name == DELIVERY_TYPE
+    return applicant.service.env.client.get_workflow_handle(child.workflow_id)
 
 
 async def unharmed(applicant: Applicant) -> None:
