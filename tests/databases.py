@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 from uuid import uuid4
 
 import psycopg
@@ -23,8 +22,7 @@ from sqlalchemy import make_url
 
 from activities.db.engine import Database
 from activities.db.schema import Schema
-
-ENGINES: Final = ("sqlite", "postgresql")
+from tests.long import ENGINES
 
 
 class Postgresql:

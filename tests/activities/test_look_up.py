@@ -37,6 +37,7 @@ from domain.status import Company
 from tests.activities.examples import NOON
 from tests.activities.services import VendorServices
 from tests.databases import Postgresql
+from tests.long import ENGINES
 
 ON_A_BUSY_MACHINE = timedelta(minutes=1)
 """For tests in which every service is there: whether it is in time is not what they are about."""
@@ -315,7 +316,7 @@ async def test_a_database_that_does_not_answer_is_not_waited_for(postgresql_url:
     await other.dispose()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=ENGINES)
 def broken(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a database that is not there, or was and is gone."""
     if request.param == "sqlite":

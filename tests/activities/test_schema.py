@@ -33,7 +33,7 @@ from tests.activities.senders import (
     take_up,
 )
 from tests.activities.stored import intact
-from tests.databases import ENGINES
+from tests.long import ENGINES, SHORT
 from tests.smtp_server import Plan, SmtpServer
 
 MIGRATE = """
@@ -66,6 +66,7 @@ op.create_table("new_rows", sa.Column("name", sa.Text(), primary_key=True))
 # Made by the migrations
 
 
+@SHORT
 async def test_migrations_make_the_schema_from_nothing_and_again_do_nothing(unmigrated_url: str) -> None:
     database = Database(unmigrated_url)
     schema = Schema(database)
@@ -278,6 +279,7 @@ def test_no_release_breaks_with_the_one_before_it_any_more() -> None:
     assert [step.revision for step in STEPS if step.phase is Phase.BREAK] == ["0001", "0002"]
 
 
+@SHORT
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_expand_step_only_adds(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Columns that may be left out, tables, and indexes that refuse nothing."""
@@ -345,6 +347,7 @@ def test_what_does_more_is_no_expand_step(
     assert breach in breaches_of(request.getfixturevalue(f"unmigrated_{engine}_url"), made_up)
 
 
+@SHORT
 def test_the_steps_of_this_release_keep_to_it(unmigrated_url: str) -> None:
     assert breaches_of(unmigrated_url, MIGRATIONS) == []
 

@@ -3,7 +3,7 @@ activities of the run that was left, what an ended run handed on, and runs that 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,8 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
+from activities.acpn_access import Grant
+from activities.db.access import SqlAcpnAccess
 from domain.contract import Stage
 from tests import payloads
 from tests.databases import Postgresql
@@ -208,6 +210,48 @@ async def test_reset_of_an_end_that_handed_on_its_mails_goes_by_the_newest_way(
         assert sorted(templates(smtp)) == ["application_cancelled", "closed_to_bd"]
         row = await evidence.row(applicant)
         assert (row.stage, row.sequence, row.status.pending_emails) == (Stage.CANCELLED, len(after.events), 0)
+        await replays(applicant)
+
+
+# Access.
+
+
+@SHORT
+async def test_access_that_is_being_opened_is_asked_for_anew(
+    server: WorkflowEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reset leads to a task that came while ACPN was asked: what it answers is no answer any more."""
+    asked, goes_on, give = asyncio.Event(), asyncio.Event(), SqlAcpnAccess.give
+
+    async def late(access: SqlAcpnAccess, grants: Sequence[Grant]) -> None:
+        asked.set()
+        await goes_on.wait()
+        await give(access, grants)
+
+    monkeypatch.setattr(SqlAcpnAccess, "give", late)
+    async with serve(server, tmp_path) as service:
+        applicant = await service.applicant()
+        await applicant.to_signatures()
+        await applicant.sign("partner")
+        await applicant.handle.signal(
+            "sign_contract", payloads.command("sign_contract", **await applicant.signature(party="vendor"))
+        )
+        await asked.wait()
+        tasks = len(await task_ends(applicant))
+        await applicant.handle.signal("record_contact", payloads.command("record_contact"))
+        async with asyncio.timeout(HANG):
+            while len(await task_ends(applicant)) == tasks:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.03)
+        before = await stored(applicant)
+
+        await turn_back(applicant, await mark(applicant))
+        goes_on.set()
+        await taken_up(applicant)
+        assert (await outcome(applicant)).outcome is Stage.ACTIVE
+        after = await nothing_overwritten(applicant, before)
+        assert after.grants
+        await each_mail_left_once(applicant, after)
+        await row_tells_the_truth(applicant)
         await replays(applicant)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from domain.contract import Stage
 from tests import payloads
+from tests.long import LONG, SHORT
 from tests.rig import Applicant, Service
 from tests.service.resetting import (
     each_mail_left_once,
@@ -228,14 +229,16 @@ async def test_a_mail_that_could_not_be_delivered_is_told_after_the_reset_too(
     await replays(applicant)
 
 
-async def test_reset_to_every_task_of_a_whole_onboarding(service: Service) -> None:
+@pytest.mark.parametrize("every", [pytest.param(1, marks=LONG), pytest.param(8, marks=SHORT)])
+async def test_reset_to_the_tasks_of_a_whole_onboarding(service: Service, every: int) -> None:
     """One after the other, each from the run of the beginning; every second time with what came since."""
     applicant = await service.applicant()
     await applicant.to_signatures()
     await applicant.sign("partner")
     assert (await applicant.sign("vendor")).stage is Stage.ACTIVE
     whole = (await applicant.handle.describe()).run_id
-    for number, event_id in enumerate(await task_ends(applicant), 1):
+    tasks = await task_ends(applicant)
+    for number, event_id in enumerate(tasks[(len(tasks) - 1) % every :: every], 1):
         before = await stored(applicant)
         await turn_back(applicant, event_id, run_id=whole, reapply=number % 2 == 0)
         await taken_up(applicant, number)
