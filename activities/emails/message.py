@@ -1,16 +1,16 @@
 """The message as bytes: headers that can't be broken out of, parts, threading."""
 
 import hashlib
-from email import message_from_string
-from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import EmailPolicy
-from typing import Any, Final
+from email.utils import format_datetime
+from typing import Final
 
 import email_validator
 from pydantic import BaseModel, ConfigDict
 
+from activities.emails import headers
 from activities.emails.addressed import AddressedNotice
 from activities.emails.filters import without_bidi_controls
 from activities.emails.invitation import Invitation
@@ -37,24 +37,7 @@ class OutgoingEmail(BaseModel):
     needs_utf8: bool
 
 
-class _WireFormat(EmailPolicy):
-    """RFC 5322 with CRLF and 7-bit bodies. The subject is encoded as one text: the standard library
-    loses a space here and there when it encodes word by word (seen in Python 3.11.7)."""
-
-    def fold(self, name: str, value: Any) -> str:
-        if name.lower() == "subject" and not self.utf8 and not str(value).isascii():
-            encoded = Header(str(value), "utf-8", header_name=name).encode(linesep=self.linesep)
-            return f"{name}: {encoded}{self.linesep}"
-        return str(super().fold(name, value))
-
-    def fold_binary(self, name: str, value: Any) -> bytes:
-        if name.lower() == "subject" and not self.utf8:
-            return self.fold(name, value).encode("ascii")
-        return super().fold_binary(name, value)
-
-
-_ASCII: Final = _WireFormat(linesep="\r\n", cte_type="7bit")
-_UTF8: Final = _ASCII.clone(utf8=True)
+_BODY: Final = EmailPolicy(linesep="\r\n", cte_type="7bit")
 
 
 class MessageFactory:
@@ -97,36 +80,50 @@ class MessageFactory:
         the bytes, parsed again, do not have exactly the headers that were meant.
         """
         try:
-            # Several spaces in a row do not survive the standard library's encoding.
+            # A reader of headers may fold several spaces in a row into one.
             name = " ".join(safe_in_header(without_bidi_controls(mail.to.name)).split())
             to = _address(name, mail.to.email)
             subject = safe_in_header(rendered.subject)
         except ValueError as error:
             raise UnsafeMessageError(f"not sent: recipient or subject {error}") from error
-        needs_utf8 = not to.username.isascii()
-        message = EmailMessage(policy=_UTF8 if needs_utf8 else _ASCII)
-        message["From"] = self._from
-        message["To"] = to
-        message["Subject"] = subject
-        message["Date"] = mail.at
-        message["Message-ID"] = self.message_id(mail)
-        message["In-Reply-To"] = self.thread_id(mail)
-        message["References"] = self.thread_id(mail)
-        message["X-Onboarding-Template"] = mail.template
-        message["Auto-Submitted"] = "auto-generated"
-        self._add_parts(message, mail, rendered)
         try:
-            content = message.as_bytes()
-            _check_headers(content, message, subject)
-        except UnsafeMessageError:
-            raise
+            content, names = self._content(mail, rendered, to, subject)
+            sent = headers.Headers.read(content)
         except Exception as error:
-            # The standard library fails on some names with errors of its parser (AttributeError, TypeError,
-            # seen in Python 3.11.7). Let out, they would be tried for ever and hold up every later notice.
+            # Let out, an error of a library would be tried for ever and hold up every later notice.
             raise UnsafeMessageError(f"not sent: its headers can't be written ({error!r})") from error
+        # A value that decodes to a line break becomes a header of its own only in the bytes.
+        if sent.names != names:
+            raise UnsafeMessageError("not sent: the message would have had other headers than meant")
+        if sent != headers.Headers(names, subject, _named(self._from), _named(to)):
+            raise UnsafeMessageError("not sent: subject or recipient would have read otherwise than meant")
         return OutgoingEmail(
-            sender=self.sender, recipient=to.addr_spec, content=content, needs_utf8=needs_utf8
+            sender=self.sender,
+            recipient=to.addr_spec,
+            content=content,
+            needs_utf8=not to.username.isascii(),
         )
+
+    def _content(
+        self, mail: AddressedNotice, rendered: RenderedNotice, to: Address, subject: str
+    ) -> tuple[bytes, tuple[str, ...]]:
+        """The bytes, and the names of the headers meant to be in them."""
+        thread = self.thread_id(mail)
+        values = {
+            "From": headers.mailbox("From", self._from),
+            "To": headers.mailbox("To", to),
+            "Subject": headers.text("Subject", subject),
+            "Date": format_datetime(mail.at),
+            "Message-ID": self.message_id(mail),
+            "In-Reply-To": thread,
+            "References": thread,
+            "X-Onboarding-Template": mail.template,
+            "Auto-Submitted": "auto-generated",
+        }
+        body = EmailMessage(policy=_BODY)
+        self._add_parts(body, mail, rendered)
+        lines = "".join(f"{name}: {value}\r\n" for name, value in values.items())
+        return lines.encode() + body.as_bytes(), tuple(name.lower() for name in (*values, *body.keys()))
 
     def _add_parts(self, message: EmailMessage, mail: AddressedNotice, rendered: RenderedNotice) -> None:
         message.set_content(rendered.text)
@@ -155,13 +152,5 @@ def _address(display_name: str, address: str) -> Address:
     return Address(display_name, username=parsed.local_part, domain=parsed.ascii_domain)
 
 
-def _check_headers(content: bytes, meant: EmailMessage, subject: str) -> None:
-    """A header value that decodes to a line break becomes a header of its own only in the bytes."""
-    # As text: the parser of bytes does not take UTF-8 in headers (RFC 6532).
-    sent = message_from_string(content.decode(), policy=meant.policy)
-    if [name.lower() for name in sent] != [name.lower() for name in meant]:
-        raise UnsafeMessageError("not sent: the message would have had other headers than meant")
-    if sent["Subject"] != subject or [str(a) for a in sent["To"].addresses] != [
-        str(a) for a in meant["To"].addresses
-    ]:
-        raise UnsafeMessageError("not sent: subject or recipient would have read otherwise than meant")
+def _named(mailbox: Address) -> tuple[str, str]:
+    return mailbox.display_name, mailbox.addr_spec
