@@ -14,7 +14,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
 
-from activities.smtp_replies import CLOSING, Judgement, Reply, Step, judge
+from activities.smtp_reading import ShortReplies
+from activities.smtp_replies import CLOSING, Judgement, Reply, Step, judge, shown
 
 _DEFAULT_PORTS: Final = {"smtp": 25, "smtps": 465}
 _OPTIONS: Final = frozenset({"tls", "ca"})
@@ -126,9 +127,15 @@ class SmtpAddress:
 
 
 class _Client(aiosmtplib.SMTP):
-    """Knows whether the message in hand may have reached the server."""
+    """Knows whether the message in hand may have reached the server, and reads a reply of any length."""
 
     data_begun = False
+
+    async def connect(self, **options: Any) -> aiosmtplib.SMTPResponse:
+        response = await super().connect(**options)
+        if isinstance(self.transport, asyncio.Transport) and isinstance(self.protocol, asyncio.Protocol):
+            self.transport.set_protocol(ShortReplies(self.protocol))
+        return response
 
     async def data(self, *args: Any, **options: Any) -> Any:
         self.data_begun = True
@@ -181,7 +188,8 @@ class SmtpConnection:
                 self.close()
                 await self._converse(sender, recipient, message, needs_utf8)
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            raise _classified(error) from error
+            # Without its cause: Temporal keeps the texts of all of them, and can't keep every text.
+            raise _classified(error) from None
 
     async def introduce(self, sender: str) -> None:
         """Connect, encrypt, log in and name the sender, as before a mail; then take it back.
@@ -326,7 +334,7 @@ def _classified(error: Exception) -> PermanentDeliveryError | TemporaryDeliveryE
     match error:
         case ssl.SSLError():
             # A certificate that does not verify is a ValueError as well.
-            return TemporaryDeliveryError(f"TLS with the mail server failed: {error}")
+            return TemporaryDeliveryError(f"TLS with the mail server failed: {shown(str(error))}")
         case aiosmtplib.SMTPRecipientsRefused(recipients=[refused, *_]):
             return _judged(Step.RECIPIENT, refused.code, refused.message)
         case aiosmtplib.SMTPDataError():
@@ -338,14 +346,15 @@ def _classified(error: Exception) -> PermanentDeliveryError | TemporaryDeliveryE
                 "the address is not ASCII and the mail server does not support SMTPUTF8"
             )
         case aiosmtplib.SMTPResponseException():
-            return TemporaryDeliveryError(f"{type(error).__name__}: {error.code} {error.message}")
+            return TemporaryDeliveryError(f"{type(error).__name__}: {error.code} {shown(error.message)}")
         case ValueError():
             # aiosmtplib raises it for an address it can't put into a command.
             return PermanentDeliveryError("the address can't be used in an SMTP conversation")
-    return TemporaryDeliveryError(f"{type(error).__name__}: {error}")
+    return TemporaryDeliveryError(f"{type(error).__name__}: {shown(str(error))}")
 
 
 def _judged(step: Step, code: int, said: str) -> PermanentDeliveryError | TemporaryDeliveryError:
+    said = shown(said)
     reason = f"{step} refused: {code} {said}"
     match judge(Reply.read(step, code, said)):
         case Judgement.MAILBOX | Judgement.MESSAGE:

@@ -7,7 +7,7 @@ from enum import StrEnum
 import aiosmtplib
 
 from activities.smtp import SmtpAddress, SmtpConnection
-from activities.smtp_replies import AUTHENTICATION_CODES
+from activities.smtp_replies import AUTHENTICATION_CODES, shown
 
 
 class Step(StrEnum):
@@ -51,7 +51,7 @@ async def probe(address: SmtpAddress, sender: str, *, patience: float) -> Probed
         encrypted = connection.is_encrypted
         await connection.quit()
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-        raise _classified(error) from error
+        raise _classified(error) from None
     finally:
         connection.close()
     return Probed(encrypted, address.username is not None)
@@ -59,7 +59,7 @@ async def probe(address: SmtpAddress, sender: str, *, patience: float) -> Probed
 
 def _classified(error: Exception) -> ProbeError:
     cause = error.__cause__ or error
-    said = str(error)
+    said = shown(str(error))
     match error:
         # Where TLS begins with the first byte it is the cause of a failed connection.
         case _ if isinstance(cause, ssl.SSLError):
@@ -71,7 +71,7 @@ def _classified(error: Exception) -> ProbeError:
                 step = Step.SENDER
             else:
                 step = Step.CONNECTION
-            return ProbeError(step, f"{code} {error.message}")
+            return ProbeError(step, f"{code} {shown(error.message)}")
         # aiosmtplib has no class of its own for what a server does not offer.
         case aiosmtplib.SMTPException() if "STARTTLS" in said:
             return ProbeError(Step.ENCRYPTION, "the server does not offer STARTTLS")
@@ -79,5 +79,5 @@ def _classified(error: Exception) -> ProbeError:
             return ProbeError(Step.LOGIN, said)
         # Its own text repeats host and port.
         case aiosmtplib.SMTPConnectError() if not isinstance(error, TimeoutError):
-            return ProbeError(Step.CONNECTION, str(cause))
+            return ProbeError(Step.CONNECTION, shown(str(cause)))
     return ProbeError(Step.CONNECTION, said)

@@ -17,6 +17,17 @@ believed."""
 GIVE_UP_AFTER: Final = timedelta(days=4)
 """How long a mail is tried whose recipient is put off, while others are not (RFC 5321 §4.5.4.1: "at least
 4-5 days")."""
+MOST_SHOWN: Final = 500
+"""How many characters of a reply are kept and shown."""
+
+
+def shown(said: str) -> str:
+    """What a server said, as it can be kept and shown anywhere: one line, no control characters, U+FFFD for
+    what is not UTF-8 (RFC 5321 §4.2 has ASCII, RFC 6531 §3.7.4 UTF-8), no longer than `MOST_SHOWN`."""
+    text = said.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    visible = "".join(" " if ord(c) < 32 or 0x7F <= ord(c) <= 0x9F else c for c in text[: 2 * MOST_SHOWN])
+    line = " ".join(visible.split())
+    return line if len(line) <= MOST_SHOWN else f"{line[: MOST_SHOWN - 1]}…"
 
 
 class Step(StrEnum):

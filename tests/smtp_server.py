@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
-from typing import AnyStr, cast
+from typing import Any, AnyStr, cast
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
@@ -62,7 +62,9 @@ class _Conversation(SMTP):
             await super().push(self.plan.greeting)
             _transport(self).close()
             return
-        await super().push(status)
+        said: Any = status
+        # A lone surrogate stands for a byte that is not UTF-8.
+        await super().push(said.encode("utf-8", "surrogateescape") if isinstance(said, str) else said)
 
 
 def _transport(conversation: SMTP) -> asyncio.Transport:

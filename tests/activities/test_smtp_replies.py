@@ -13,6 +13,7 @@ from activities.smtp_replies import (
     Step,
     judge,
     proof_needed,
+    shown,
 )
 
 SERVER, LATER, DOUBTFUL = Judgement.SERVER, Judgement.LATER, Judgement.DOUBTFUL
@@ -146,3 +147,20 @@ def test_when_a_refusal_becomes_final(
     judgement: Judgement, refused_for: timedelta, denied_for: timedelta, proof: Proof | None
 ) -> None:
     assert proof_needed(judgement, refused_for, denied_for) is proof
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("4.3.0 occup\udce9", "4.3.0 occup\ufffd"),
+        ("4.3.0 occupé", "4.3.0 occupé"),
+        ("4.3.0 \udcd3\udcca\udccf\udce4", "4.3.0 \ufffd\ufffd\ufffd\ufffd"),
+        ("5.1.1 no\nsuch\t user\x00\x1b[31m \x9b", "5.1.1 no such user [31m"),
+        ("x" * 500, "x" * 500),
+        ("x" * 100_000, "x" * 499 + "…"),
+        ("", ""),
+    ],
+)
+def test_what_a_server_said_is_kept_as_one_short_line_that_can_be_shown(said: str, read: str) -> None:
+    assert shown(said) == read
+    shown(said).encode()
