@@ -7,6 +7,7 @@ from temporalio import activity
 from activities.account_directory import AccountDirectory
 from activities.acpn_access import AcpnAccess, Grant
 from activities.db.trail import AuditTrail
+from activities.tables import same_enterprise
 from domain.access import by_cause
 from domain.inquiry import OUTAGE, AccessOutcome, AccessRequest, Account
 from domain.status import AccessCause
@@ -70,7 +71,7 @@ def _missing(
             continue
         if not account.verified:
             yield AccessCause.ENTERPRISE_NOT_VERIFIED, uid
-        elif master and account.enterprise != master.enterprise:
+        elif master and not same_enterprise(account.enterprise, master.enterprise):
             yield AccessCause.ENTERPRISE_DIFFERS, uid
         if request.require_credit_control and uid in request.uids and not account.credit_control:
             yield AccessCause.CREDIT_CONTROL_MISSING, uid

@@ -6,13 +6,16 @@ import httpx
 from pydantic import TypeAdapter
 
 from activities.acpn_access import Grant
+from activities.outside_service import ask, parsed
 from domain.values import Contract
-
-_GRANTS = TypeAdapter(tuple[Grant, ...])
 
 
 class _Partner(Contract):
     partner: bool
+
+
+_PARTNER = TypeAdapter(_Partner)
+_GRANTS = TypeAdapter(tuple[Grant, ...])
 
 
 class HttpAcpnAccess:
@@ -24,7 +27,7 @@ class HttpAcpnAccess:
     answered by ``{"partner": true}`` or 404.
 
     Every method raises `httpx.HTTPError` when the service can't be reached or answers with an error, and
-    ``ValueError`` when the answer can't be understood.
+    `UnusableAnswerError` when the answer can't be used.
     """
 
     def __init__(self, client: httpx.AsyncClient) -> None:
@@ -33,32 +36,23 @@ class HttpAcpnAccess:
     async def give(self, grants: Sequence[Grant]) -> None:
         """Give these accounts of one company access, all or none; giving it again changes nothing."""
         path = f"/partners/{grants[0].company_master_uid}/grants"
-        response = await self._client.put(path, json=_GRANTS.dump_python(tuple(grants), mode="json"))
-        response.raise_for_status()
+        body = _GRANTS.dump_python(tuple(grants), mode="json")
+        await ask(self._client, "PUT", path, may_be_missing=False, json=body)
 
     async def take_back(self, company_master_uid: str, application_id: str) -> bool:
         """Close what this application has opened; whether there was anything."""
         path = f"/partners/{company_master_uid}/grants"
-        response = await self._client.delete(path, params={"application_id": application_id})
-        if response.status_code == httpx.codes.NOT_FOUND:
-            return False
-        response.raise_for_status()
-        return True
+        return await ask(self._client, "DELETE", path, params={"application_id": application_id}) is not None
 
     async def is_partner(self, company_master_uid: str) -> bool:
         """Whether an application of this company ended in access."""
-        content = await self._get(f"/partners/{company_master_uid}")
-        return content is not None and _Partner.model_validate_json(content, strict=True).partner
+        path = f"/partners/{company_master_uid}"
+        content = await ask(self._client, "GET", path)
+        return content is not None and parsed(_PARTNER, content, f"GET {path}").partner
 
     async def grants(self, company_master_uid: str) -> tuple[Grant, ...]:
         """The company's accounts with access, the oldest grant first."""
-        content = await self._get(f"/partners/{company_master_uid}/grants")
-        grants = _GRANTS.validate_json(content) if content is not None else ()
+        path = f"/partners/{company_master_uid}/grants"
+        content = await ask(self._client, "GET", path)
+        grants = parsed(_GRANTS, content, f"GET {path}", strict=False) if content is not None else ()
         return tuple(sorted(grants, key=lambda grant: (grant.granted_at, grant.uid)))
-
-    async def _get(self, path: str) -> bytes | None:
-        response = await self._client.get(path)
-        if response.status_code == httpx.codes.NOT_FOUND:
-            return None
-        response.raise_for_status()
-        return response.content

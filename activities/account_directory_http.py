@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from typing import Final
 
 import httpx
+from pydantic import TypeAdapter
 
-from activities.account_directory import within_bounds
+from activities.account_directory import usable
+from activities.outside_service import UnusableAnswerError, ask, parsed
 from domain.inquiry import Account
 
 AT_ONCE: Final = 10
 """How many requests a look-up has under way."""
+_ACCOUNT: Final = TypeAdapter(Account)
 
 
 class HttpAccountDirectory:
@@ -28,7 +31,7 @@ class HttpAccountDirectory:
 
         Raises:
             httpx.HTTPError: the service can't be reached or answers with an error.
-            ValueError: it answers with something that is not the account asked for.
+            UnusableAnswerError: it answers with something that is not the account asked for.
         """
         free = asyncio.Semaphore(AT_ONCE)
         accounts = await asyncio.gather(*(self._account(uid, free) for uid in dict.fromkeys(uids)))
@@ -36,11 +39,10 @@ class HttpAccountDirectory:
 
     async def _account(self, uid: str, free: asyncio.Semaphore) -> Account | None:
         async with free:
-            response = await self._client.get(f"/accounts/{uid}")
-        if response.status_code == httpx.codes.NOT_FOUND:
+            content = await ask(self._client, "GET", f"/accounts/{uid}")
+        if content is None:
             return None
-        response.raise_for_status()
-        account = Account.model_validate_json(response.content, strict=True)
+        account = parsed(_ACCOUNT, content, f"account {uid}")
         if account.uid != uid:
-            raise ValueError(f"the account directory answered for {account.uid} when asked for {uid}")
-        return within_bounds(account)
+            raise UnusableAnswerError(f"account {uid}: answered for {account.uid}")
+        return usable(account)

@@ -11,7 +11,8 @@ from activities import tables
 from activities.account_directory import AccountDirectory
 from activities.acpn_access import AcpnAccess
 from activities.clocks import set_clocks
-from domain.inquiry import AccountAnswers, AccountQuery, Answers, Inquiry
+from activities.outside_service import UnusableAnswerError
+from domain.inquiry import Account, AccountAnswers, AccountQuery, Answers, Inquiry
 from domain.lifecycle import NEWEST
 from domain.policy import Policy
 
@@ -68,7 +69,7 @@ class LookUpActivities:
         master = next((account for account in accounts if account.uid == query.company_master_uid), None)
         named = query.legal_name and master and master.enterprise
         return AccountAnswers(
-            accounts=accounts,
+            accounts=tuple(_as_the_applicant(account, master) for account in accounts),
             already_partner=already_partner,
             name_matches=tables.same_name(query.legal_name or "", named.legal_name) if named else None,
         )
@@ -90,8 +91,16 @@ class LookUpActivities:
         if not asking.done() or asking.cancelled():
             activity.logger.warning("%s does not answer within %s", service, patience)
             return None
+        error = asking.exception()
+        if isinstance(error, UnusableAnswerError):
+            activity.logger.error(
+                "%s gives an answer that can't be used (%s): it counts as down until that is put right there",
+                service,
+                error,
+            )
+            return None
         # Each service fails in its own ways; whatever it is, it has not answered, and that is recorded.
-        if error := asking.exception():
+        if error:
             activity.logger.warning("%s does not answer: %s", service, type(error).__name__)
             return None
         return asking.result()
@@ -101,3 +110,11 @@ class LookUpActivities:
         if not asking.cancelled():
             # asyncio would report an error of a task nobody waits for any more.
             asking.exception()
+
+
+def _as_the_applicant(account: Account, master: Account | None) -> Account:
+    """The account; of the applicant's enterprise, with its name as the applicant's own account has it, by
+    which the process compares."""
+    if master and tables.same_enterprise(account.enterprise, master.enterprise):
+        return account.model_copy(update={"enterprise": master.enterprise})
+    return account

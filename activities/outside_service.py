@@ -2,11 +2,21 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import httpx
+from pydantic import TypeAdapter, ValidationError
 
+from domain.intake import field_errors
+
+MOST_BYTES: Final = 1024 * 1024
+"""The longest answer that is read."""
 _EXAMPLE: Final = "such as https://accounts.example.com/v1"
+Answer = TypeVar("Answer")
+
+
+class UnusableAnswerError(ValueError):
+    """A service answered what can't be used. Says which field is wrong and how, never what is in it."""
 
 
 @dataclass(frozen=True)
@@ -42,3 +52,37 @@ class ServiceAddress:
         # The password must not be in the URL: httpx logs that of each request, and has it in its errors,
         # which end up in Temporal's history.
         return httpx.AsyncClient(base_url=self.url, auth=self.auth, timeout=timeout.total_seconds())
+
+
+async def ask(
+    client: httpx.AsyncClient, method: str, path: str, *, may_be_missing: bool = True, **options: Any
+) -> bytes | None:
+    """What a service answers; ``None`` to 404, where that is no error. ``options``: as of
+    `httpx.AsyncClient.stream`.
+
+    Raises:
+        httpx.HTTPError: it can't be reached or answers with an error.
+        UnusableAnswerError: its answer is longer than `MOST_BYTES`.
+    """
+    async with client.stream(method, path, **options) as response:
+        if may_be_missing and response.status_code == httpx.codes.NOT_FOUND:
+            return None
+        response.raise_for_status()
+        content = bytearray()
+        async for part in response.aiter_bytes():
+            content += part
+            if len(content) > MOST_BYTES:
+                raise UnusableAnswerError(f"the answer to {method} {path} is over {MOST_BYTES // 1024} KiB")
+    return bytes(content)
+
+
+def parsed(kind: TypeAdapter[Answer], content: bytes, asked: str, *, strict: bool = True) -> Answer:
+    """An answer as the contract has it (docs/reference/outside-services.md); ``asked``: what for. ``strict``:
+    not where a type reads JSON strings itself.
+
+    Raises `UnusableAnswerError`.
+    """
+    try:
+        return kind.validate_json(content, strict=strict)
+    except ValidationError as error:
+        raise UnusableAnswerError(f"{asked}: {field_errors(error)}") from None

@@ -63,6 +63,32 @@ def safe_in_header(text: str) -> str:
     return text
 
 
+_INVISIBLE: Final = dict.fromkeys(
+    code
+    for first, last in (
+        *((0x00AD, 0x00AD), (0x034F, 0x034F), (0x061C, 0x061C), (0x115F, 0x1160), (0x17B4, 0x17B5)),
+        *((0x180B, 0x180F), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164)),
+        *((0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xE0000, 0xE0FFF)),
+    )
+    for code in range(first, last + 1)
+)
+"""What is not seen in a text (Unicode: Default_Ignorable_Code_Point): zero-width characters, marks of
+direction, variation selectors. Written out, as the tables of a Python release are its own."""
+
+
+def without_invisible_characters(text: str) -> str:
+    """The text as its reader sees it. Some scripts and emoji need such characters, so they are kept where a
+    text is kept; two texts that differ only in them read the same."""
+    return text.translate(_INVISIBLE)
+
+
+def readable(text: str) -> str:
+    """Refuse a text in which there is nothing to be seen."""
+    if not without_invisible_characters(text).strip():
+        raise ValueError("must have something to read")
+    return text
+
+
 def _decimal_from_string(value: Any) -> Any:
     if isinstance(value, Decimal):
         return value
@@ -163,12 +189,14 @@ HeaderText = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
     AfterValidator(safe_in_header),
+    AfterValidator(readable),
 ]
 """One line of text that may end up in an e-mail header (names, titles)."""
 Text = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=4000),
     AfterValidator(without_control_characters),
+    AfterValidator(readable),
 ]
 """Free text of up to 4,000 characters, line breaks allowed."""
 Email = Annotated[

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
-from activities.account_directory import within_bounds
+from activities.account_directory import usable
 from activities.db.engine import Database
 from activities.db.tables import AccountRow
 from domain.documents import BusinessType
@@ -20,13 +20,21 @@ class SqlAccountDirectory:
 
     async def find(self, uids: Sequence[str]) -> tuple[Account, ...]:
         """The accounts with these UIDs, in their order; unknown ones are absent."""
+        return tuple(usable(account) for account in await self.stored(uids))
+
+    async def stored(self, uids: Sequence[str]) -> tuple[Account, ...]:
+        """The same as it was entered, usable or not."""
         async with self._database.session() as session:
             rows = (await session.scalars(select(AccountRow).where(AccountRow.uid.in_(uids)))).all()
         found = {row.uid: _account(row) for row in rows}
         return tuple(found[uid] for uid in dict.fromkeys(uids) if uid in found)
 
     async def put(self, account: Account) -> None:
-        """Enter an account, or replace what is known of it."""
+        """Enter an account, or replace what is known of it.
+
+        Raises `UnusableAnswerError` for one that could not be found again.
+        """
+        account = usable(account)
         company = account.enterprise
         values = {
             "legal_name": company and company.legal_name,
@@ -43,7 +51,7 @@ class SqlAccountDirectory:
 
 
 def _account(row: AccountRow) -> Account:
-    account = Account.model_validate(
+    return Account.model_validate(
         {
             "uid": row.uid,
             "enterprise": _company(row),
@@ -52,7 +60,6 @@ def _account(row: AccountRow) -> Account:
             "credit_control": row.credit_control,
         }
     )
-    return within_bounds(account)
 
 
 def _company(row: AccountRow) -> Company | None:

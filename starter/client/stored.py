@@ -15,10 +15,12 @@ from activities.db.email_ledger import EmailLedger, LedgerRow
 from activities.db.engine import Database
 from activities.db.schema import Schema, SchemaMismatchError
 from activities.db.tables import AccessGrantRow
+from activities.outside_service import UnusableAnswerError
 from domain.audit import AuditEvent
+from domain.contract import ErrorType
 from domain.inquiry import Account
 from runtime.errors import first_line
-from starter.client.errors import ArchiveError
+from starter.client.errors import ArchiveError, OnboardingError
 
 _NO_FILE: Final = "A worker prepares it: `onboarding up`."
 
@@ -55,12 +57,18 @@ class StoredArchive:
         return None if row is None else Grant.model_validate(row, from_attributes=True)
 
     async def account(self, uid: str) -> Account | None:
-        """The account in the embedded directory."""
-        return next(iter(await self._accounts.find([uid])), None)
+        """The account in the embedded directory, as it was entered."""
+        return next(iter(await self._accounts.stored([uid])), None)
 
     async def put_account(self, account: Account) -> None:
-        """Enter an account into the embedded directory, or replace it."""
-        await self._accounts.put(account)
+        """Enter an account into the embedded directory, or replace it.
+
+        Raises `OnboardingError` (``invalid``) for one that a look-up could not use.
+        """
+        try:
+            await self._accounts.put(account)
+        except UnusableAnswerError as error:
+            raise OnboardingError(ErrorType.INVALID, str(error)) from None
 
 
 @asynccontextmanager

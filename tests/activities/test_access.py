@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from pydantic import ValidationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.access import AccessActivities
@@ -17,6 +16,7 @@ from activities.db.access import SqlAcpnAccess
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
 from activities.db.trail import AuditTrail
+from activities.outside_service import UnusableAnswerError
 from domain.inquiry import AccessOutcome, AccessRequest, Account
 from domain.publication import TakeUp
 from domain.status import AccessCause, Company, Missing
@@ -143,9 +143,9 @@ async def test_over_http_an_answer_that_is_none_is_not_guessed_at(
     services: VendorServices, http_access: HttpAcpnAccess
 ) -> None:
     services.answers |= {"/partners/1001": {"partner": "yes"}, "/partners/1001/grants": [{"uid": "1001"}]}
-    with pytest.raises(ValidationError):
+    with pytest.raises(UnusableAnswerError):
         await http_access.is_partner("1001")
-    with pytest.raises(ValidationError):
+    with pytest.raises(UnusableAnswerError):
         await http_access.grants("1001")
 
 

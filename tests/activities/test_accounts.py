@@ -3,13 +3,16 @@
 import httpx
 import pytest
 import pytest_asyncio
-from pydantic import ValidationError
+from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
 
+from activities.access_http import HttpAcpnAccess
 from activities.account_directory import AccountDirectory
 from activities.account_directory_http import HttpAccountDirectory
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
+from activities.db.tables import AccountRow
+from activities.outside_service import MOST_BYTES, UnusableAnswerError
 from domain.documents import BusinessType
 from domain.inquiry import Account
 from domain.status import Company
@@ -95,7 +98,7 @@ async def test_an_answer_that_is_no_account_is_not_guessed_at(
     services: VendorServices, http_directory: AccountDirectory, answer: object
 ) -> None:
     services.answers["/accounts/1001"] = answer
-    with pytest.raises(ValidationError):
+    with pytest.raises(UnusableAnswerError, match="account 1001: "):
         await http_directory.find(("1001",))
 
 
@@ -103,7 +106,7 @@ async def test_an_answer_for_another_account_is_refused(
     services: VendorServices, http_directory: AccountDirectory
 ) -> None:
     services.answers["/accounts/1001"] = MAIN.model_dump(mode="json")
-    with pytest.raises(ValueError, match="1002 when asked for 1001"):
+    with pytest.raises(UnusableAnswerError, match="account 1001: answered for 1002"):
         await http_directory.find(("1001",))
 
 
@@ -119,3 +122,80 @@ async def test_the_sql_directory_fails_with_the_database_gone(unmigrated_sqlite_
     with pytest.raises(SQLAlchemyError):
         await SqlAccountDirectory(database).find(("1001",))
     await database.dispose()
+
+
+# What is said of them is not believed
+
+
+UNUSABLE = {
+    "\x00": {"legal_name": "Acme\x00"},
+    "mis-decoded": {"legal_name": "O\u0092Brien Ltd"},
+    "escape": {"legal_name": "Acme\x1b[31m"},
+    "encoded word": {"legal_name": "=?utf-8?q?x=0ABcc:_z@z?="},
+    "line separator": {"legal_name": "Acme\u2028Ltd"},
+    "too long": {"legal_name": "x" * 1_001},
+    "nothing": {"legal_name": " "},
+    "nothing to see": {"legal_name": "\u200b"},
+    "number": {"registration_number": "91\x00"},
+}
+
+
+@pytest.mark.parametrize("wrong", UNUSABLE.values(), ids=UNUSABLE)
+async def test_what_nobody_could_enter_is_no_answer(
+    services: VendorServices, http_directory: AccountDirectory, wrong: dict[str, str]
+) -> None:
+    services.answers["/accounts/1001"] = {"uid": "1001", "enterprise": ACME.model_dump(mode="json") | wrong}
+    [field] = wrong
+    with pytest.raises(UnusableAnswerError, match=f"account 1001, enterprise.{field}: must ") as error:
+        await http_directory.find(("1003", "1001"))
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 200
+
+
+@pytest.mark.parametrize("level", ["L2\x00", "x" * 1_001])
+async def test_so_is_a_level_like_that(
+    services: VendorServices, http_directory: AccountDirectory, level: str
+) -> None:
+    services.answers["/accounts/1001"] = {"uid": "1001", "partner_level": level}
+    with pytest.raises(UnusableAnswerError, match="account 1001, partner_level: must "):
+        await http_directory.find(("1001",))
+
+
+async def test_an_answer_of_any_size_is_read_only_so_far(
+    services: VendorServices, http_directory: AccountDirectory, client: httpx.AsyncClient
+) -> None:
+    services.answers["/accounts/1001"] = services.answers["/partners/1001"] = b" " * (MOST_BYTES + 1)
+    for asked in (http_directory.find(("1001",)), HttpAcpnAccess(client).is_partner("1001")):
+        with pytest.raises(UnusableAnswerError, match="is over 1024 KiB"):
+            await asked
+
+
+async def test_white_space_is_written_as_one_space(
+    services: VendorServices, http_directory: AccountDirectory
+) -> None:
+    said = ACME.model_dump(mode="json") | {"legal_name": "  Acme \r\n\t有限公司\n"}
+    services.answers["/accounts/1001"] = {"uid": "1001", "enterprise": said}
+    assert await http_directory.find(("1001",)) == (MASTER,)
+
+
+async def test_an_unverified_enterprise_needs_no_name(
+    services: VendorServices, http_directory: AccountDirectory
+) -> None:
+    nobody = {"legal_name": "", "registration_number": ""}
+    services.answers["/accounts/1001"] = {"uid": "1001", "enterprise": nobody}
+    [account] = await http_directory.find(("1001",))
+    assert not account.verified
+
+
+async def test_the_embedded_directory_takes_nothing_it_could_not_answer_with(database: Database) -> None:
+    directory = SqlAccountDirectory(database)
+    await directory.put(MASTER)
+    bad = MASTER.model_copy(update={"enterprise": ACME.model_copy(update={"legal_name": "O\u0092Brien"})})
+    with pytest.raises(UnusableAnswerError, match=r"account 1001, enterprise.legal_name: must not contain"):
+        await directory.put(bad)
+    assert await directory.find(("1001",)) == (MASTER,)
+    row = update(AccountRow).values(legal_name="O\u0092Brien")
+    await database.write(lambda connection: connection.execute(row))
+    with pytest.raises(UnusableAnswerError):
+        await directory.find(("1001",))
+    assert await directory.stored(("1001",)) == (bad,), "to be put right"

@@ -161,26 +161,11 @@ async def test_however_many_there_are_the_activity_answers_in_its_time(access: S
     silent.answer.set()
 
 
-@pytest.mark.parametrize("over_http", [False, True])
-async def test_what_the_directory_says_at_any_length_is_kept_within_bounds(
-    database: Database, services: VendorServices, client: httpx.AsyncClient, over_http: bool
-) -> None:
-    long = ACME.model_copy(update={"legal_name": "x" * 100_000, "registration_number": "9" * 100_000})
-    account = Account(uid="1001", enterprise=long, partner_level="p" * 100_000)
-    services.answers["/accounts/1001"] = account.model_dump(mode="json")
-    stored = SqlAccountDirectory(database)
-    await stored.put(account)
-    directory: AccountDirectory = HttpAccountDirectory(client) if over_http else stored
-    [found] = await directory.find(["1001"])
-    assert found.enterprise
-    texts = (found.enterprise.legal_name, found.enterprise.registration_number, found.partner_level)
-    assert texts == ("x" * 1_000, "9" * 1_000, "p" * 1_000)
-
-
 @pytest.mark.parametrize(
     ("uid", "name", "matches"),
     [
         ("1001", "ACME  有限公司", True),
+        ("1001", "\uff41\uff43\uff4d\uff45\u3000有限公司", True),
         ("1001", "Acme Ltd.", False),
         ("1001", None, None),
         ("1003", "Acme 有限公司", None),
@@ -198,6 +183,21 @@ async def test_it_compares_the_name_with_the_verified_enterprise_s(
     accounts = (await look_up(inquiry, directory, access)).accounts
     assert accounts is not None
     assert accounts.name_matches is matches
+
+
+async def test_an_enterprise_written_in_another_way_is_the_applicants(
+    directory: SqlAccountDirectory, access: SqlAcpnAccess
+) -> None:
+    """By the name its own account has: the process compares without tables."""
+    wide = ACME.model_copy(update={"legal_name": "\uff21cme\u3000有限公司"})
+    await directory.put(MAIN.model_copy(update={"enterprise": wide}))
+    await directory.put(Account(uid="1003", enterprise=wide.model_copy(update={"registration_number": "92"})))
+    accounts = (await look_up(asked(uids=("1002", "1003")), directory, access)).accounts
+    assert accounts is not None
+    assert accounts.accounts[:2] == (MASTER, MAIN)
+    other = accounts.accounts[2].enterprise
+    assert other is not None
+    assert (other.legal_name, other.registration_number) == (wide.legal_name, "92")
 
 
 # What is asked for, and what not
@@ -269,6 +269,26 @@ async def test_an_answer_that_is_none_is_no_answer(
     answers = await look_up(EVERYTHING, HttpAccountDirectory(client), access)
     assert answers.accounts is None
     everything_else(answers)
+
+
+async def test_an_answer_that_can_not_be_used_is_an_outage_that_ops_are_told_of(
+    services: VendorServices,
+    client: httpx.AsyncClient,
+    access: SqlAcpnAccess,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bad = ACME.model_copy(update={"legal_name": "O\u0092Brien Ltd"})
+    services.answers["/accounts/1001"] = Account(uid="1001", enterprise=bad).model_dump(mode="json")
+    with caplog.at_level(logging.WARNING):
+        answers = await look_up(EVERYTHING, HttpAccountDirectory(client), access)
+    assert answers.accounts is None
+    everything_else(answers)
+    [told] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert told.getMessage().startswith(
+        "The account directory gives an answer that can't be used (account 1001, enterprise.legal_name: must"
+        " not contain control characters): it counts as down until that is put right there"
+    )
+    assert "Brien" not in caplog.text
 
 
 async def test_a_service_that_does_not_answer_is_not_waited_for(

@@ -1,10 +1,17 @@
 """What the tables of libraries have, and how names of companies are compared."""
 
+import unicodedata
+from importlib.resources import files
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from activities import tables
 from domain.inquiry import Problem, Table, TableEntry
+from domain.status import Company
 
+LONG = f"{'a' * 64}@x.test"
 KNOWN = {
     Table.COUNTRY: ["CN", "SG", "CI"],
     Table.CURRENCY: ["USD", "CNY", "EUR"],
@@ -15,7 +22,13 @@ KNOWN = {
         "Etc/GMT+12",
         "Asia/Calcutta",
     ],
-    Table.EMAIL: ["mei@partner.example", "陈美@bücher.example", "a+b@localhost.test", "x@sub.test"],
+    Table.EMAIL: [
+        "mei@partner.example",
+        "陈美@bücher.example",
+        "a+b@localhost.test",
+        "x@sub.test",
+        f"{'a' * 64}@x.test",
+    ],
     Table.CALENDAR: ["CN", "US-CA", "SG", "DE-BY"],
 }
 UNKNOWN = {
@@ -29,10 +42,22 @@ UNKNOWN = {
         "Factory",
         "posix/Asia/Shanghai",
         "right/Asia/Shanghai",
+        "asia/shanghai",
+        "Asia/Shanghai/",
+        "tzdata.zi",
         "../Asia/Shanghai",
         "",
     ],
-    Table.EMAIL: ["mei", "mei@", "mei@partner..example", "mei@-partner.example", "m@n@partner.example", ""],
+    Table.EMAIL: [
+        "mei",
+        "mei@",
+        "mei@partner..example",
+        "mei@-partner.example",
+        "m@n@partner.example",
+        "",
+        f"a{LONG}",
+        f"{'陈' * 22}@partner.example",
+    ],
     Table.CALENDAR: ["XX", "CN-XX", "US-", "China", "HolidayBase", ""],
 }
 REMEDIES = {
@@ -99,8 +124,51 @@ def test_no_mail_domain_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
         ("Acme Ltd.", "Acme Ltd", False),
         ("Acme", "Acme Ltd.", False),
         ("", " ", True),
+        ("上海云集（集团）有限公司", "上海云集(集团)有限公司", True),
+        ("Café Lin", "Cafe\u0301 Lin", True),
+        ("\uff21\uff43\uff4d\uff45\u3000\uff2c\uff54\uff44\uff0e", "Acme Ltd.", True),
+        ("ｶﾌﾞｼｷｶﾞｲｼｬ", "カブシキガイシャ", True),
+        ("O’Brien – Sons", "O'Brien - Sons", True),
+        ("O\u00b4Brien", "O'Brien", True),
+        ("Acme\u200b Ltd\ufeff", "Acme Ltd", True),
+        ("\u202aAcme\u202c", "Acme", True),
+        ("ΣΊΣΥΦΟΣ", "σίσυφος", True),
+        ("Acme", "\u0410cme", False),
+        ("上海云集", "上海雲集", False),
+        ("Acme 1", "Acme ²", False),
     ],
 )
-def test_case_and_white_space_do_not_tell_names_apart(one: str, other: str, same: bool) -> None:
+def test_how_a_name_was_typed_does_not_tell_it_from_another(one: str, other: str, same: bool) -> None:
     assert tables.same_name(one, other) is same
     assert tables.same_name(other, one) is same
+
+
+@pytest.mark.parametrize(
+    "text", ["上海云集（集团）有限公司", "Cafe\u0301", "\uff21", "ﬁ", "Ǆ", "ΐ", "İ", "\u0345"]
+)
+def test_a_name_is_the_same_as_itself_in_every_form(text: str) -> None:
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        assert tables.same_name(text, unicodedata.normalize(form, text))
+
+
+def test_enterprises_are_the_same_by_number_country_and_verification_and_by_name_as_read() -> None:
+    one = Company(legal_name="云集（集团）", registration_number="9", country="CN", verified=True)
+    assert tables.same_enterprise(one, one.model_copy(update={"legal_name": "云集(集团)"}))
+    others: tuple[dict[str, object], ...] = (
+        {"legal_name": "云集"}, {"registration_number": "8"}, {"country": None}, {"verified": False}
+    )  # fmt: skip
+    for other in others:
+        assert not tables.same_enterprise(one, one.model_copy(update=other))
+    assert not tables.same_enterprise(one, None)
+    assert not tables.same_enterprise(None, one)
+    assert tables.same_enterprise(None, None)
+
+
+def test_a_zone_only_this_machine_has_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "Mine").write_bytes((files("tzdata") / "zoneinfo/UTC").read_bytes())
+    monkeypatch.setattr("zoneinfo._tzpath.TZPATH", (str(tmp_path),))
+    assert ZoneInfo.no_cache("Mine").key == "Mine", "or this test proves nothing"
+    assert tables.problems([entry(Table.TIME_ZONE, "Mine")])
+    for zone in sorted(tables._ZONES):
+        assert not tables.problems([entry(Table.TIME_ZONE, zone)])
+        ZoneInfo(zone)
