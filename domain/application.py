@@ -83,7 +83,9 @@ def _confirm_company(
     application: Application, command: ConfirmCompany, now: datetime, accounts: AccountAnswers
 ) -> Application:
     master = accounts.account(application.company_master_uid)
-    return application.but(company=master and master.enterprise, company_confirmed=True)
+    return application.but(
+        company=master and master.enterprise, company_confirmed=True, account_unknown=False
+    )
 
 
 # Step 2: complete and submit the form
@@ -174,7 +176,13 @@ def not_a_partner(application: Application, accounts: AccountAnswers) -> None:
 
 def _verified(uid: str, accounts: AccountAnswers) -> Account:
     account = accounts.account(uid)
-    if account is None or not account.verified:
+    if account is None:
+        raise RefusedError(
+            ErrorType.NOT_FOUND,
+            f"The account directory has no account of UID {uid}: check its digits, or open the account"
+            " first.",
+        )
+    if not account.verified:
         raise RefusedError(
             ErrorType.ENTERPRISE_NOT_VERIFIED,
             f"{NOT_VERIFIED} (UID {uid}): complete it by Go to Verify.",

@@ -106,7 +106,7 @@ class ErrorType(StrEnum):
     CLOSED = "closed"
     """The application has ended."""
     NOT_FOUND = "not_found"
-    """The UID never joined; only the client says so."""
+    """The account directory has no account of a UID; or the UID never joined, which only the client says."""
 
 
 class SigningPath(StrEnum):

@@ -52,11 +52,12 @@ class Application(Contract):
 
     What has changed is stored field by field, so no field of its own may be left out while it is empty.
 
-    ``form_revision`` is that of the form under review or being edited, ``submitted_revision`` that of
-    ``form``. ``forms_used`` and ``sheets_used``: the highest revision there has ever been, also on a way
-    that Temporal's Reset has left; a number is never used twice. ``access_told``: what holds access up and
-    has been told, last ``access_told_at``. ``estimates_told``: what deadlines can't be counted by, as the
-    lead knows: the names of zones, or the desk's calendar.
+    ``account_unknown``: the account directory had no account of the applicant when he joined, and he has
+    confirmed no company since. ``form_revision`` is that of the form under review or being edited,
+    ``submitted_revision`` that of ``form``. ``forms_used`` and ``sheets_used``: the highest revision
+    there has ever been, also on a way that Temporal's Reset has left; a number is never used twice.
+    ``access_told``: what holds access up and has been told, last ``access_told_at``. ``estimates_told``:
+    what deadlines can't be counted by, as the lead knows: the names of zones, or the desk's calendar.
     """
 
     application_id: str
@@ -73,6 +74,7 @@ class Application(Contract):
     overdue: bool = False
     company: Company | None = None
     company_confirmed: bool = False
+    account_unknown: bool = False
     form: ApplicationForm | None = None
     form_revision: int = 0
     submitted_revision: int = 0

@@ -73,6 +73,7 @@ def begun(application: Application, answers: Answers) -> Application:
         edition=answers.edition or application.edition,
         policy=answers.policy or application.policy,
         company=account and account.enterprise,
+        account_unknown=answers.accounts is not None and account is None,
     )
     decisions.check_edition(application)
     return application

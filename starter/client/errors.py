@@ -26,7 +26,10 @@ _REMEDIES: Final[Mapping[ErrorType, str]] = {
     ErrorType.UNAVAILABLE: "Try again, with the same command ID: a command is never carried out twice.",
     ErrorType.ALREADY_PARTNER: "Nothing to do: log in to the ACPN platform.",
     ErrorType.CLOSED: "After rejected, cancelled or expired, join again.",
-    ErrorType.NOT_FOUND: "Check the Company Master UID, or join first.",
+    ErrorType.NOT_FOUND: (
+        "Check the digits of the UID. A company without an application joins first; a missing account is"
+        " entered first (embedded directory: `onboarding account set`)."
+    ),
 }
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import Any, Final, Self
 from uuid import uuid4
@@ -75,6 +75,10 @@ _PASSING: Final = frozenset(
 _RUN_WENT_ON: Final = "AcceptedUpdateCompletedWorkflow"
 
 
+IsKnown = Callable[[str], Awaitable[bool | None]]
+"""Whether the account directory has a UID; ``None`` where it does not say."""
+
+
 class Joined(Contract):
     """The answer to JOIN NOW. ``started`` is false for who enters an application that runs already."""
 
@@ -115,12 +119,20 @@ class OnboardingClient(Commands):
         client: a connection made with `connect`.
         verify_url: the "Go to Verify" link of remedies (guide, FAQ Q1).
         answer_within: how long a call waits for its answer.
+        is_known: whether the account directory has a UID, asked before an application is started; ``None``
+            where it does not say.
     """
 
     def __init__(
-        self, client: Client, *, verify_url: str = "", answer_within: timedelta = ANSWER_WITHIN
+        self,
+        client: Client,
+        *,
+        verify_url: str = "",
+        answer_within: timedelta = ANSWER_WITHIN,
+        is_known: IsKnown | None = None,
     ) -> None:
         self._client = client
+        self._is_known = is_known
         self._verify_url = verify_url
         self._answer_within = answer_within
 
@@ -131,7 +143,15 @@ class OnboardingClient(Commands):
         Raises:
             RuntimeError: nothing answers at that address.
         """
-        return cls(await connect(temporal, settings.codec), verify_url=settings.verify_url)
+
+        async def is_known(uid: str) -> bool | None:
+            # What does not join starts faster without the libraries of a database.
+            from starter.client import accounts
+
+            return await accounts.is_known(settings, uid)
+
+        client = await connect(temporal, settings.codec)
+        return cls(client, verify_url=settings.verify_url, is_known=is_known)
 
     async def join(self, joining: OnboardingInput) -> Joined:
         """Start an application, or enter the one that runs (guide §2.1 Step 3, §2.2 Step 2).
@@ -139,9 +159,11 @@ class OnboardingClient(Commands):
         The policy is written into the input, so that the application keeps it whatever the default becomes.
 
         Raises:
-            OnboardingError: ``already_partner``, an earlier application ended in access; ``invalid``.
+            OnboardingError: ``already_partner``, an earlier application ended in access; ``not_found``, the
+                account directory has no such account (while it is down, one can join); ``invalid``.
         """
         uid = joining.company_master_uid
+        await self._check_known(uid)
         if joining.policy is None:
             joining = joining.model_copy(update={"policy": Policy()})
         try:
@@ -239,6 +261,20 @@ class OnboardingClient(Commands):
         # The SDK reports a cancellation of its call, the timeout's included, as an error of its own.
         except (TimeoutError, RPCTimeoutOrCancelledError):
             raise self._no_answer(f"{command.kind} (command ID {command.command_id})") from None
+
+    async def _check_known(self, uid: str) -> None:
+        """Raises `OnboardingError` for a UID that is no account's and has no application running."""
+        if self._is_known is None or await self._is_known(uid) is not False:
+            return
+        try:
+            described = await self._client.get_workflow_handle(workflow_id(uid)).describe()
+            running = described.status is WorkflowExecutionStatus.RUNNING
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            running = False
+        if not running:
+            raise self._error(ErrorType.NOT_FOUND, f"The account directory has no account of UID {uid}.")
 
     async def _first_status(self, uid: str, handle: WorkflowHandle[Any, Any]) -> Status:
         """The status once JOIN NOW is carried out, which is the application's first event."""

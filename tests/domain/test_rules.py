@@ -40,8 +40,8 @@ class TestEnterprise:
 
     @pytest.mark.parametrize(
         "known",
-        [(), (account(UID, None),), (account(UID, ENTERPRISE.model_copy(update={"verified": False})),)],
-        ids=["unknown", "no enterprise", "not verified"],
+        [(account(UID, None),), (account(UID, ENTERPRISE.model_copy(update={"verified": False})),)],
+        ids=["no enterprise", "not verified"],
     )
     @pytest.mark.parametrize("kind", ["confirm_company", "submit_application"])
     def test_not_verified(self, known: tuple[Account, ...], kind: str) -> None:
@@ -53,6 +53,18 @@ class TestEnterprise:
             "enterprise_not_verified",
             f"Your account has not completed enterprise verification (UID {UID}): "
             "complete it by Go to Verify.",
+        )
+
+    @pytest.mark.parametrize("kind", ["confirm_company", "submit_application"])
+    def test_an_account_nobody_knows_is_not_one_that_is_not_verified(self, kind: str) -> None:
+        journey = journey_to("drafting")
+        journey.directory = AccountAnswers()
+        payload = {"application": payloads.form(UID)} if kind == "submit_application" else {}
+
+        assert refused(journey, kind, **payload) == (
+            "not_found",
+            f"The account directory has no account of UID {UID}: check its digits, or open the account"
+            " first.",
         )
 
     def test_company_not_confirmed(self) -> None:
@@ -183,9 +195,14 @@ class TestUids:
         )
 
     def test_main_and_associated_are_verified_too(self) -> None:
-        error, message = self.submit(account(MAIN))
+        error, message = self.submit(account(MAIN), account(ASSOCIATED, None))
         assert error == "enterprise_not_verified"
         assert f"(UID {ASSOCIATED})" in message
+
+    def test_main_and_associated_are_accounts(self) -> None:
+        error, message = self.submit(account(MAIN))
+        assert error == "not_found"
+        assert f"UID {ASSOCIATED}:" in message
 
     def test_the_form_is_in_the_verified_enterprises_name(self) -> None:
         accounts = (account(MAIN), account(ASSOCIATED))

@@ -80,6 +80,8 @@ async def _refusals(applicant: Applicant) -> None:
     await applicant.service.account(applicant.uid)
     await applicant.signal("confirm_company")
     await applicant.signal("submit_application", application=form | {"legal_name": "Another"})  # uid_mismatch
+    stranger = form | {"associated_uids": [f"{applicant.uid}404"]}
+    await applicant.signal("submit_application", application=stranger)  # not_found
     await applicant.signal("submit_application", application=form)
     await applicant.signal("approve_application", role="partner", form_revision=1)  # forbidden
     await applicant.signal("reject_application", role="system", reason_code="X", explanation="X")  # forbidden
@@ -92,6 +94,15 @@ async def _refusals(applicant: Applicant) -> None:
     await applicant.signal("choose_signing_path", path="framework_addendum", order="partner_first")
     await applicant.sign("vendor")  # signature_order
     await applicant.sign("partner", sheet_revision=9)  # stale_revision
+
+
+async def _unknown_account(applicant: Applicant) -> None:
+    """The directory does not know who joined, until he has confirmed his company in vain."""
+    applicant.uid = f"{applicant.uid}404"
+    await applicant.join()
+    await applicant.signal("confirm_company")
+    await applicant.service.account(applicant.uid)
+    await applicant.signal("confirm_company")
 
 
 async def _nothing_twice(applicant: Applicant) -> None:
@@ -233,6 +244,7 @@ def accidents(server: SmtpServer) -> tuple[Journey, ...]:
         Journey("bad_updates", _bad_updates, Stage.DRAFTING),
         Journey("many_at_once", _many_at_once, Stage.UNDER_REVIEW),
         Journey("refusals", _refusals, Stage.AWAITING_SIGNATURES),
+        Journey("unknown_account", _unknown_account, Stage.DRAFTING, joins=False),
         Journey("nothing_twice", _nothing_twice, Stage.SIGNED),
         Journey("active_by_updates", _by_updates, Stage.ACTIVE),
         Journey("failed_mail", partial(_failed_mail, server=server), Stage.QUALIFIED),

@@ -19,8 +19,8 @@ from tests.replay.corpus import HISTORIES, Recorded, Trail, recorded, release
 from workflows import calls
 
 ADD: Final = "Add a journey to tests/replay/journeys.py (or accidents.py, outages.py), then `make histories`."
-ELSEWHERE: Final = frozenset({ErrorType.CLOSED, ErrorType.NOT_FOUND, ErrorType.ALREADY_PARTNER})
-"""Never on an application's own record: after its end, without one, or instead of one."""
+ELSEWHERE: Final = frozenset({ErrorType.CLOSED, ErrorType.ALREADY_PARTNER})
+"""Never on an application's own record: after its end, or instead of one."""
 
 
 @cache

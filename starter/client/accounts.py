@@ -1,0 +1,34 @@
+"""Whether the account directory knows a UID: asked before JOIN NOW, so that a mistyped one starts nothing."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Final
+
+from activities.account_directory import AccountDirectory
+from activities.account_directory_http import HttpAccountDirectory
+from activities.db.accounts import SqlAccountDirectory
+from activities.outside_service import ServiceAddress
+from settings import Settings
+from starter.client.stored import open_database
+
+ANSWER_WITHIN: Final = timedelta(seconds=2)
+"""What the directory gets to answer in; who joins waits for it."""
+
+
+async def is_known(settings: Settings, uid: str) -> bool | None:
+    """Whether the directory has an account of this UID; ``None`` when it does not say, as when it is down."""
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN.total_seconds()), AsyncExitStack() as stack:
+            if settings.accounts_url is not None:
+                client = ServiceAddress.from_url(settings.accounts_url).client(ANSWER_WITHIN)
+                http = await stack.enter_async_context(client)
+                directory: AccountDirectory = HttpAccountDirectory(http)
+            else:
+                directory = SqlAccountDirectory(
+                    await stack.enter_async_context(open_database(settings.database))
+                )
+            return bool(await directory.find([uid]))
+    # Each directory fails in its own ways; whatever it is, it has not answered.
+    except Exception:
+        return None

@@ -1,0 +1,116 @@
+"""JOIN NOW under a UID that is no account's: refused before anything is started."""
+
+from types import SimpleNamespace
+from typing import Any, Final, cast
+
+import pytest
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.db.accounts import SqlAccountDirectory
+from activities.db.engine import Database
+from domain.contract import ErrorType, OnboardingInput, Stage
+from domain.inquiry import Account
+from domain.status import Status
+from settings import Settings
+from starter.client.accounts import is_known
+from starter.client.errors import OnboardingError
+from starter.client.onboarding_client import OnboardingClient
+from tests import payloads
+from tests.activities.services import vendor_services
+
+UID: Final = "5123456789"
+JOINING: Final = OnboardingInput.model_validate(payloads.join(UID))
+STATUS: Final = Status.model_validate(
+    {
+        "application_id": "1",
+        "company_master_uid": UID,
+        "sequence": 1,
+        "stage": Stage.DRAFTING,
+        "status_text": "",
+        "waiting_on": "partner",
+    }
+)
+
+
+class Temporal:
+    """Client and handle in one; ``found``: how the run under the applicant's workflow ID stands, if any."""
+
+    id = "reseller-onboarding-5123456789"
+
+    def __init__(self, found: WorkflowExecutionStatus | None) -> None:
+        self.found = found
+        self.started = 0
+
+    def get_workflow_handle(self, *_: Any) -> "Temporal":
+        return self
+
+    async def describe(self) -> Any:
+        if self.found is None:
+            raise RPCError("workflow not found", RPCStatusCode.NOT_FOUND, b"")
+        return SimpleNamespace(status=self.found)
+
+    async def start_workflow(self, *_: Any, **__: Any) -> "Temporal":
+        if self.found is WorkflowExecutionStatus.RUNNING:
+            raise WorkflowAlreadyStartedError(self.id, "ResellerOnboarding")
+        self.started += 1
+        return self
+
+    async def query(self, *_: Any, **__: Any) -> Status:
+        return STATUS
+
+
+def service(temporal: Temporal, known: bool | None) -> OnboardingClient:
+    async def answer(uid: str) -> bool | None:
+        assert uid == UID
+        return known
+
+    return OnboardingClient(cast(Client, temporal), is_known=answer)
+
+
+@pytest.mark.parametrize("found", [None, WorkflowExecutionStatus.COMPLETED])
+async def test_a_uid_nobody_has_starts_nothing(found: WorkflowExecutionStatus | None) -> None:
+    temporal = Temporal(found)
+    for _ in range(2):
+        with pytest.raises(OnboardingError, match=f"no account of UID {UID}") as refused:
+            await service(temporal, known=False).join(JOINING)
+        assert refused.value.type is ErrorType.NOT_FOUND
+        assert "Check the digits" in refused.value.remedy
+    assert temporal.started == 0
+
+
+@pytest.mark.parametrize("known", [True, None])
+async def test_a_known_one_starts_and_so_does_any_while_the_directory_is_down(known: bool | None) -> None:
+    temporal = Temporal(None)
+    joined = await service(temporal, known=known).join(JOINING)
+    assert (joined.started, temporal.started) == (True, 1)
+
+
+async def test_who_has_an_application_enters_it() -> None:
+    joined = await service(Temporal(WorkflowExecutionStatus.RUNNING), known=False).join(JOINING)
+    assert not joined.started
+
+
+async def test_the_embedded_directory_is_asked(sqlite_url: str) -> None:
+    settings = Settings.model_validate({"database_url": sqlite_url})
+    assert await is_known(settings, UID) is False
+    database = Database(sqlite_url)
+    await SqlAccountDirectory(database).put(Account(uid=UID))
+    await database.dispose()
+    assert await is_known(settings, UID) is True
+
+
+async def test_the_one_over_http_is_asked_where_it_is_named(sqlite_url: str) -> None:
+    with vendor_services() as services:
+        settings = Settings.model_validate({"database_url": sqlite_url, "accounts_url": services.url})
+        assert await is_known(settings, UID) is False
+        services.answers[f"/accounts/{UID}"] = {"uid": UID}
+        assert await is_known(settings, UID) is True
+        services.answers[f"/accounts/{UID}"] = {"uid": UID, "partner_level": "\x00"}
+        assert await is_known(settings, UID) is None, "an answer that can't be used is none"
+    assert await is_known(settings, UID) is None
+
+
+async def test_without_a_database_nobody_says(unmigrated_sqlite_url: str) -> None:
+    assert await is_known(Settings.model_validate({"database_url": unmigrated_sqlite_url}), UID) is None
