@@ -171,6 +171,8 @@ def details(application: Application, *, refusals: Sequence[Refusal] = (), pendi
     commands = decisions.allowed_commands(application)
     if commands:
         lines.append(f"- Possible now: {', '.join(f'`{name}`' for name in commands)}")
+    if application.account_unknown:
+        lines.append("- **No account of this UID** in the account directory when it began")
     if application.access_missing:
         held_up = ", ".join(" ".join((each.cause, *each.uids)) for each in application.access_missing)
         lines.append(f"- **Access is held up**: {held_up}")
