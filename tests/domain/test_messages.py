@@ -247,6 +247,31 @@ class TestHeaderTexts:
         with pytest.raises(ValidationError):
             self.HEADER.validate_python(text)
 
+    @pytest.mark.parametrize(
+        "text", ["\u200b", "\ufeff \u2060", "\u202a\u202c", "\u200d", "\u3164"], ids=ascii
+    )
+    def test_nothing_to_be_seen(self, text: str) -> None:
+        """A name nobody can read is none."""
+        for kind in (values.HeaderText, values.Text):
+            adapter: TypeAdapter[str] = TypeAdapter(kind)
+            with pytest.raises(ValidationError, match="must have something to read"):
+                adapter.validate_python(text)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "می\u200cشود",
+            "\U0001f469\u200d\U0001f4bb",
+            "Acme\u200b Ltd",
+            "\u202a+65 1234\u202c",
+            "שלום\u200f",
+        ],
+        ids=ascii,
+    )
+    def test_what_can_not_be_seen_is_kept_as_written(self, text: str) -> None:
+        """Scripts and emoji need some of it, and what is copied from a page or a contact list has it."""
+        assert self.HEADER.validate_python(text) == text
+
     @pytest.mark.parametrize("trick", [text for text in TRICKS if "=?" not in text], ids=ascii)
     def test_by_the_check_itself(self, trick: str) -> None:
         """Which is asked again where a message is built, of what no model has read."""
