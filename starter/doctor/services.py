@@ -78,10 +78,10 @@ async def _ask(variable: str, url: str, question: _Question, patience: timedelta
             reason = f"gives no answer within {patience.total_seconds():g} s"
         remedy = f"Start it, or put host and port right in {variable}."
         return Finding.failed(Part.SERVICES, f"{name} {reason}", remedy)
-    except ValueError:
+    except ValueError as error:
         return Finding.failed(
             Part.SERVICES,
-            f"{name} answers with something else than docs/reference/outside-services.md says",
+            f"{name} answers with something else than docs/reference/outside-services.md says: {error}",
             f'Name a service in {variable} that answers as under "Outside services" there.',
         )
     if took > ANSWER_WITHIN:
