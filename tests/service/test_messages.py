@@ -179,8 +179,8 @@ REFUSED: Final[dict[str, tuple[Way, str, payloads.Json, str, str]]] = {
         company_confirmed,
         "submit_application",
         {"application": payloads.form("1")},
-        "enterprise_not_verified",
-        "has not completed enterprise verification",
+        "not_found",
+        "has no account of UID 1",
     ),
 }
 
