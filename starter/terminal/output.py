@@ -1,5 +1,6 @@
 """How the console script shows things: with rich to a person, tab-separated or as plain lines to a pipe."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _STYLES: Final = {Stage.ACTIVE: "bold green", Stage.REJECTED: "bold red"}
 _MAIL_STYLES: Final = {"withdrawn": "dim"}
 _VERDICTS: Final = {Verdict.ACCEPTED: "green", Verdict.NO_OP: "dim", Verdict.REFUSED: "red"}
+_ESCAPED_IN_JSON: Final = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What JSON may have as it is, and a terminal obeys: C1 controls, separators of lines, marks that reorder."""
 
 
 def shown(value: object) -> str:
@@ -40,8 +43,12 @@ def shown(value: object) -> str:
 
 def print_json(console: Console, value: BaseModel | Sequence[BaseModel]) -> None:
     """Compact JSON to a pipe, indented JSON to a person, with the contract's field names."""
-    text = to_json(value, indent=2 if console.is_terminal else None)
-    console.print(Text(text.decode()), soft_wrap=True)
+    text = to_json(value, indent=2 if console.is_terminal else None).decode()
+    console.print(Text(_ESCAPED_IN_JSON.sub(_escape, text)), soft_wrap=True)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def print_status(console: Console, status: Status, note: str = "") -> None:
@@ -154,7 +161,7 @@ def print_list(console: Console, applications: Sequence[Listed]) -> None:
         ("UID", "Stage", "Waiting on", "Due", "Overdue", "Running since"),
         [
             (
-                Text(each.uid),
+                Text(shown(each.uid)),
                 Text(each.stage, style=_STYLES.get(each.stage, "")),
                 Text(each.waiting_on),
                 Text(shown(each.due_at)),

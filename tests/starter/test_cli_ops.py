@@ -126,6 +126,21 @@ def test_list_passes_its_filters_on() -> None:
     assert cli.running.asked == {"stage": Stage.SIGNED, "waiting_on": WaitingOn.PLATFORM, "overdue": True}
 
 
+def test_a_list_obeys_no_escape_of_a_foreign_workflow_id() -> None:
+    foreign = listed().model_copy(update={"uid": "1\x1b[2J\x9b31m\u202e"})
+    result = Cli(FakeService(applications=[foreign])).run("list")
+    assert "1\ufffd[2J\ufffd31m\ufffd" in result.stdout
+
+
+def test_json_holds_nothing_a_terminal_obeys_and_reads_the_same() -> None:
+    name = "O\x1b\x7f\x9bBrien\u2028\u202e\u2066 陈\U0001f600"
+    company = {"legal_name": name, "registration_number": "9"}
+    result = Cli(FakeService([status(company=company)])).run("status", UID, "--json")
+    assert json.loads(result.stdout)["company"]["legal_name"] == name
+    assert "".join(c for c in result.stdout if not c.isprintable()) == "\n"
+    assert "陈" in result.stdout
+
+
 def test_list_as_json() -> None:
     result = Cli(FakeService(applications=[listed()])).run("list", "--json")
     assert json.loads(result.stdout)[0]["uid"] == UID
