@@ -1,6 +1,8 @@
 """A mail server's reply of any length and in any encoding: its code counts, and its text can be kept."""
 
+import asyncio
 import traceback
+from typing import Any
 
 import pytest
 from temporalio.api.failure.v1 import Failure
@@ -15,6 +17,7 @@ from activities.smtp import (
     TemporaryDeliveryError,
 )
 from activities.smtp_probe import ProbeError, probe
+from activities.smtp_reading import MOST_LINES, ShortReplies
 from activities.smtp_replies import MOST_SHOWN, Judgement
 from tests.smtp_server import Plan, SmtpServer
 
@@ -85,6 +88,52 @@ async def test_so_can_a_greeting(greeting: str) -> None:
             await sent(connection, MEI)
         can_be_kept(refused.value)
         assert not connection.is_open
+
+
+class Client(asyncio.Protocol):
+    """Notes what it is handed."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def data_received(self, data: bytes) -> None:
+        self.told.append(data)
+
+    def eof_received(self) -> None:
+        self.told.append("eof")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.told.append(exc)
+
+    def pause_writing(self) -> None:
+        self.told.append("pause")
+
+    def resume_writing(self) -> None:
+        self.told.append("resume")
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 511, 100_000])
+def test_lines_are_handed_on_whole_however_they_come(size: int) -> None:
+    """And of a reply no more than fits, its last line among it."""
+    client = Client()
+    replies = ShortReplies(client)
+    said = f"250-{'a' * 600}\r\n250 b\r\n".encode() + b"550-c\n" * 100 + b"550 d\r\n220 half"
+    for begin in range(0, len(said), size):
+        replies.data_received(said[begin : begin + size])
+    first, second, *continued, last = (line.decode().rstrip() for line in client.told)
+    assert (first, second, last) == (f"250-{'a' * 508}", "250 b", "550 d")
+    assert continued == ["550-c"] * MOST_LINES
+    assert len(b"".join(client.told)) < 32 * 1024
+
+
+def test_the_rest_is_handed_on_as_it_is() -> None:
+    client, lost = Client(), ConnectionResetError()
+    replies = ShortReplies(client)
+    replies.pause_writing()
+    replies.resume_writing()
+    assert replies.eof_received() is None
+    replies.connection_lost(lost)
+    assert client.told == ["pause", "resume", "eof", lost]
 
 
 def can_be_kept(error: BaseException) -> None:

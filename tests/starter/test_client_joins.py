@@ -80,6 +80,17 @@ async def test_a_uid_nobody_has_starts_nothing(found: WorkflowExecutionStatus | 
     assert temporal.started == 0
 
 
+async def test_whether_one_runs_has_to_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def down(self: Temporal) -> Any:
+        raise RPCError("down", RPCStatusCode.UNAVAILABLE, b"")
+
+    monkeypatch.setattr(Temporal, "describe", down)
+    temporal = Temporal(None)
+    with pytest.raises(RPCError, match="down"):
+        await service(temporal, known=False).join(JOINING)
+    assert temporal.started == 0
+
+
 @pytest.mark.parametrize("known", [True, None])
 async def test_a_known_one_starts_and_so_does_any_while_the_directory_is_down(known: bool | None) -> None:
     temporal = Temporal(None)

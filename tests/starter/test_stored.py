@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from starter.client.errors import ArchiveError
+from domain.inquiry import Account
+from starter.client.errors import ArchiveError, OnboardingError
 from starter.client.stored import open_archive
 
 
@@ -26,3 +27,15 @@ async def test_a_folder_that_can_not_be_made(tmp_path: Path) -> None:
         async with open_archive(f"sqlite:///{tmp_path / 'file' / 'folder' / 'x.db'}", create=True):
             pass
     assert "ONBOARDING_DATA" in told.value.remedy
+
+
+async def test_an_account_that_no_look_up_could_use_is_not_entered(sqlite_url: str) -> None:
+    company = {"legal_name": "O\u0092Brien", "registration_number": "9", "verified": True}
+    bad = Account.model_validate({"uid": "1001", "enterprise": company})
+    async with open_archive(sqlite_url) as archive:
+        with pytest.raises(
+            OnboardingError, match=r"account 1001, enterprise.legal_name: must not"
+        ) as refused:
+            await archive.put_account(bad)
+        assert refused.value.type == "invalid"
+        assert await archive.account("1001") is None
