@@ -47,7 +47,7 @@ class LookUpActivities:
         return Answers(
             accounts=await self._accounts(inquiry.accounts),
             problems=tables.problems(inquiry.entries),
-            clocks=set_clocks(inquiry.clocks, inquiry.at, policy),
+            clocks=set_clocks(inquiry.clocks, inquiry.at, policy, inquiry.application_id),
             edition=NEWEST if inquiry.opening else None,
             policy=policy if inquiry.opening else None,
         )

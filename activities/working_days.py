@@ -32,15 +32,12 @@ class WorkingDays:
 
     ``days``: the local dates that count, in order; day 0 (the event's date) is not among them.
     ``due_at``: UTC; the exclusive local midnight that ends the last counted day.
-    ``remind_at``: UTC; one working day before ``due_at``: the exclusive local midnight that ends the
-    last-but-one counted day, or day 0 when only one day counts.
     ``provisional``: a year from the event to the last counted day is only predicted by the calendar, so an
     official announcement may still change the result. See ``WorkingCalendar.working_days_after``.
     """
 
     days: tuple[date, ...]
     due_at: datetime
-    remind_at: datetime
     provisional: bool
 
 
@@ -85,18 +82,16 @@ class WorkingCalendar:
         """
         if count < 1:
             raise ValueError(f"count must be at least 1 working day, not {count}")
-        day_zero = self._local_date(event)
+        day_zero = self.local_date(event)
         days: list[date] = []
         day = day_zero
         while len(days) < count:
             day += _ONE_DAY
             if day in self._year(day.year).working_days:
                 days.append(day)
-        last_but_one = days[-2] if count > 1 else day_zero
         return WorkingDays(
             days=tuple(days),
             due_at=self._end_of(days[-1]),
-            remind_at=self._end_of(last_but_one),
             provisional=any(self._year(year).provisional for year in range(day_zero.year, day.year + 1)),
         )
 
@@ -106,7 +101,32 @@ class WorkingCalendar:
 
     def local_year(self, instant: datetime) -> int:
         """The year on the desk's calendar. Raises ValueError when ``instant`` has no time zone."""
-        return self._local_date(instant).year
+        return self.local_date(instant).year
+
+    def first_working_day(self, day: date) -> date:
+        """The first working day that is not before ``day``."""
+        while day not in self._year(day.year).working_days:
+            day += _ONE_DAY
+        return day
+
+    def last_working_day(self, day: date) -> date:
+        """The last working day that is not after ``day``."""
+        while day not in self._year(day.year).working_days:
+            day -= _ONE_DAY
+        return day
+
+    def at_hour(self, day: date, hour: int) -> datetime:
+        """Return, in UTC, when it is ``hour`` o'clock on the local date ``day``.
+
+        Where the clocks skip that hour, it is as much later; where they show it twice, the first time.
+        """
+        return datetime.combine(day, time(hour), self._zone).astimezone(UTC)
+
+    def local_date(self, instant: datetime) -> date:
+        """The date on the desk's calendar. Raises ValueError when ``instant`` has no time zone."""
+        if instant.utcoffset() is None:
+            raise ValueError(f"{instant.isoformat()} has no time zone, so its local date is not known")
+        return instant.astimezone(self._zone).date()
 
     def end_of_calendar_day(self, event: datetime, days: int) -> datetime:
         """Return, in UTC, the exclusive local midnight that ends the calendar day ``days`` after ``event``.
@@ -117,7 +137,7 @@ class WorkingCalendar:
         """
         if days < 0:
             raise ValueError(f"days must not be negative, got {days}")
-        return self._end_of(self._local_date(event) + timedelta(days=days))
+        return self._end_of(self.local_date(event) + timedelta(days=days))
 
     def remaining(self, days_counted: Sequence[date], paused_at: datetime) -> int:
         """Return how many whole working days were left when the review clock was paused.
@@ -127,13 +147,8 @@ class WorkingCalendar:
 
         Raises ValueError when ``paused_at`` has no time zone.
         """
-        paused_on = self._local_date(paused_at)
+        paused_on = self.local_date(paused_at)
         return max(1, sum(day > paused_on for day in days_counted))
-
-    def _local_date(self, instant: datetime) -> date:
-        if instant.utcoffset() is None:
-            raise ValueError(f"{instant.isoformat()} has no time zone, so its local date is not known")
-        return instant.astimezone(self._zone).date()
 
     def _end_of(self, day: date) -> datetime:
         return start_of_day(day + _ONE_DAY, self._time_zone)

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from domain import notices
-from domain.clocks import ClockKind
+from domain.clocks import ClockKind, When
 from domain.contract import Command, Stage
 from domain.editions import in_force
 from domain.inquiry import AccessOutcome, AccessRequest, AccountAnswers, Table, TableEntry
@@ -159,7 +159,7 @@ def _tried(application: Application, outcome: AccessOutcome, now: datetime) -> A
 def _told(application: Application, outcome: AccessOutcome, now: datetime) -> Application:
     tried = _tried(application, outcome, now)
     told = by_cause(_each((*tried.access_told, *outcome.missing)))
-    return tried.but(access_told=told, access_told_at=now)
+    return tried.but(access_told=told, access_told_at=now, reminders=0)
 
 
 def _agreed_zone(status: Status) -> str:
@@ -183,9 +183,9 @@ MOMENTS: Final[tuple[Moment, ...]] = (
            restarts=(start_date_clock, start_recount_clock), if_start_moves=(notices.ContractStartMoved,)),
     Moment("access_check", ClockKind.ACCESS_CHECK, (Stage.ACTIVATING,)),
     Moment("access_still_delayed", ClockKind.ACCESS_DELAY, (Stage.ACTIVATING,),
-           None, (notices.AccessStillDelayed,), restarts=(reminder_clock,)),
+           None, (notices.AccessStillDelayed,), when=When.MORNING, restarts=(reminder_clock,)),
     Moment("access_reminder", ClockKind.REMINDER, (Stage.ACTIVATING,),
-           None, (notices.AccessStillDelayed,), restarts=(reminder_clock,)),
+           None, (notices.AccessStillDelayed,), when=When.MORNING, restarts=(reminder_clock,)),
 )
 ATTEMPTS: Final[tuple[Attempt, ...]] = (
     Attempt("granted", _granted, _nothing_missing, Stage.ACTIVE, (notices.AccessGranted,)),

@@ -11,7 +11,7 @@ from typing import ClassVar, Final, Literal
 from pydantic import Field
 
 from domain import notices
-from domain.clocks import ClockKind, PausedClock
+from domain.clocks import ClockKind, PausedClock, When
 from domain.contract import Command, ErrorType, FormCommand, Stage
 from domain.documents import ApplicationForm
 from domain.inquiry import Account, AccountAnswers, AccountQuery, Table, TableEntry
@@ -378,12 +378,15 @@ STEPS: Final[tuple[Step, ...]] = (
          revision=form_is_current, changes=_reject_application, current=CURRENT_FORM),
 )
 MOMENTS: Final[tuple[Moment, ...]] = (
+    Moment("expiry_warning", ClockKind.EXPIRY, (Stage.DRAFTING, Stage.JUSTIFYING, Stage.WITHDRAWN),
+           None, (notices.ExpiryWarning,), when=When.BEFORE),
     Moment("expiry", ClockKind.EXPIRY, (Stage.DRAFTING,), Stage.EXPIRED, (notices.ApplicationExpired,)),
     Moment("expiry", ClockKind.EXPIRY, (Stage.JUSTIFYING, Stage.WITHDRAWN),
            Stage.EXPIRED, (notices.ApplicationExpired, notices.ClosedToBd)),
     Moment("review_reminder", ClockKind.REVIEW, (Stage.UNDER_REVIEW,),
-           None, (notices.ReviewReminder,), early=True),
-    Moment("review_overdue", ClockKind.REVIEW, (Stage.UNDER_REVIEW,),
-           None, (notices.ReviewOverdue,), overdue=True),
+           None, (notices.ReviewReminder,), when=When.BEFORE),
+    Moment("review_overdue", ClockKind.REVIEW, (Stage.UNDER_REVIEW,), overdue=True),
+    Moment("review_escalation", ClockKind.REVIEW, (Stage.UNDER_REVIEW,),
+           None, (notices.ReviewOverdue,), when=When.MORNING),
 )
 # fmt: on

@@ -4,6 +4,7 @@ The calendar is read in an activity and its answer is kept in history, so that a
 update never breaks replay.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Self
@@ -27,6 +28,21 @@ class ClockKind(StrEnum):
     CALENDAR_CHECK = "calendar_check"
 
 
+class When(StrEnum):
+    """What of a clock has come: the time to remind of it ``before`` it is ``due``, that, or the ``morning``
+    after."""
+
+    BEFORE = "before"
+    DUE = "due"
+    MORNING = "morning"
+
+
+MARKED: Final = frozenset({ClockKind.REVIEW, ClockKind.CONTACT})
+"""Clocks of BD: that one is missed is shown at once, and told in the morning."""
+ONLY_TOLD: Final = frozenset({ClockKind.REMINDER, ClockKind.ACCESS_DELAY})
+"""Clocks that lead to nothing but e-mails, for which nobody waits at midnight: they wait for the morning."""
+MORNINGS: Final = frozenset({"remind_at", "remind_again_at", "notify_at"})
+"""The fields of a clock that say when its e-mails leave."""
 RECHECKS: Final = frozenset({ClockKind.START_RECOUNT, ClockKind.CALENDAR_CHECK})
 """Clocks by which only what has been counted is counted again."""
 
@@ -43,6 +59,8 @@ class ClockRequest(Contract):
 
     ``working_days`` after the event; ``resume`` (the whole working days that were left, at least one);
     ``calendar_days`` after the event; ``on`` a date in ``time_zone`` (its start).
+
+    ``remind_days_before``: to be reminded of so many calendar days before.
     """
 
     kind: ClockKind
@@ -50,6 +68,7 @@ class ClockRequest(Contract):
     working_days: int | None = None
     resume: PausedClock | None = None
     calendar_days: int | None = None
+    remind_days_before: tuple[int, ...] = Field(default=(), exclude_if=says_nothing)
     on: Day | None = None
     time_zone: TimeZone | None = None
 
@@ -61,16 +80,20 @@ class ClockRequest(Contract):
 class Clock(Contract):
     """A clock that runs: when it is due and why then.
 
-    ``due_at`` is exclusive: the local midnight after the last day counted. ``remind_at`` is one working day
-    before. ``calendar`` names region and package version. ``provisional``: counted in a year whose holidays
-    are only predicted. ``estimate`` says why this is only an estimate, which is another thing: the calendar
-    or the zone was not known to the release that counted; it is counted again, by ``request``, until one
-    knows it.
+    ``due_at`` is exclusive: the local midnight after the last day counted. ``notify_at``: the morning of the
+    next working day, when that is told by e-mail; without one, it is told as soon as it is due.
+    ``remind_at``: the morning of a working day on which it is reminded of before, then at
+    ``remind_again_at``. ``passed``: it was due. ``calendar`` names region and package version.
+    ``provisional``: counted in a year whose holidays are only predicted. ``estimate`` says why this is only
+    an estimate, which is another thing: the calendar or the zone was not known to the release that counted;
+    it is counted again, by ``request``, until one knows it.
     """
 
     kind: ClockKind
     due_at: Instant
     remind_at: Instant | None = None
+    remind_again_at: tuple[Instant, ...] = Field(default=(), exclude_if=says_nothing)
+    notify_at: Instant | None = None
     calendar: str | None = None
     time_zone: TimeZone | None = None
     days_counted: tuple[Day, ...] = Field(default=(), exclude_if=says_nothing)
@@ -91,7 +114,44 @@ class Clock(Contract):
 
     @property
     def next_at(self) -> Instant | None:
-        """When this clock next has something to say; ``None`` once its time is up."""
+        """When this clock next has something to say; ``None`` once it has said all."""
         if self.passed:
-            return None
+            return self.notify_at
+        if self.kind in ONLY_TOLD:
+            return self.notify_at or self.due_at
         return self.remind_at or self.due_at
+
+    @property
+    def reminders(self) -> tuple[Instant, ...]:
+        """When it is still to be reminded of before it is due."""
+        return (self.remind_at, *self.remind_again_at) if self.remind_at else ()
+
+    def reminding(self, times: Sequence[Instant]) -> Self:
+        """The same clock, to be reminded of at these times, in their order, and no others."""
+        first, again = (times[0], tuple(times[1:])) if times else (None, ())
+        return self.model_copy(update={"remind_at": first, "remind_again_at": again})
+
+    @property
+    def told(self) -> Self:
+        """The clock as e-mails tell it: until when, and how sure that is; not how it was counted, nor when
+        they leave."""
+        facts = self.model_dump(include={"kind", "due_at", "time_zone", "provisional", "estimate"})
+        return type(self).model_validate(facts)
+
+    def come(self, now: datetime) -> When:
+        """What of it has come; no reminder of a deadline that is past."""
+        if self.passed or self.kind in ONLY_TOLD:
+            return When.MORNING
+        return When.BEFORE if self.remind_at and now < self.due_at else When.DUE
+
+    def said(self, now: datetime) -> Self:
+        """The same clock once it has said what has `come`; of reminders that are late, only one is sent."""
+        match self.come(now):
+            case When.BEFORE:
+                return self.reminding([at for at in self.reminders if at > now])
+            case When.DUE:
+                morning = self.notify_at or self.due_at
+                spent = {"passed": True, "notify_at": morning if self.kind in MARKED else None}
+            case When.MORNING:
+                spent = {"passed": True, "notify_at": None}
+        return self.reminding(()).model_copy(update=spent)

@@ -12,19 +12,18 @@ from domain.anytime import ALERTS, CancelApplication, cancel_application, emails
 from domain.audit import Verdict
 from domain.clocks import RECHECKS, Clock, ClockKind, ClockRequest
 from domain.contract import Actor, Command, ErrorType, Role, Stage, WaitingOn
-from domain.editions import UnknownEditionError, of_edition
+from domain.counting import counted, with_clocks, without_recheck
+from domain.editions import UnknownEditionError, in_force, of_edition
 from domain.inquiry import AccessOutcome, AccountAnswers, Answers, Inquiry
 from domain.lifecycle import NEWEST, STAGES, attempts_of, moment_for, rows_of, steps_of
 from domain.notices import Audience, Notice
-from domain.periods import SetClock, calendar_clock
+from domain.periods import UNANSWERED_REMINDERS, SetClock
 from domain.refusal import RefusedError
 from domain.signing import SignContract, turn_to_sign
 from domain.state import Application
 from domain.status import Closing, FailedEmail
 from domain.steps import Moment, Notices, SetClocks, Step
 
-DESK = "desk"
-"""What stands for the desk's calendar and zone among what deadlines are counted by."""
 OPERATOR_CANCEL = "Cancelled by an operator in Temporal."
 RUN_ENDED = "Its run in Temporal {how}, without an outcome."
 _NOTHING_KNOWN = AccountAnswers()
@@ -95,6 +94,7 @@ def inquiry(application: Application, command: Command, now: datetime, sequence:
     tentative = _carry_through(step, application, command, now, _NOTHING_KNOWN)
     return Inquiry(
         at=now,
+        application_id=application.application_id,
         policy=application.policy,
         accounts=step.asks(application, command) if step.asks else None,
         entries=step.entries(command),
@@ -231,27 +231,30 @@ def next_clock(application: Application) -> Clock | None:
 
 
 def moment_of(application: Application, clock: Clock, now: datetime) -> Moment:
-    """The row for this clock in the application's stage; no reminder of a deadline that is past."""
-    early = clock.remind_at is not None and now < clock.due_at
-    return moment_for(application.edition, clock.kind, application.stage, early=early)
+    """The row for what has come of this clock, in the application's stage."""
+    return moment_for(application.edition, clock.kind, application.stage, clock.come(now))
 
 
 def time_is_up(application: Application, clock: Clock, now: datetime) -> Decision:
-    """A clock of the application is due (or its reminder is)."""
+    """A clock of the application is due (or it is to be reminded of, or its e-mails leave)."""
     moment = moment_of(application, clock, now)
     if moment.counts_again:
         return _count_again(application)
-    spent = {"remind_at": None, "passed": not moment.early}
-    told = with_clocks(application, (clock.model_copy(update=spent),))
+    told = with_clocks(application, (clock.said(now),))
+    reminded = moment.clock is ClockKind.REMINDER
+    told = told.but(reminders=told.reminders + reminded)
     if moment.to:
         return _enter(_closed_by_time(told, moment), moment.to, _notices(moment.notices, told), now)
+    leave = tuple(
+        notice
+        for notice in _notices(moment.notices, told)
+        if notice not in moment.concerns or moment.concerns[notice](told)
+    )
+    if reminded and told.reminders == in_force(UNANSWERED_REMINDERS, told.edition):
+        leave += _notices(moment.unanswered, told)
     decision = _stay(
         told.but(overdue=application.overdue or moment.overdue),
-        tuple(
-            notice
-            for notice in _notices(moment.notices, told)
-            if notice not in moment.concerns or moment.concerns[notice](told)
-        ),
+        leave,
         moment.restarts,
         now,
         since=_day_just_ended(clock, now),
@@ -261,22 +264,19 @@ def time_is_up(application: Application, clock: Clock, now: datetime) -> Decisio
 
 def _count_again(application: Application) -> Decision:
     """Ask the calendar again for what could only be estimated, counting from when it did first."""
-    counting = _without_recheck(application)
+    counting = without_recheck(application)
     requests = tuple(clock.request for clock in counting.clocks if clock.request and not clock.passed)
     return Decision(counting, requests=requests)
 
 
-def _without_recheck(application: Application) -> Application:
-    running = tuple(clock for clock in application.clocks if clock.kind is not ClockKind.CALENDAR_CHECK)
-    return application.but(clocks=running)
-
-
 def _day_just_ended(clock: Clock, now: datetime) -> datetime | None:
-    """A clock is due at midnight: the day that has just ended is day 0 of the next, not the one that begins.
+    """A clock is due at midnight: the day that has just ended is day 0 of the next, not the one that begins,
+    nor that on whose morning it is told.
 
-    Long after the deadline (nobody worked meanwhile) the count starts from now instead.
+    Long after it had something to say (nobody worked meanwhile) the count starts from now instead.
     """
-    return clock.due_at - timedelta(microseconds=1) if now - clock.due_at < timedelta(days=1) else None
+    late = now - (clock.next_at or clock.due_at)
+    return clock.due_at - timedelta(microseconds=1) if late < timedelta(days=1) else None
 
 
 def _closed_by_time(application: Application, moment: Moment) -> Application:
@@ -312,54 +312,27 @@ def _without_rechecks(application: Application) -> Application:
     return application.but(clocks=tuple(c for c in application.clocks if c.kind not in RECHECKS))
 
 
+def clocks_wanted(decision: Decision, now: datetime) -> Inquiry:
+    """What has to be asked for the clocks of a decision."""
+    application = decision.application
+    return Inquiry(
+        at=now,
+        application_id=application.application_id,
+        policy=application.policy,
+        clocks=decision.requests,
+    )
+
+
 def completed(decision: Decision, answers: Answers, now: datetime) -> Decision:
     """The decision with the clocks the calendar has set.
 
-    What it could only estimate is asked for again, and told to the lead until it can be counted: once.
+    What it could only estimate is told to the lead until it can be counted: once.
     """
-    before = decision.application
-    counted = tuple(_resumed(clock, before) for clock in answers.clocks if not _known_better(clock, before))
-    application = with_clocks(before, counted)
-    start = next((clock.due_at for clock in counted if clock.kind is ClockKind.START_DATE), None)
-    application = application.but(contract_start_at=start or application.contract_start_at)
-    moved = decision.if_start_moves if application.contract_start_at != before.contract_start_at else ()
-    estimated = dict.fromkeys(_counted_by(clock) for clock in application.clocks if clock.estimated)
-    known = {_counted_by(clock) for clock in counted if not clock.estimate}
-    told = tuple(each for each in before.estimates_told if each not in known)
-    news = tuple(each for each in estimated if each not in told)
-    application = application.but(estimates_told=(*told, *news))
-    if not estimated:
-        application = _without_recheck(application)
-    elif application.clock(ClockKind.CALENDAR_CHECK) is None:
-        application = with_clocks(application, (calendar_clock(application, now),))
-    alarm = (notices.DeadlineEstimated,) if news else ()
-    return replace(decision, application=application, notices=(*decision.notices, *moved, *alarm))
-
-
-def _counted_by(clock: Clock) -> str:
-    """What a clock is counted by: the zone of a contract, or the calendar of the desk."""
-    zone = clock.request.time_zone if clock.request else clock.time_zone
-    return zone if zone and clock.kind is ClockKind.START_DATE else DESK
-
-
-def _known_better(clock: Clock, application: Application) -> bool:
-    """Whether it is an estimate of what runs already, counted by a release that could."""
-    running = application.clock(clock.kind)
-    return clock.estimate is not None and running is not None and not (running.passed or running.estimate)
-
-
-def _resumed(clock: Clock, application: Application) -> Clock:
-    """A clock that was estimated before and is counted again does not remind a second time."""
-    estimated = application.clock(clock.kind)
-    reminded = estimated is not None and estimated.estimate is not None and estimated.remind_at is None
-    return clock.model_copy(update={"remind_at": None}) if reminded else clock
-
-
-def with_clocks(application: Application, clocks: tuple[Clock, ...]) -> Application:
-    """The application with these clocks in the place of those of the same kind."""
-    replaced = {clock.kind for clock in clocks}
-    kept = tuple(clock for clock in application.clocks if clock.kind not in replaced)
-    return application.but(clocks=(*kept, *clocks))
+    before, after = decision.application, counted(decision.application, answers.clocks, now)
+    moved = decision.if_start_moves if after.contract_start_at != before.contract_start_at else ()
+    estimated = set(after.estimates_told) - set(before.estimates_told)
+    alarm = (notices.DeadlineEstimated,) if estimated else ()
+    return replace(decision, application=after, notices=(*decision.notices, *moved, *alarm))
 
 
 def _notices(rows: Notices, application: Application) -> tuple[type[Notice], ...]:
@@ -368,7 +341,7 @@ def _notices(rows: Notices, application: Application) -> tuple[type[Notice], ...
 
 def _enter(application: Application, stage: Stage, told: tuple[type[Notice], ...], now: datetime) -> Decision:
     """The decision to enter this stage: its clocks start anew, and these notices leave."""
-    entered = application.but(stage=stage, clocks=(), overdue=False)
+    entered = application.but(stage=stage, clocks=(), overdue=False, reminders=0)
     return _clocked(entered, told, of_edition(STAGES[stage].clocks, application.edition), now)
 
 

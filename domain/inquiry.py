@@ -64,11 +64,13 @@ class AccountQuery(Contract):
 class Inquiry(Contract):
     """What one decision needs to know. ``at``: the moment of the decision, by the workflow's clock.
 
+    ``application_id``: whose; by that the mornings of many applications are spread over some minutes.
     ``policy``: whose calendar and zone count; ``None`` at the very start, where the defaults are still to
     be recorded. ``opening``: an application begins.
     """
 
     at: Instant
+    application_id: str | None = None
     policy: Policy | None = None
     accounts: AccountQuery | None = None
     entries: tuple[TableEntry, ...] = ()

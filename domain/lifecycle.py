@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from domain import access, anytime, application, signing, terms
-from domain.clocks import ClockKind
+from domain.clocks import ClockKind, When
 from domain.contract import Command, Stage, WaitingOn
 from domain.editions import FIRST, mentioned
 from domain.periods import (
@@ -91,7 +91,7 @@ def _editions(
             yield row.until
         yield from mentioned((*row.notices, *row.restarts))
     for moment in moments:
-        yield from mentioned(moment.if_start_moves)
+        yield from mentioned((*moment.if_start_moves, *moment.unanswered))
     for step in steps:
         yield from mentioned((*step.rules, *step.timed_rules))
         yield from mentioned(step.branch.notices if step.branch else ())
@@ -126,13 +126,13 @@ def rows_of(command: type[Command], edition: int) -> tuple[Step, Step | None]:
     return newest_rows(rows)[0], next((row for row in rows if row.holds(edition)), None)
 
 
-def moment_for(edition: int, kind: ClockKind, stage: Stage, *, early: bool) -> Moment:
-    """What happens when a clock of this kind is due in this stage.
+def moment_for(edition: int, kind: ClockKind, stage: Stage, when: When) -> Moment:
+    """What happens when a clock of this kind is due in this stage, or before or after that.
 
     Raises ``StopIteration`` where the tables set a clock and say nothing about it: a bug, which a test finds.
     """
     return next(
         moment
         for moment in MOMENTS
-        if moment.holds(edition) and moment.clock is kind and stage in moment.where and moment.early is early
+        if moment.holds(edition) and moment.clock is kind and stage in moment.where and moment.when is when
     )

@@ -6,15 +6,14 @@ it. Which notice is sent is a matter of the tables and so of the edition; how it
 (`activities/emails/`) is not.
 """
 
-from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Final, Literal, cast, get_args
+from typing import Annotated, ClassVar, Final, Literal, get_args
 
 from pydantic import Field, TypeAdapter
 
-from domain import warnings
-from domain.clocks import Clock, ClockKind
-from domain.state import Application, newest_within
+from domain.calendar_entries import CalendarEntry
+from domain.clocks import Clock
+from domain.contract import Stage
 from domain.status import (
     Amendment,
     Closing,
@@ -25,10 +24,7 @@ from domain.status import (
     Rejection,
     Signing,
 )
-from domain.values import Contract, Day, Instant, TimeZone
-
-TOLD_BYTES: Final = 8 * 1024
-"""What a notice about other e-mails may list."""
+from domain.values import Contract, Day, Instant, TimeZone, says_nothing
 
 
 class Audience(StrEnum):
@@ -48,11 +44,15 @@ class ContractStart(Contract):
 
 
 class Notice(Contract):
-    """An e-mail to the partner, unless a subclass says otherwise."""
+    """An e-mail to the partner, unless a subclass says otherwise.
+
+    ``withdraws``: what its reader has in the calendar, and is off.
+    """
 
     audience: ClassVar[Audience] = Audience.PARTNER
 
     template: str
+    withdraws: tuple[CalendarEntry, ...] = Field(default=(), exclude_if=says_nothing)
 
 
 class ToBd(Notice):
@@ -102,7 +102,7 @@ class SheetToConfirm(Notice):
 
 
 class TermsReminder(Notice):
-    """The terms are not confirmed in time."""
+    """The terms are not confirmed; again and again."""
 
     template: Literal["terms_reminder"] = "terms_reminder"
     sheet_revision: int
@@ -192,6 +192,14 @@ class ApplicationCancelled(Notice):
     closing: Closing
 
 
+class ExpiryWarning(Notice):
+    """The application expires soon: as many days before as the policy says."""
+
+    template: Literal["expiry_warning"] = "expiry_warning"
+    stage: Stage
+    expiry: Clock
+
+
 class ApplicationExpired(Notice):
     """Nothing was heard from the partner for too long."""
 
@@ -212,7 +220,7 @@ class ReviewRequested(ToBd):
 
 
 class ReviewReminder(ToBd):
-    """One working day is left for the review."""
+    """The last working day of the review; in its morning."""
 
     template: Literal["review_reminder"] = "review_reminder"
     review: Clock
@@ -313,15 +321,24 @@ class AccessStillDelayed(ToBdLead):
     in_effect_since: Instant
 
 
+class RemindersUnanswered(ToBdLead):
+    """With the third reminder in a row that nobody has answered; once."""
+
+    template: Literal["reminders_unanswered"] = "reminders_unanswered"
+    stage: Stage
+    reminders: int
+    signing: Signing
+
+
 class ReviewOverdue(ToBdLead):
-    """The deadline of the review is missed."""
+    """The deadline of the review was missed; in the morning after."""
 
     template: Literal["review_overdue"] = "review_overdue"
     review: Clock
 
 
 class ContactOverdue(ToBdLead):
-    """The deadline to contact the partner is missed."""
+    """The deadline to contact the partner was missed; in the morning after."""
 
     template: Literal["contact_overdue"] = "contact_overdue"
     contact: Clock
@@ -331,10 +348,11 @@ AnyNotice = Annotated[
     ApplicationReceived | JustificationRequested | ApplicationApproved | SheetToConfirm | TermsReminder
     | TermsConfirmed | SignatureReminder | TermsReopened | ContractSigned | StartDateAmended
     | ContractStartMoved | AccessDelayed | AccessGranted | ApplicationRejected | ApplicationWithdrawn
-    | ApplicationCancelled | ApplicationExpired | ReviewRequested | ReviewReminder | JustificationAnswered
-    | SheetReminder | ModificationRequested | TermsConfirmedToBd | SignatureReminderToBd | WithdrawnToBd
-    | ClosedToBd | AssignedToBd | AccessAlert | EmailFailed | EmailToBdFailed | DeadlineEstimated
-    | AccessStillDelayed | ReviewOverdue | ContactOverdue,
+    | ApplicationCancelled | ExpiryWarning | ApplicationExpired | ReviewRequested | ReviewReminder
+    | JustificationAnswered | SheetReminder | ModificationRequested | TermsConfirmedToBd
+    | SignatureReminderToBd | WithdrawnToBd | ClosedToBd | AssignedToBd | AccessAlert | EmailFailed
+    | EmailToBdFailed | DeadlineEstimated | AccessStillDelayed | RemindersUnanswered | ReviewOverdue
+    | ContactOverdue,
     Field(discriminator="template"),
 ]  # fmt: skip
 """Every notice there is, told apart by ``template``."""
@@ -345,55 +363,6 @@ NOTICES: Final[tuple[type[Notice], ...]] = get_args(get_args(AnyNotice)[0])
 _AUDIENCES: Final[dict[str, Audience]] = {
     notice.model_fields["template"].default: notice.audience for notice in NOTICES
 }
-
-
-def _start(application: Application) -> ContractStart:
-    clock = application.clock(ClockKind.START_DATE)
-    return ContractStart.model_validate(
-        {
-            "day": application.start_date,
-            "time_zone": application.start_zone,
-            "at": clock and clock.due_at,
-        }
-    )
-
-
-def _next_deadline(application: Application) -> Clock | None:
-    running = [clock for clock in application.clocks if clock.next_at]
-    return min(running, key=lambda clock: clock.due_at, default=None)
-
-
-SOURCES: Final[Mapping[str, Callable[[Application], Any]]] = {
-    "review": lambda application: application.clock(ClockKind.REVIEW),
-    "contact": lambda application: application.clock(ClockKind.CONTACT),
-    "expiry": lambda application: application.clock(ClockKind.EXPIRY),
-    "deadline": _next_deadline,
-    "estimates": lambda application: tuple(clock for clock in application.clocks if clock.estimated),
-    "start": _start,
-    "form_revision": lambda application: application.form_revision,
-    "sheet_revision": lambda application: application.sheet and application.sheet.revision,
-    "warnings": warnings.of,
-    "justification": lambda application: application.justification,
-    "modification": lambda application: application.modification,
-    "signing": lambda application: application.signing,
-    "amendment": lambda application: application.amendments[-1],
-    "missing": lambda application: application.access_missing,
-    "in_effect_since": lambda application: application.contract_start_at,
-    "covered_uids": lambda application: application.form.covered_uids if application.form else (),
-    "rejection": lambda application: application.rejection,
-    "closing": lambda application: application.closing,
-    "failed_emails": lambda application: newest_within(application.failed_emails, TOLD_BYTES),
-}
-"""What a notice may say about an application, by the name of its field."""
-
-
-def compose(notice: type[Notice], application: Application) -> AnyNotice:
-    """Write a notice about the application as it stands.
-
-    A notice that asks for a fact the application does not have is a bug and raises ``ValidationError``.
-    """
-    own = {name: SOURCES[name](application) for name in notice.model_fields if name != "template"}
-    return cast("AnyNotice", notice.model_validate(own))
 
 
 def audience_of(template: str) -> Audience:

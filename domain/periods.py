@@ -25,9 +25,11 @@ FIRST_START_RECOUNT: Final[Mapping[int, timedelta]] = {FIRST: timedelta(days=30)
 """How long before the contract start date its start is counted again: zone rules may have changed."""
 LAST_START_RECOUNT: Final[Mapping[int, timedelta]] = {FIRST: timedelta(days=4)}
 """And once more; a count that is no older than this is not repeated."""
+UNANSWERED_REMINDERS: Final[Mapping[int, int]] = {FIRST: 3}
+"""After how many reminders in a row that nobody has answered they come more rarely, and the lead is told."""
 BY_EDITION: Final = (
     *(FIRST_ACCESS_RECHECK, LONGEST_ACCESS_RECHECK, CALENDAR_RECHECK, ACCESS_TOLD_AGAIN),
-    *(FIRST_START_RECOUNT, LAST_START_RECOUNT),
+    *(FIRST_START_RECOUNT, LAST_START_RECOUNT, UNANSWERED_REMINDERS),
 )
 
 
@@ -44,8 +46,12 @@ def contact_clock(application: Application, now: datetime) -> ClockRequest:
 
 
 def reminder_clock(application: Application, now: datetime) -> ClockRequest:
-    """Working days until whoever has to move is reminded."""
-    return ClockRequest(kind=ClockKind.REMINDER, working_days=application.policy.reminder_working_days)
+    """Working days until whoever has to move is reminded; more of them once nobody has answered for long."""
+    policy = application.policy
+    days = policy.reminder_working_days
+    if application.reminders >= in_force(UNANSWERED_REMINDERS, application.edition):
+        days = max(days, policy.later_reminder_working_days)
+    return ClockRequest(kind=ClockKind.REMINDER, working_days=days)
 
 
 def first_contact_clock(application: Application, now: datetime) -> ClockRequest | None:
@@ -54,8 +60,13 @@ def first_contact_clock(application: Application, now: datetime) -> ClockRequest
 
 
 def expiry_clock(application: Application, now: datetime) -> ClockRequest:
-    """Calendar days a partner's silence may last."""
-    return ClockRequest(kind=ClockKind.EXPIRY, calendar_days=application.policy.partner_expiry_days)
+    """Calendar days a partner's silence may last; he is warned before."""
+    policy = application.policy
+    return ClockRequest(
+        kind=ClockKind.EXPIRY,
+        calendar_days=policy.partner_expiry_days,
+        remind_days_before=policy.expiry_warning_days,
+    )
 
 
 def start_date_clock(application: Application, now: datetime) -> ClockRequest:

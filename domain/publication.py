@@ -5,9 +5,12 @@ There is one way out: entries are published in the order of their events, each o
 the state they led to; the notices leave from what is stored.
 """
 
+from typing import Any, Final
+
 from pydantic import Field, JsonValue
 
 from domain.audit import AuditEvent
+from domain.clocks import MORNINGS
 from domain.documents import ApplicationForm, DecisionSheet
 from domain.notices import AnyNotice
 from domain.state import Application
@@ -43,11 +46,18 @@ class Lineage(Contract):
     generation: int = Field(default=0, exclude_if=says_nothing)
 
 
+_NOT_STORED: Final[Any] = {
+    "form": True,
+    "sheet": {"content", "changes"},
+    "clocks": {"__all__": MORNINGS},
+    "calendar_entries": True,
+}
+
+
 def stored_state(application: Application) -> dict[str, JsonValue]:
-    """The application as it is stored: form and sheet by revision, as they have tables of their own."""
-    state: dict[str, JsonValue] = application.model_dump(
-        mode="json", exclude={"form": True, "sheet": {"content", "changes"}}, exclude_none=True
-    )
+    """The application as it is stored: form and sheet by revision, as they have tables of their own; without
+    what only the run goes by: when e-mails leave, and what they do to calendars."""
+    state: dict[str, JsonValue] = application.model_dump(mode="json", exclude=_NOT_STORED, exclude_none=True)
     return state
 
 

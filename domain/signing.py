@@ -7,7 +7,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from domain import notices
-from domain.clocks import ClockKind
+from domain.clocks import ClockKind, When
 from domain.contract import (
     Command,
     ErrorType,
@@ -49,7 +49,10 @@ def _record_contact(
     application: Application, command: RecordContact, now: datetime, accounts: AccountAnswers
 ) -> Application:
     return application.but(
-        contacted_at=application.contacted_at or now, contact_note=command.note, overdue=False
+        contacted_at=application.contacted_at or now,
+        contact_note=command.note,
+        overdue=False,
+        reminders=application.reminders if application.contacted_at else 0,
     )
 
 
@@ -169,6 +172,7 @@ def _sign_contract(
         # Who has a signature has been in contact (guide §2.3, last step).
         contacted_at=application.contacted_at or now,
         overdue=False,
+        reminders=0,
     )
 
 
@@ -209,11 +213,13 @@ STEPS: Final[tuple[Step, ...]] = (
 )
 MOMENTS: Final[tuple[Moment, ...]] = (
     Moment("contact_overdue", ClockKind.CONTACT, (Stage.AWAITING_SIGNATURES,),
-           None, (notices.ContactOverdue,), overdue=True, restarts=(reminder_clock,)),
+           overdue=True, restarts=(reminder_clock,)),
+    Moment("contact_escalation", ClockKind.CONTACT, (Stage.AWAITING_SIGNATURES,),
+           None, (notices.ContactOverdue,), when=When.MORNING),
     Moment("signature_reminder", ClockKind.REMINDER, (Stage.AWAITING_SIGNATURES,),
-           None, (notices.SignatureReminder, notices.SignatureReminderToBd),
+           None, (notices.SignatureReminder, notices.SignatureReminderToBd), when=When.MORNING,
            concerns={notices.SignatureReminder: _partner_has_to_sign,
                      notices.SignatureReminderToBd: _vendor_has_to_sign},
-           restarts=(reminder_clock,)),
+           unanswered=(notices.RemindersUnanswered,), restarts=(reminder_clock,)),
 )
 # fmt: on

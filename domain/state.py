@@ -7,6 +7,7 @@ be published; the whole of them is in the audit trail.
 from collections.abc import Iterable
 from typing import Final, Self, TypeVar
 
+from domain.calendar_entries import CalendarEntry
 from domain.clocks import Clock, ClockKind, PausedClock
 from domain.contract import OnboardingInput, Person, Stage
 from domain.documents import ApplicationForm
@@ -58,6 +59,8 @@ class Application(Contract):
     there has ever been, also on a way that Temporal's Reset has left; a number is never used twice.
     ``access_told``: what holds access up and has been told, last ``access_told_at``. ``estimates_told``:
     what deadlines can't be counted by, as the lead knows: the names of zones, or the desk's calendar.
+    ``reminders``: how many in a row nobody has answered. ``calendar_entries``: what stands in the calendars
+    of partner and BD, and is not over.
     """
 
     application_id: str
@@ -72,6 +75,8 @@ class Application(Contract):
     stage: Stage = Stage.DRAFTING
     clocks: tuple[Clock, ...] = ()
     overdue: bool = False
+    reminders: int = 0
+    calendar_entries: tuple[CalendarEntry, ...] = ()
     company: Company | None = None
     company_confirmed: bool = False
     account_unknown: bool = False

@@ -11,7 +11,7 @@ from datetime import datetime
 from inspect import cleandoc
 from typing import Any, Final
 
-from domain.clocks import ClockKind
+from domain.clocks import ClockKind, When
 from domain.contract import Command, Role, Stage, WaitingOn
 from domain.editions import FIRST, In
 from domain.inquiry import AccessOutcome, AccountAnswers, AccountQuery, TableEntry
@@ -116,11 +116,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Moment:
-    """What happens by itself when a clock is due in one of these stages (``early``: one working day before).
+    """What happens by itself when a clock is due in one of these stages, or before that, or in the morning
+    after (``when``).
 
     ``to``: the stage it enters. ``concerns``: when a notice is for its reader at all; it is left out
-    otherwise. ``overdue``: BD has missed the deadline; it escalates and decides nothing. ``restarts``:
-    clocks it sets. ``counts_again``: what could only be estimated. ``if_start_moves``: notices that leave
+    otherwise. ``overdue``: BD has missed the deadline; that is shown, and decides nothing. ``unanswered``:
+    notices that leave, too, with the third reminder in a row that nobody has answered. ``restarts``: clocks
+    it sets. ``counts_again``: what could only be estimated. ``if_start_moves``: notices that leave
     where the answer of the calendar moves the start of the contract.
     """
 
@@ -130,7 +132,8 @@ class Moment:
     to: Stage | None = None
     notices: Notices = ()
     concerns: Mapping[type[Notice], Callable[[Application], bool]] = field(default_factory=dict)
-    early: bool = False
+    when: When = When.DUE
+    unanswered: Notices = ()
     overdue: bool = False
     restarts: SetClocks = ()
     counts_again: bool = False

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from domain import notices
-from domain.clocks import ClockKind
+from domain.clocks import ClockKind, When
 from domain.contract import Command, ErrorType, Role, SheetCommand, Stage
 from domain.documents import DecisionSheet, sheet_hash
 from domain.inquiry import AccountAnswers, Table, TableEntry
@@ -229,8 +229,13 @@ STEPS: Final[tuple[Step, ...]] = (
 )
 MOMENTS: Final[tuple[Moment, ...]] = (
     Moment("sheet_reminder", ClockKind.REMINDER, (Stage.QUALIFIED, Stage.CORRECTING_TERMS),
-           None, (notices.SheetReminder,), restarts=(reminder_clock,)),
-    Moment("terms_reminder", ClockKind.REMINDER, (Stage.CONFIRMING_TERMS,), None, (notices.TermsReminder,)),
+           None, (notices.SheetReminder,), when=When.MORNING,
+           unanswered=(notices.RemindersUnanswered,), restarts=(reminder_clock,)),
+    Moment("terms_reminder", ClockKind.REMINDER, (Stage.CONFIRMING_TERMS,),
+           None, (notices.TermsReminder,), when=When.MORNING,
+           unanswered=(notices.RemindersUnanswered,), restarts=(reminder_clock,)),
+    Moment("expiry_warning", ClockKind.EXPIRY, (Stage.CONFIRMING_TERMS,),
+           None, (notices.ExpiryWarning,), when=When.BEFORE),
     Moment("expiry", ClockKind.EXPIRY, (Stage.CONFIRMING_TERMS,),
            Stage.EXPIRED, (notices.ApplicationExpired, notices.ClosedToBd)),
 )

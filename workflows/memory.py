@@ -15,7 +15,7 @@ from domain.audit import AuditEvent, Verdict
 from domain.contract import SYSTEM, Command, ErrorType
 from domain.decisions import Decision
 from domain.inquiry import Head
-from domain.notices import compose
+from domain.letters import write
 from domain.publication import Entry, Lineage, Publication, Receipt, TurnedBack, stored_state
 from domain.refusal import RefusedError
 from domain.state import Application, newest_within
@@ -259,13 +259,14 @@ class RunMemory:
 
     def carry_out(self, decision: Decision, event: AuditEvent) -> None:
         """The one place where the stage changes, is put on record, and its notices are queued."""
-        before, application = self.application.sheet, decision.application
+        before = self.application.sheet
+        application, written = write(decision.notices, decision.application, event.at)
         self.application = application
         self.note(
             event,
             Entry(
                 event=event,
-                notices=tuple(compose(notice, application) for notice in decision.notices),
+                notices=written,
                 form=application.form if _brings(event, SubmitApplication) else None,
                 sheet=application.sheet.content
                 if application.sheet and _brings(event, IssueDecisionSheet)
@@ -348,13 +349,14 @@ class RunMemory:
         return Answered(verdict=verdict, stage=self.application.stage, sequence=self.sequence)
 
     def _repeats(self, entry: Entry) -> bool:
-        """Whether the service itself only tried or reminded again, and what it tells waits to be told
-        already."""
+        """Whether the service itself only tried or reminded again: the same event waits already, and what it
+        tells."""
         event = entry.event
+        same = any(earlier.event.command == event.command for earlier in self.backlog)
         waiting = {notice.template for earlier in self.backlog for notice in earlier.notices}
         told = {notice.template for notice in entry.notices}
         stays = event.actor == SYSTEM and event.from_stage is event.to_stage and not event.details
-        return stays and told <= waiting
+        return same and stays and told <= waiting
 
     def _show_refusal(self, event: AuditEvent) -> None:
         refusal = Refusal(

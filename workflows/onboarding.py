@@ -310,8 +310,8 @@ class ResellerOnboarding:
         decision = decide()
         if not decision.requests:
             return decision
-        policy = decision.application.policy
-        answers = await self._look_up(Inquiry(at=now, policy=policy, clocks=decision.requests))
+        asked = decisions.clocks_wanted(decision, now)
+        answers = await self._look_up(asked)
         # Decided once more: a reset may have been taken up meanwhile, and other numbers be in use.
         return decisions.completed(decide(), answers, now)
 

@@ -45,9 +45,9 @@ def known_zone(name: str) -> tuple[tzinfo, str]:
         return UTC, "UTC"
 
 
-def last_day(clock: Clock, zone: str) -> date:
-    """The last day a clock runs: ``due_at`` is the local midnight after it."""
-    return (clock.due_at - timedelta(microseconds=1)).astimezone(known_zone(zone)[0]).date()
+def last_day(midnight: datetime, zone: str) -> date:
+    """The day that ends at this local midnight, as deadlines do."""
+    return (midnight - timedelta(microseconds=1)).astimezone(known_zone(zone)[0]).date()
 
 
 def line_breaks(text: str) -> Markup:
@@ -87,7 +87,11 @@ def _end_of(wording: Wording, clock: Clock, zone: str) -> str:
     if known_zone(in_zone)[1] != in_zone:
         # No day ends then where the reader is.
         return _moment(wording, clock.due_at, in_zone)
-    return wording.end_of(last_day(clock, in_zone), in_zone)
+    return wording.end_of(last_day(clock.due_at, in_zone), in_zone)
+
+
+def _last_day(wording: Wording, clock: Clock, zone: str) -> str:
+    return wording.day(last_day(clock.due_at, clock.time_zone or zone))
 
 
 def _changed(wording: Wording, value: JsonValue) -> str:
@@ -106,6 +110,7 @@ def filters_for(wording: Wording) -> dict[str, Callable[..., Any]]:
         "day": wording.day,
         "end_of": partial(_end_of, wording),
         "field": wording.field,
+        "last_day": partial(_last_day, wording),
         "line_breaks": line_breaks,
         "moment": partial(_moment, wording),
         "name": wording.name,

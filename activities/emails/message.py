@@ -128,13 +128,12 @@ class MessageFactory:
     def _add_parts(self, message: EmailMessage, mail: AddressedNotice, rendered: RenderedNotice) -> None:
         message.set_content(rendered.text)
         message.add_alternative(rendered.html, subtype="html")
-        invitation = Invitation.for_mail(mail, subject=rendered.subject)
-        if invitation is not None:
+        for invitation in Invitation.for_mail(mail, subject=rendered.subject):
             uid = self._identifier(mail.application_id, "event", invitation.event)
             message.add_attachment(
                 invitation.calendar(uid, self.sender),
                 subtype="calendar",
-                params={"method": "PUBLISH"},
+                params={"method": invitation.method},
                 filename=f"{invitation.event}.ics",
             )
 

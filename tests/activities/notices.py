@@ -51,6 +51,8 @@ def notice(template: str, *, user_text: str | None = None, **changes: Any) -> An
         "expiry": _clock("expiry", "2027-06-12T16:00:00Z", provisional=True),
         "deadline": review,
         "estimates": [_clock("review", "2025-03-20T00:00:00Z", estimate="no calendar 'XX'", time_zone=None)],
+        "stage": "confirming_terms",
+        "reminders": 3,
         "form_revision": 2,
         "sheet_revision": 2,
         "warnings": [free],

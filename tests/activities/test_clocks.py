@@ -16,7 +16,9 @@ from domain.policy import Policy
 from tests.activities.examples import NOON
 
 WEDNESDAY_ENDS = datetime(2025, 3, 19, 16, tzinfo=UTC)
-TUESDAY_ENDS = datetime(2025, 3, 18, 16, tzinfo=UTC)
+WEDNESDAY_BEGINS = datetime(2025, 3, 19, 1, tzinfo=UTC)
+THURSDAY_BEGINS = datetime(2025, 3, 20, 1, tzinfo=UTC)
+"""Nine o'clock in Shanghai."""
 REVIEW = ClockRequest(kind=ClockKind.REVIEW, working_days=3)
 EXPIRY = ClockRequest(kind=ClockKind.EXPIRY, calendar_days=90)
 STARTS = ClockRequest(kind=ClockKind.START_DATE, on=date(2025, 5, 1), time_zone="Asia/Shanghai")
@@ -40,9 +42,10 @@ def clock(request: ClockRequest, policy: Policy | None = None, at: datetime = NO
 # Counted
 
 
-def test_a_review_is_due_after_the_working_days_and_reminded_one_day_before() -> None:
+def test_a_review_is_due_after_the_working_days_and_reminded_of_on_the_last() -> None:
     review = clock(REVIEW)
-    assert (review.due_at, review.remind_at) == (WEDNESDAY_ENDS, TUESDAY_ENDS)
+    assert (review.due_at, review.remind_at) == (WEDNESDAY_ENDS, WEDNESDAY_BEGINS)
+    assert review.notify_at == THURSDAY_BEGINS
     assert review.days_counted == (date(2025, 3, 17), date(2025, 3, 18), date(2025, 3, 19))
     assert review.calendar is not None
     assert review.calendar.startswith("CN (holidays ")
@@ -69,7 +72,7 @@ def test_a_resumed_review_has_the_days_that_were_left_but_at_least_one(paused_on
     paused = PAUSED.model_copy(update={"paused_at": datetime(2025, 3, paused_on, 4, tzinfo=UTC)})
     counted = clock(ClockRequest(kind=ClockKind.REVIEW, resume=paused))
     assert counted.days_counted == (date(2025, 3, 17), date(2025, 3, 18))[:left]
-    assert counted.remind_at == counted.due_at - timedelta(days=1 if left > 1 else 3)
+    assert counted.remind_at == counted.due_at - timedelta(hours=15)
 
 
 def test_an_expiry_ends_with_the_calendar_day() -> None:
@@ -129,14 +132,15 @@ def test_an_estimate_says_why_and_what_was_asked(request_: ClockRequest, policy:
 def test_an_estimated_review_counts_monday_to_friday_in_utc() -> None:
     review = clock(REVIEW, UNKNOWN_CALENDAR)
     assert review.days_counted == (date(2025, 3, 17), date(2025, 3, 18), date(2025, 3, 19))
-    assert (review.due_at, review.remind_at) == (
+    assert (review.due_at, review.remind_at, review.notify_at) == (
         datetime(2025, 3, 20, tzinfo=UTC),
-        datetime(2025, 3, 19, tzinfo=UTC),
+        datetime(2025, 3, 19, 9, tzinfo=UTC),
+        datetime(2025, 3, 20, 9, tzinfo=UTC),
     )
     one = clock(ClockRequest(kind=ClockKind.REVIEW, working_days=1), UNKNOWN_CALENDAR)
     assert (one.due_at, one.remind_at) == (
         datetime(2025, 3, 18, tzinfo=UTC),
-        datetime(2025, 3, 15, tzinfo=UTC),
+        datetime(2025, 3, 17, 9, tzinfo=UTC),
     )
 
 

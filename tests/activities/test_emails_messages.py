@@ -168,6 +168,60 @@ def test_a_moved_start_date_moves_the_entry() -> None:
     assert (signed[2], moved[2]) == ("2025-04-01", "2025-05-01")
 
 
+def parts(a_mail: AddressedNotice) -> list[tuple[str, Any]]:
+    """The calendar entries of a mail, each with the method its part names."""
+    entries = [part for part in built(a_mail).walk() if part.get_content_type() == "text/calendar"]
+    for part in entries:
+        content = part.get_payload(decode=True)
+        assert isinstance(content, bytes)
+        assert Calendar.from_ical(content)["METHOD"] == part.get_param("method")
+    return [(str(part.get_param("method")), calendar_event(part)) for part in entries]
+
+
+@pytest.mark.parametrize(
+    ("enters", "withdraws", "entry"),
+    [
+        (
+            "review_requested",
+            "withdrawn_to_bd",
+            {"event": "review-deadline", "until": "2025-03-19T16:00:00Z", "time_zone": "Asia/Shanghai"},
+        ),
+        (
+            "terms_confirmed_to_bd",
+            "closed_to_bd",
+            {"event": "contact-deadline", "until": "2025-03-19T16:00:00Z"},
+        ),
+        (
+            "contract_signed",
+            "application_cancelled",
+            {
+                "event": "contract-start",
+                "until": "2025-03-31T16:00:00Z",
+                "time_zone": "Asia/Singapore",
+                "day": "2025-04-01",
+            },
+        ),
+    ],
+)
+def test_what_is_off_is_withdrawn(enters: str, withdraws: str, entry: dict[str, str]) -> None:
+    [(method, entered)] = parts(mail(enters, sequence=9))
+    assert (method, entered.get("STATUS")) == ("PUBLISH", None)
+    [(method, gone)] = parts(mail(withdraws, sequence=12, withdraws=[entry]))
+    assert (method, gone["STATUS"]) == ("CANCEL", "CANCELLED")
+    assert gone["UID"] == entered["UID"]
+    assert (int(entered["SEQUENCE"]), int(gone["SEQUENCE"])) == (9, 12)
+    assert gone.decoded("DTSTART") == entered.decoded("DTSTART")
+    assert gone["ORGANIZER"] == entered["ORGANIZER"]
+
+
+def test_a_mail_may_withdraw_one_entry_and_make_another() -> None:
+    review = {"event": "review-deadline", "until": "2025-03-18T16:00:00Z", "time_zone": "Asia/Shanghai"}
+    [(first, review_gone), (second, contact)] = parts(mail("terms_confirmed_to_bd", withdraws=[review]))
+    assert (first, second) == ("CANCEL", "PUBLISH")
+    assert review_gone["UID"] != contact["UID"]
+    assert review_gone.decoded("DTSTART").isoformat() == "2025-03-18"
+
+
 def test_an_attachment_survives_long_and_chinese_text() -> None:
     name = "云" * 200
     [part] = [

@@ -60,7 +60,6 @@ def test_the_first_worked_example_in_utc() -> None:
     period = china().working_days_after(local("2025-03-14T17:30"), 3)
 
     assert period.due_at.isoformat() == "2025-03-19T16:00:00+00:00"
-    assert period.remind_at.isoformat() == "2025-03-18T16:00:00+00:00"
 
 
 @pytest.mark.parametrize(
@@ -78,18 +77,38 @@ def test_day_zero_is_the_date_at_the_desk_whatever_zone_the_event_is_in(
     assert china().working_days_after(event, 1).days == (first_day,)
 
 
-def test_the_reminder_is_one_working_day_before_the_deadline_not_one_calendar_day() -> None:
-    period = china().working_days_after(local("2025-01-24T17:30"), 3)
+@pytest.mark.parametrize(
+    ("day", "first", "last"),
+    [
+        pytest.param("2025-03-20", "2025-03-20", "2025-03-20", id="a Thursday"),
+        pytest.param("2025-03-22", "2025-03-24", "2025-03-21", id="a Saturday"),
+        pytest.param("2025-01-28", "2025-02-05", "2025-01-27", id="Spring Festival"),
+        pytest.param("2025-01-26", "2025-01-26", "2025-01-26", id="a make-up Sunday"),
+        pytest.param("2026-02-15", "2026-02-24", "2026-02-14", id="Spring Festival, before it a Saturday"),
+        pytest.param("2026-10-11", "2026-10-12", "2026-10-10", id="after the last make-up Saturday"),
+    ],
+)
+def test_the_working_days_around_a_day(day: str, first: str, last: str) -> None:
+    calendar = china()
+    assert calendar.first_working_day(date.fromisoformat(day)).isoformat() == first
+    assert calendar.last_working_day(date.fromisoformat(day)).isoformat() == last
 
-    assert period.remind_at == local("2025-01-28")
-    assert period.due_at == local("2025-02-06")
 
-
-def test_the_reminder_of_a_one_day_period_is_at_the_end_of_day_zero() -> None:
-    period = china().working_days_after(local("2025-03-14T17:30"), 1)
-
-    assert period.remind_at == local("2025-03-15")
-    assert period.due_at == local("2025-03-18")
+@pytest.mark.parametrize(
+    ("zone", "day", "hour", "in_utc"),
+    [
+        ("Asia/Shanghai", "2025-03-20", 9, "2025-03-20T01:00"),
+        ("America/New_York", "2025-03-08", 9, "2025-03-08T14:00"),
+        ("America/New_York", "2025-03-10", 9, "2025-03-10T13:00"),
+        # That day has no two o'clock, and two o'clock twice.
+        ("America/New_York", "2025-03-09", 2, "2025-03-09T07:00"),
+        ("Europe/Berlin", "2025-10-26", 2, "2025-10-26T00:00"),
+        ("Africa/Cairo", "2024-04-26", 0, "2024-04-25T22:00"),
+    ],
+)
+def test_an_hour_of_a_day(zone: str, day: str, hour: int, in_utc: str) -> None:
+    at = WorkingCalendar("CN", zone).at_hour(date.fromisoformat(day), hour)
+    assert at == datetime.fromisoformat(f"{in_utc}:00+00:00")
 
 
 @pytest.mark.parametrize(
@@ -367,16 +386,13 @@ def test_the_counted_days_are_exactly_the_working_days_after_the_event(
 
 
 @given(DESKS, EVENTS, COUNTS)
-def test_one_more_day_extends_the_period_and_reminds_at_the_former_deadline(
-    desk: tuple[str, str], event: datetime, count: int
-) -> None:
+def test_one_more_day_extends_the_period(desk: tuple[str, str], event: datetime, count: int) -> None:
     calendar = WorkingCalendar(*desk)
     shorter = calendar.working_days_after(event, count)
     longer = calendar.working_days_after(event, count + 1)
 
     assert longer.days[:-1] == shorter.days
     assert longer.due_at > shorter.due_at > event
-    assert longer.remind_at == shorter.due_at
     assert longer.provisional or not shorter.provisional
 
 

@@ -16,12 +16,12 @@ import pytest
 from activities.emails.addressed import AddressedNotice
 from activities.tables import same_name
 from domain import decisions, intake, view
-from domain.clocks import Clock, ClockKind, ClockRequest
+from domain.clocks import MARKED, ONLY_TOLD, Clock, ClockKind, ClockRequest
 from domain.contract import Command, OnboardingInput, Stage
 from domain.decisions import Decision
 from domain.inquiry import AccessOutcome, Account, AccountAnswers, Answers, Inquiry, Problem
+from domain.letters import write
 from domain.lifecycle import NEWEST
-from domain.notices import compose
 from domain.policy import Policy
 from domain.refusal import RefusedError
 from domain.state import Application
@@ -44,6 +44,7 @@ ENTERPRISE: Final = Company.model_validate(
     }
 )
 MISSING: Final = Missing(cause=AccessCause.CREDIT_CONTROL_MISSING, uids=(UID,))
+MAIL_HOUR: Final = timedelta(hours=9)
 NOT_KNOWN: Final = "no calendar of that name"
 """Why a deadline is only estimated while `Journey.calendar_known` is false."""
 
@@ -60,7 +61,8 @@ def set_clocks(
     known: bool = True,
     day_begins_later: timedelta = timedelta(),
 ) -> tuple[Clock, ...]:
-    """The clocks asked for, by a calendar in which every day is a working day and begins as UTC has it.
+    """The clocks asked for, by a calendar in which every day is a working day and begins as UTC has it; its
+    mornings are at `MAIL_HOUR`.
 
     Where it is not ``known``, they are estimates, a day late. ``day_begins_later``: by so much, where a
     date begins in a zone of its own.
@@ -76,7 +78,10 @@ def _clock(request: ClockRequest, day_begins_later: timedelta) -> Clock:
         due_at = midnight.astimezone(UTC) + day_begins_later
         return Clock(kind=request.kind, due_at=due_at, time_zone=request.time_zone)
     if request.calendar_days:
-        return Clock(kind=request.kind, due_at=_midnight_after(request.since, request.calendar_days))
+        due_at = _midnight_after(request.since, request.calendar_days)
+        before = (due_at - timedelta(days=days + 1) + MAIL_HOUR for days in request.remind_days_before)
+        clock = Clock(kind=request.kind, due_at=due_at)
+        return clock.reminding(sorted(at for at in before if at > request.since))
     count = request.working_days or 0
     if request.resume:
         paused_on = request.resume.paused_at.date()
@@ -85,7 +90,8 @@ def _clock(request: ClockRequest, day_begins_later: timedelta) -> Clock:
     return Clock(
         kind=request.kind,
         due_at=due_at,
-        remind_at=due_at - timedelta(days=1) if request.kind is ClockKind.REVIEW and count > 1 else None,
+        remind_at=due_at - timedelta(days=1) + MAIL_HOUR if request.kind is ClockKind.REVIEW else None,
+        notify_at=due_at + MAIL_HOUR if request.kind in MARKED | ONLY_TOLD else None,
         calendar="every day",
         days_counted=tuple((request.since + timedelta(days=n)).date() for n in range(1, count + 1)),
     )
@@ -93,9 +99,9 @@ def _clock(request: ClockRequest, day_begins_later: timedelta) -> Clock:
 
 def _estimated(clock: Clock, request: ClockRequest) -> Clock:
     late = timedelta(days=1)
-    later = {"due_at": clock.due_at + late, "remind_at": clock.remind_at and clock.remind_at + late}
+    later = {"due_at": clock.due_at + late, "notify_at": clock.notify_at and clock.notify_at + late}
     why = {"estimate": NOT_KNOWN, "request": request, "calendar": None}
-    return clock.model_copy(update=later | why)
+    return clock.reminding([at + late for at in clock.reminders]).model_copy(update=later | why)
 
 
 def _midnight_after(at: datetime, days: int) -> datetime:
@@ -186,12 +192,9 @@ class Journey:
 
     def carry_out(self, decision: Decision) -> None:
         """Take over what was decided, and write the notices, as the workflow does."""
-        self.application = decision.application
+        self.application, written = write(decision.notices, decision.application, self.now)
         self.transitions += 1
-        self.mails += [
-            addressed(compose(notice, self.application), self.application, self.transitions, self.now)
-            for notice in decision.notices
-        ]
+        self.mails += [addressed(notice, self.application, self.transitions, self.now) for notice in written]
 
     def wait(self, access: AccessOutcome | None = None) -> Decision:
         """Let time pass until the next clock has something to say; ``access``: what ACPN answers then."""
@@ -332,6 +335,11 @@ def _time_passed(journey: Journey) -> None:
     journey.wait()
 
 
+def _forgotten(journey: Journey) -> None:
+    while not journey.application.ended:
+        journey.wait()
+
+
 _STEPS: Final[dict[str, tuple[str | None, Callable[[Journey], None] | None]]] = {
     # The shortest way to every stage.
     "drafting": (None, None),
@@ -349,7 +357,7 @@ _STEPS: Final[dict[str, tuple[str | None, Callable[[Journey], None] | None]]] = 
     "active": ("activating", _time_passed),
     "rejected": ("under_review", _rejected),
     "cancelled": ("qualified", _declined),
-    "expired": ("drafting", _time_passed),
+    "expired": ("drafting", _forgotten),
     # The long way, on which everything is said once.
     "answered": ("justifying", _answered),
     "answered_withdrawn": ("answered", _withdrawn),

@@ -35,8 +35,9 @@ class TestDeadlines:
         journey.wait()
 
         assert (journey.status.stage, journey.status.overdue) == ("under_review", True)
-        assert decisions.next_clock(journey.application) is None
         assert journey.status.due_at == journey.now
+        assert told(journey.wait().notices) == ["review_overdue"]
+        assert decisions.next_clock(journey.application) is None
 
     def test_a_reminder_of_a_deadline_that_is_past_is_not_sent(self) -> None:
         journey = journey_to("under_review")
@@ -44,6 +45,7 @@ class TestDeadlines:
         assert review
         journey.now = review.due_at
 
+        assert told(journey.wait().notices) == []
         assert told(journey.wait().notices) == ["review_overdue"]
         assert decisions.next_clock(journey.application) is None
 
@@ -164,7 +166,8 @@ class TestDeadlines:
     def test_a_partner_silent_for_90_days_expires(self) -> None:
         journey = journey_to("drafting")
         joined = journey.now
-        journey.wait()
+        while not journey.application.ended:
+            journey.wait()
 
         assert (journey.now.date() - joined.date()).days == 91, "the 90th day has ended"
         assert journey.application.closing

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from domain import decisions, lifecycle, periods
-from domain.clocks import Clock, ClockKind, ClockRequest
+from domain.clocks import MARKED, ONLY_TOLD, Clock, ClockKind, ClockRequest, When
 from domain.contract import ErrorType, Stage
 from domain.editions import FIRST, In, UnknownEditionError, in_force, mentioned, of_edition
 from domain.lifecycle import ATTEMPTS, MOMENTS, NEWEST, STAGES, STEPS
@@ -309,7 +309,7 @@ def test_the_editions_there_are_today() -> None:
 
 def test_a_clock_the_tables_say_nothing_about_is_a_bug_that_shows() -> None:
     with pytest.raises(StopIteration):
-        lifecycle.moment_for(FIRST, ClockKind.CONTACT, Stage.DRAFTING, early=False)
+        lifecycle.moment_for(FIRST, ClockKind.CONTACT, Stage.DRAFTING, When.DUE)
 
 
 @pytest.mark.parametrize("stage", [stage for stage in Stage if STAGES[stage].clocks])
@@ -318,15 +318,25 @@ def test_whatever_clock_a_stage_sets_something_is_said_about_it(stage: Stage) ->
     for set_clock in of_edition(STAGES[stage].clocks, NEWEST):
         asked: Clock | ClockRequest | None = set_clock(application, JOINED_AT)
         assert asked
-        assert stage in lifecycle.moment_for(NEWEST, asked.kind, stage, early=False).where
-        if asked.kind is ClockKind.REVIEW:
-            assert stage in lifecycle.moment_for(NEWEST, asked.kind, stage, early=True).where
+        told_of(asked, stage)
     for step in STEPS:
         if stage in step.where and step.to is None:
             for set_clock in of_edition(step.restarts, NEWEST):
                 asked = set_clock(application.but(contacted_at=JOINED_AT), JOINED_AT)
                 assert asked
-                assert stage in lifecycle.moment_for(NEWEST, asked.kind, stage, early=False).where
+                told_of(asked, stage)
+
+
+def told_of(asked: Clock | ClockRequest, stage: Stage) -> None:
+    """The tables say what happens whenever this clock has something to say, and at no other time."""
+    whens = {When.MORNING} if asked.kind in MARKED | ONLY_TOLD else set()
+    whens |= set() if asked.kind in ONLY_TOLD else {When.DUE}
+    if asked.kind in (ClockKind.REVIEW, ClockKind.EXPIRY):
+        whens.add(When.BEFORE)
+    for when in whens:
+        assert stage in lifecycle.moment_for(NEWEST, asked.kind, stage, when).where
+    rows = [moment for moment in lifecycle.MOMENTS if moment.clock is asked.kind and stage in moment.where]
+    assert {moment.when for moment in rows} == whens
 
 
 def test_the_newest_row_of_a_command_counts_wherever_it_stands() -> None:

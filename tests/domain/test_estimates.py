@@ -9,6 +9,7 @@ from activities.clocks import set_clocks
 from domain import decisions
 from domain.clocks import Clock, ClockKind, ClockRequest, PausedClock
 from domain.contract import Stage
+from domain.counting import with_clocks
 from domain.decisions import Decision
 from domain.inquiry import AccessOutcome
 from domain.notices import Audience, DeadlineEstimated
@@ -16,7 +17,16 @@ from domain.periods import start_recount_clock
 from domain.policy import Policy
 from domain.steps import OPEN
 from tests import payloads
-from tests.domain.applications import MISSING, NOT_KNOWN, START, UID, Journey, journey_to, signature
+from tests.domain.applications import (
+    MAIL_HOUR,
+    MISSING,
+    NOT_KNOWN,
+    START,
+    UID,
+    Journey,
+    journey_to,
+    signature,
+)
 
 FRIDAY: Final = datetime(2025, 3, 14, 9, 30, tzinfo=UTC)
 KNOWN: Final = Policy()
@@ -246,7 +256,7 @@ class TestReminders:
         journey.wait()
         [review] = journey.application.clocks
         assert review.remind_at
-        assert review.remind_at == review.due_at - timedelta(days=1)
+        assert review.remind_at == review.due_at - timedelta(days=1) + MAIL_HOUR
 
     def test_what_has_passed_is_not_counted_again(self) -> None:
         journey = uncounted("awaiting_signatures")
@@ -264,7 +274,7 @@ class TestReminders:
     def test_a_recheck_with_nothing_left_to_ask_asks_nothing(self) -> None:
         journey = journey_to("under_review")
         again = Clock.after(ClockKind.CALENDAR_CHECK, journey.now, AN_HOUR)
-        application = decisions.with_clocks(journey.application, (again,))
+        application = with_clocks(journey.application, (again,))
         decision = decisions.time_is_up(application, again, journey.now)
         assert (decision.requests, decision.notices) == ((), ())
         assert decision.application == journey.application
@@ -286,13 +296,14 @@ class TestTheCalendarsOwn:
         assert ("XX" in clock.estimate) or ("Mars/Base" in clock.estimate)
         assert [str(day) for day in clock.days_counted] == ["2025-03-17", "2025-03-18", "2025-03-19"]
         assert clock.due_at == datetime(2025, 3, 20, tzinfo=UTC)
-        assert clock.remind_at == datetime(2025, 3, 19, tzinfo=UTC)
+        assert clock.remind_at == datetime(2025, 3, 19, 9, tzinfo=UTC)
+        assert clock.notify_at == datetime(2025, 3, 20, 9, tzinfo=UTC)
         assert (clock.provisional, clock.calendar, clock.passed) == (False, None, False)
         assert clock.request == ClockRequest(kind=ClockKind.REVIEW, working_days=3, since=FRIDAY)
 
-    def test_one_working_day_is_reminded_of_at_the_end_of_day_zero(self) -> None:
+    def test_one_working_day_is_reminded_of_in_its_morning(self) -> None:
         clock = one(UNKNOWN[0], working_days=1)
-        assert (clock.due_at.day, clock.remind_at) == (18, datetime(2025, 3, 15, tzinfo=UTC))
+        assert (clock.due_at.day, clock.remind_at) == (18, datetime(2025, 3, 17, 9, tzinfo=UTC))
 
     def test_only_a_review_reminds(self) -> None:
         assert one(UNKNOWN[0], ClockKind.CONTACT, working_days=3).remind_at is None

@@ -107,7 +107,9 @@ class Onboarding:
         before = self.journey.application
         self.journey.bounce()
         after = self.journey.application
-        assert after == before.but(failed_emails=after.failed_emails), "nothing but the list of failed mails"
+        kept = {"failed_emails": after.failed_emails, "calendar_entries": after.calendar_entries}
+        assert after == before.but(**kept), "nothing but the list of failed mails, and what BD is told by it"
+        assert set(after.calendar_entries) <= set(before.calendar_entries)
         assert len(after.failed_emails) == len(before.failed_emails) + 1
         if self.ended is not None:
             self.ended = after

@@ -176,18 +176,35 @@ sgnd  | correct_contact       | sgnd |                         |                
 revw  | resend_email          | revw |                         |                          |
 qual  | decline               | CANC | application_cancelled   | closed_to_bd             |
 sign  | cancel_application    | CANC | application_cancelled   |                          |
-draft | time passes           | EXPD | application_expired     |                          |
-just  | time passes           | EXPD | application_expired     | closed_to_bd             |
-wdrn  | time passes           | EXPD | application_expired     | closed_to_bd             |
+draft | time passes           | draft | expiry_warning         |                          |
+draft | time passes twice     | draft | expiry_warning         |                          |
+draft | 3 times               | EXPD | application_expired     |                          |
+just  | time passes           | just | expiry_warning          |                          |
+just  | time passes twice     | just | expiry_warning          |                          |
+just  | 3 times               | EXPD | application_expired     | closed_to_bd             |
+wdrn  | time passes           | wdrn | expiry_warning          |                          |
+wdrn  | time passes twice     | wdrn | expiry_warning          |                          |
+wdrn  | 3 times               | EXPD | application_expired     | closed_to_bd             |
 revw  | time passes           | revw |                         | review_reminder          |
-revw  | time passes twice     | revw |                         |                          | review_overdue
+revw  | time passes twice     | revw |                         |                          |
+revw  | 3 times               | revw |                         |                        | review_overdue
 qual  | time passes           | qual |                         | sheet_reminder           |
 qual  | time passes twice     | qual |                         | sheet_reminder           |
+qual  | 3 times               | qual |                         | sheet_reminder         | reminders_unanswered
+qual  | 4 times               | qual |                         | sheet_reminder           |
 corr  | time passes           | corr |                         | sheet_reminder           |
+corr  | 3 times               | corr |                         | sheet_reminder         | reminders_unanswered
 cfrm  | time passes           | cfrm | terms_reminder          |                          |
-cfrm  | time passes twice     | EXPD | application_expired     | closed_to_bd             |
-sign  | time passes           | sign |                         |                          | contact_overdue
-sign  | time passes twice     | sign | signature_reminder      | signature_reminder_to_bd |
+cfrm  | time passes twice     | cfrm | terms_reminder          |                          |
+cfrm  | 3 times               | cfrm | terms_reminder          |                        | reminders_unanswered
+cfrm  | 4 times               | cfrm | terms_reminder          |                          |
+cfrm  | two weeks are left    | cfrm | expiry_warning          |                          |
+cfrm  | it is forgotten       | EXPD | application_expired     | closed_to_bd             |
+sign  | time passes           | sign |                         |                          |
+sign  | time passes twice     | sign |                         |                        | contact_overdue
+sign  | 3 times               | sign | signature_reminder      | signature_reminder_to_bd |
+sign  | 5 times               | sign | signature_reminder      | signature_reminder_to_bd|reminders_unanswered
+sign  | 6 times               | sign | signature_reminder      | signature_reminder_to_bd |
 1sig  | time passes           | sign |                         | signature_reminder_to_bd |
 1sig  | time passes twice     | sign |                         | signature_reminder_to_bd |
 cont  | time passes           | sign | signature_reminder      |                          |
@@ -421,6 +438,18 @@ def happens(journey: Journey, what: str) -> Decision:
         case "time passes twice":
             journey.wait()
             return journey.wait()
+        case "3 times" | "4 times" | "5 times" | "6 times":
+            for _ in range(int(what[0])):
+                decision = journey.wait()
+            return decision
+        case "it is forgotten":
+            while not journey.application.ended:
+                decision = journey.wait()
+            return decision
+        case "two weeks are left":
+            while not journey.moments or journey.moments[-1][0].name != "expiry_warning":
+                decision = journey.wait()
+            return decision
         case "the contract starts":
             while journey.application.stage is Stage.SIGNED:
                 decision = journey.wait()

@@ -24,7 +24,7 @@ from workflows.data_converter import DATA_CONVERTER
 # later: additions, which the status and the start input may have.
 FIELDS: Final = """
 OnboardingInput   company_master_uid contact_name contact_email locale? bd bd_lead policy?
-Policy            review_working_days? contact_working_days? reminder_working_days? partner_expiry_days? calendar? time_zone? + require_credit_control? access_delay_working_days?
+Policy            review_working_days? contact_working_days? reminder_working_days? partner_expiry_days? calendar? time_zone? + require_credit_control? access_delay_working_days? later_reminder_working_days? expiry_warning_days? mail_hour?
 Actor             role id name?
 Person            name email
 ApplicationForm   legal_name registration_number country address website? contact business_type main_uid associated_uids? territories? qualification
@@ -153,6 +153,9 @@ class TestDefaults:
             "reminder_working_days": 3,
             "partner_expiry_days": 90,
             "access_delay_working_days": 1,
+            "later_reminder_working_days": 10,
+            "expiry_warning_days": (14, 3),
+            "mail_hour": 9,
             "calendar": "CN",
             "time_zone": "Asia/Shanghai",
             "require_credit_control": False,

@@ -12,15 +12,14 @@ from domain import notices
 from domain.anytime import ALERTS
 from domain.clocks import ClockKind
 from domain.editions import In
+from domain.letters import SOURCES, compose
 from domain.lifecycle import ATTEMPTS, MOMENTS, STEPS
 from domain.notices import (
     NOTICE_ADAPTER,
     NOTICES,
-    SOURCES,
     Audience,
     Notice,
     audience_of,
-    compose,
     key_of,
     templates_for,
 )
@@ -42,8 +41,8 @@ class TestEachNotice:
     """What holds for every one of them."""
 
     def test_each_of_its_fields_is_a_fact(self, each: type[Notice]) -> None:
-        missing = each.model_fields.keys() - SOURCES.keys() - {"template"}
-        assert not missing, f"Say in SOURCES (notices.py) what {each.__name__} knows by {', '.join(missing)}"
+        missing = each.model_fields.keys() - SOURCES.keys() - {"template", "withdraws"}
+        assert not missing, f"Say in SOURCES (letters.py) what {each.__name__} knows by {', '.join(missing)}"
 
     def test_it_carries_no_document(self, each: type[Notice]) -> None:
         assert not DOCUMENTS & each.model_fields.keys()
@@ -73,14 +72,14 @@ class TestEachNotice:
         rows: list[Step | Moment | Attempt] = [*STEPS, *MOMENTS, *ATTEMPTS]
         sent = [each for row in rows for each in row.notices]
         sent += [each for step in STEPS if step.branch for each in step.branch.notices]
-        sent += [each for moment in MOMENTS for each in moment.if_start_moves]
+        sent += [each for moment in MOMENTS for each in (*moment.if_start_moves, *moment.unanswered)]
         by_tables = {each.what if isinstance(each, In) else each for each in sent}
         otherwise = {*ALERTS.values(), notices.DeadlineEstimated}
         assert (each in by_tables) != (each in otherwise)
 
 
 def test_every_fact_is_told_by_some_notice() -> None:
-    told = {name for each in NOTICES for name in each.model_fields} - {"template"}
+    told = {name for each in NOTICES for name in each.model_fields} - {"template", "withdraws"}
     assert told == SOURCES.keys()
 
 
@@ -136,14 +135,17 @@ class TestFacts:
         deadline = SOURCES["deadline"]
         journey = journey_to("confirming_terms")
         assert deadline(journey.application).kind is ClockKind.REMINDER
-        journey.wait()
-        assert deadline(journey.application).kind is ClockKind.EXPIRY
+        assert deadline(journey_to("drafting").application).kind is ClockKind.EXPIRY
+        missed = journey_to("under_review")
+        while not missed.status.overdue:
+            missed.wait()
+        assert deadline(missed.application) is None, "though it is to be told in the morning"
         assert deadline(journey_to("active").application) is None
 
     def test_what_there_is_not_is_none_or_empty(self) -> None:
         application = journey_to("drafting").application
         told = {name: SOURCES[name](application) for name in SOURCES if name not in ("amendment", "start")}
-        assert {name for name, value in told.items() if value} == {"expiry", "deadline", "signing"}
+        assert {name for name, value in told.items() if value} == {"stage", "expiry", "deadline", "signing"}
 
     def test_what_is_missing_and_who_is_covered(self) -> None:
         journey = journey_to("activating")
@@ -173,6 +175,8 @@ class TestFacts:
             name for name, field in each.model_fields.items() if name != "template" and field.is_required()
         }
         needs -= {
+            "stage",
+            "reminders",
             "form_revision",
             "warnings",
             "missing",
@@ -188,14 +192,18 @@ class TestFacts:
                 compose(each, nothing)
 
 
-def test_a_deadline_counted_in_working_days_is_told_as_it_was_counted() -> None:
+def test_a_deadline_is_told_as_it_was_counted() -> None:
     journey = journey_to("under_review")
     [received, requested] = journey.mails
     review = journey.application.clock(ClockKind.REVIEW)
-    assert received.said["review"] == requested.said["review"] == review
+    assert review
+    assert received.said["review"] == requested.said["review"] == review.told
+    assert (review.told.due_at, review.told.time_zone) == (review.due_at, review.time_zone)
     journey.now += timedelta(days=1)
     journey.say("request_justification", question="How many?")
-    assert journey.mails[-1].said["expiry"] == journey.application.clock(ClockKind.EXPIRY)
+    expiry = journey.application.clock(ClockKind.EXPIRY)
+    assert expiry
+    assert journey.mails[-1].said["expiry"] == expiry.told
 
 
 @pytest.mark.parametrize("locale", WORDINGS)

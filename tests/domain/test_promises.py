@@ -44,6 +44,7 @@ def signed_by_partner(situation: str) -> Status:
 
 
 REVIEW, SIGNED = status("under_review"), status("signed")
+MISSED: Final = status("under_review", overdue=True)
 HALF_SIGNED, OFFERED = status("partner_signed"), status("confirming_terms")
 APPROVED: Final = said("approve_application", form_revision=1)
 SAID_BEFORE: Final = replace(Known.of(OFFERED), heard=frozenset({"id-1"}))
@@ -85,7 +86,7 @@ BROKEN: Final[dict[Promise, Happening]] = {
         status("under_review", form_revision=2), status("qualified"), APPROVED
     ),
     promises.time_decides_nothing: it(REVIEW, status("qualified")),
-    promises.a_missed_deadline_is_told_to_the_lead: it(REVIEW, status("under_review", overdue=True)),
+    promises.a_missed_deadline_is_told_to_the_lead: it(MISSED, MISSED),
     promises.every_status_change_is_told_to_whoever_waits_on_it: it(REVIEW, status("qualified"), APPROVED),
     promises.nothing_is_told_that_did_not_happen: it(
         HALF_SIGNED, HALF_SIGNED, said("record_contact"), "contract_signed"
@@ -103,6 +104,17 @@ def test_a_broken_promise_is_noticed(promise: Promise) -> None:
     known = SAID_BEFORE if promise is promises.a_command_said_twice_counts_once else Known.of(broken.before)
     with pytest.raises(AssertionError):
         promise(known, broken, known.after(broken))
+
+
+def test_a_missed_deadline_is_told_once_and_only_while_it_is_missed() -> None:
+    promise = promises.a_missed_deadline_is_told_to_the_lead
+    told = it(MISSED, MISSED, None, "review_overdue")
+    known = Known()
+    promise(known, told, known.after(told))
+    again = known.after(told)
+    for broken, before in ((told, again), (it(REVIEW, REVIEW, None, "review_overdue"), known)):
+        with pytest.raises(AssertionError):
+            promise(before, broken, before.after(broken))
 
 
 def test_the_promise_is_named_in_the_owners_words() -> None:

@@ -152,7 +152,9 @@ class Process:
         return Answers(
             accounts=self._facts(asked.accounts) if asked.accounts else None,
             problems=tables.problems(asked.entries),
-            clocks=set_clocks(asked.clocks, asked.at, self.application.policy),
+            clocks=set_clocks(
+                asked.clocks, asked.at, self.application.policy, self.application.application_id
+            ),
         )
 
     def _facts(self, query: AccountQuery) -> AccountAnswers:
@@ -161,8 +163,8 @@ class Process:
         return AccountAnswers(accounts=(self.account,), name_matches=bool(named))
 
     def _counted(self, decision: Decision) -> Decision:
-        clocks = set_clocks(decision.requests, self.now, decision.application.policy)
-        return decisions.completed(decision, Answers(clocks=clocks), self.now)
+        asked = decisions.clocks_wanted(decision, self.now)
+        return decisions.completed(decision, self._answers(asked), self.now)
 
     def _refuse(
         self, name: str, command: Command | None, refusal: RefusedError, arguments: tuple[Json, ...] = ()

@@ -7,7 +7,7 @@ judged, so that the same promises hold the pure lifecycle and the real workflow.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Self
 
 from domain.audit import Verdict
@@ -23,6 +23,8 @@ Terms = tuple[int, str]
 OUTCOMES: Final = (Stage.ACTIVE, Stage.REJECTED, Stage.CANCELLED, Stage.EXPIRED)
 BD_DEADLINES: Final = {Stage.UNDER_REVIEW: "review_overdue", Stage.AWAITING_SIGNATURES: "contact_overdue"}
 """Where BD has a deadline to miss, and the mail that escalates it."""
+A_LONG_HOLIDAY: Final = timedelta(days=14)
+"""No desk is closed for longer."""
 PARTIES: Final = frozenset(party.value for party in Party)
 ANYBODY_INVOLVED: Final = frozenset({"correct_contact", "resend_email"})
 """Commands of the partner and of BD."""
@@ -73,6 +75,7 @@ class Known:
     """What the process owner has noted down so far, from what people said and never from the status.
 
     ``taken_back``: the form is the partner's again. ``disputed``: BD owes the partner another sheet.
+    ``escalated``: the lead knows of the deadline that is missed.
     """
 
     issued: tuple[Terms, ...] = ()
@@ -81,6 +84,7 @@ class Known:
     heard: frozenset[str] = frozenset()
     taken_back: bool = False
     disputed: bool = False
+    escalated: bool = False
 
     @classmethod
     def of(cls, status: Status) -> Self:
@@ -116,7 +120,8 @@ class Known:
             known = replace(known, signed=known.signed | {(signature["party"], _named(signature))})
         if it.accepted("reopen_terms") is not None:
             known = replace(known, confirmed=None, signed=frozenset(), disputed=True)
-        return known
+        told = not set(it.mails).isdisjoint(BD_DEADLINES.values())
+        return replace(known, escalated=it.after.overdue and (known.escalated or told))
 
 
 Promise = Callable[[Known, Happening, Known], None]
@@ -234,14 +239,17 @@ def time_decides_nothing(known: Known, it: Happening, now: Known) -> None:
 
 
 def a_missed_deadline_is_told_to_the_lead(known: Known, it: Happening, now: Known) -> None:
-    """A deadline BD has missed is shown, and told to the lead once; only BD's own deadlines can be missed."""
+    """A deadline BD has missed is shown, and told to the lead once, if it is missed still on the morning of
+    the next working day; only BD's own deadlines can be missed."""
     told = tuple(template for template in it.mails if template in BD_DEADLINES.values())
     if it.after.overdue:
         assert it.after.stage in BD_DEADLINES
-    if it.after.overdue and not it.before.overdue:
+    if told:
         assert told == (BD_DEADLINES[it.after.stage],)
-    else:
-        assert told == ()
+        assert it.after.overdue
+        assert not known.escalated
+    if it.said is None and it.before.overdue and it.before.due_at:
+        assert now.escalated or it.at < it.before.due_at + A_LONG_HOLIDAY
 
 
 def every_status_change_is_told_to_whoever_waits_on_it(known: Known, it: Happening, now: Known) -> None:

@@ -8,9 +8,11 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.exceptions import ApplicationError
 
+from activities.clocks import SPREAD
 from activities.db.applications import ApplicationRecords, StoredApplication
 from activities.working_days import WorkingCalendar, WorkingDays
 from domain.audit import AuditEvent, Verdict
+from domain.policy import Policy
 from tests import payloads
 from tests.rig import Applicant
 from workflows.search_attributes import DUE_AT, OVERDUE, STAGE, WAITING_ON
@@ -70,6 +72,16 @@ async def count(applicant: Applicant, command: str) -> int:
 async def working_days_after(applicant: Applicant, command: str, number: int = 3) -> WorkingDays:
     """The deadline so many working days after the event of this name, by its time on the workflow's clock."""
     return DESK.working_days_after((await last(applicant, command)).at, number)
+
+
+def morning(day: date) -> datetime:
+    """When the e-mails of this working day have left."""
+    return DESK.at_hour(day, Policy().mail_hour) + SPREAD
+
+
+def morning_after(midnight: datetime) -> datetime:
+    """When what was due at this midnight has been told, by the default policy."""
+    return morning(DESK.first_working_day(DESK.local_date(midnight)))
 
 
 async def attributes(applicant: Applicant) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from activities import working_days
+from activities.clocks import SPREAD
 from activities.db.access import SqlAcpnAccess
 from activities.working_days import WorkingCalendar
 from domain.clocks import ClockKind
 from domain.contract import Stage
+from domain.policy import Policy
 from tests import payloads
 from tests.rig import Applicant, Service
 from tests.service.evidence import BD, BD_LEAD, PARTNER, first_instant, last, mails, row
@@ -24,6 +26,7 @@ ZONE: Final = "America/Argentina/Buenos_Aires"
 START_ZONE: Final = "Pacific/Chatham"
 ESTIMATED: Final = ("deadline_estimated", BD_LEAD)
 AN_HOUR: Final = timedelta(hours=1, minutes=1)
+A_LONG_HOLIDAY: Final = timedelta(days=7)
 KNOWN_REGION: Final = working_days._known_region
 KNOWN_ZONE: Final = working_days._known_zone
 
@@ -109,7 +112,7 @@ async def test_the_application_stays_is_told_and_heals_within_the_hour(
     assert "estimated" not in await details(applicant)
     assert (await row(applicant)).due_at == counted.due_at
 
-    overdue = await applicant.pass_until(counted.due_at)
+    overdue = await applicant.pass_until(counted.due_at + A_LONG_HOLIDAY)
     assert overdue.overdue
     assert mails(applicant)[3:] == [("review_reminder", BD), ("review_overdue", BD_LEAD)]
     await applicant.signal("approve_application", form_revision=1)
@@ -124,7 +127,8 @@ async def test_who_was_reminded_by_the_estimate_is_not_reminded_again(
     status = await applicant.signal("submit_application", application=payloads.form(applicant.uid))
     assert status.deadline
     last_day = status.deadline.days_counted[-1]
-    reminded = await applicant.pass_until(datetime(last_day.year, last_day.month, last_day.day, tzinfo=UTC))
+    begins = datetime(last_day.year, last_day.month, last_day.day, Policy().mail_hour, tzinfo=UTC)
+    reminded = await applicant.pass_until(begins + SPREAD)
     assert reminded.deadline
     assert reminded.deadline.estimate
     assert mails(applicant)[-1] == ("review_reminder", BD)
@@ -132,7 +136,7 @@ async def test_who_was_reminded_by_the_estimate_is_not_reminded_again(
     healed = await applicant.pass_time(AN_HOUR)
     assert healed.deadline
     assert healed.deadline.estimate is None
-    await applicant.pass_until(healed.deadline.due_at)
+    await applicant.pass_until(healed.deadline.due_at + A_LONG_HOLIDAY)
     assert [template for template, _ in mails(applicant)][2:] == [
         *("deadline_estimated", "review_reminder", "review_overdue")
     ]

@@ -112,7 +112,7 @@ async def test_every_activity_and_timer_has_a_summary(service: Service) -> None:
     applicant = await service.applicant()
     status = await applicant.to_review()
     assert status.due_at
-    await applicant.pass_until(status.due_at)
+    await applicant.pass_until(evidence.morning_after(status.due_at))
     await applicant.signal("cancel_application", reason="by mistake")
     [history] = await histories(applicant)
     summaries: dict[int, list[str]] = {}
@@ -135,7 +135,8 @@ async def test_every_activity_and_timer_has_a_summary(service: Service) -> None:
         "Store confirm_company",
         "Store submit_application; e-mails: application_received, review_requested",
         "Store review_reminder; e-mails: review_reminder",
-        "Store review_overdue; e-mails: review_overdue",
+        "Store review_overdue",
+        "Store review_escalation; e-mails: review_overdue",
         "Store cancel_application; e-mails: application_cancelled",
     ]
     assert set(summaries[EventType.EVENT_TYPE_MARKER_RECORDED]) == {"Look up"}

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from activities import clocks
+from activities.clocks import SPREAD
 from activities.db.access import SqlAcpnAccess
 from activities.working_days import start_of_day
 from domain.clocks import ClockKind
@@ -29,6 +30,7 @@ from tests.service.evidence import (
     first_instant,
     last,
     mails,
+    morning_after,
     refused,
     row,
     timers,
@@ -351,14 +353,14 @@ class TestActivating:
         assert news(applicant) == told, "on the same day it is known"
 
         lasts = DESK.working_days_after(checked, 1).due_at
-        await applicant.pass_until(lasts - A_MINUTE)
+        await applicant.pass_until(morning_after(lasts) - SPREAD - A_MINUTE)
         assert news(applicant) == told
-        await applicant.pass_until(lasts)
+        await applicant.pass_until(morning_after(lasts))
         assert news(applicant) == (told := [*told, STILL_DELAYED])
         reminded = DESK.working_days_after(lasts - timedelta(seconds=1), 3).due_at
-        await applicant.pass_until(reminded - A_MINUTE)
+        await applicant.pass_until(morning_after(reminded) - SPREAD - A_MINUTE)
         assert news(applicant) == told
-        status = await applicant.pass_until(reminded)
+        status = await applicant.pass_until(morning_after(reminded))
         assert news(applicant) == (told := [*told, STILL_DELAYED])
         assert (await row(applicant)).stage is Stage.ACTIVATING
 

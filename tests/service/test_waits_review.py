@@ -2,10 +2,13 @@
 
 import asyncio
 from datetime import timedelta
+from email.message import EmailMessage
 from typing import Any
 
+from icalendar import Calendar
 from temporalio.exceptions import ApplicationError
 
+from activities.clocks import SPREAD
 from domain.audit import Verdict
 from domain.clocks import ClockKind
 from domain.contract import Role, Stage, WaitingOn
@@ -24,6 +27,8 @@ from tests.service.evidence import (
     count,
     last,
     mails,
+    morning,
+    morning_after,
     noon,
     refused,
     row,
@@ -31,7 +36,20 @@ from tests.service.evidence import (
 )
 
 SUBMITTED = [("application_received", PARTNER), ("review_requested", BD)]
+WARNED = ("expiry_warning", PARTNER)
 EXPIRED = [("application_expired", PARTNER), ("closed_to_bd", BD)]
+
+
+def entries(mail: EmailMessage) -> list[tuple[str, str]]:
+    """The calendar entries of a mail: what is to be done with them, and which they are."""
+    found = []
+    for part in mail.walk():
+        if part.get_content_type() == "text/calendar":
+            content = part.get_payload(decode=True)
+            assert isinstance(content, bytes)
+            calendar = Calendar.from_ical(content)
+            found += [(str(calendar["METHOD"]), str(event["UID"])) for event in calendar.walk("VEVENT")]
+    return found
 
 
 async def ask(applicant: Applicant) -> Status:
@@ -76,7 +94,8 @@ class TestDrafting:
         assert status.status_text == "Application expired"
         assert status.closing is not None
         assert status.closing.by is Role.SYSTEM
-        assert mails(applicant) == [("application_expired", JOINER)]
+        warned = ("expiry_warning", JOINER)
+        assert mails(applicant) == [warned, warned, ("application_expired", JOINER)]
         assert (await applicant.result()).stage is Stage.EXPIRED
 
     async def test_confirming_the_company_does_not_restart_the_ninety_days(self, service: Service) -> None:
@@ -147,9 +166,9 @@ class TestUnderReview:
     async def test_reminder_to_bd_one_working_day_before(self, service: Service) -> None:
         applicant = await service.applicant()
         await applicant.to_review()
-        remind_at = (await working_days_after(applicant, "submit_application", 2)).due_at
+        remind_at = morning((await working_days_after(applicant, "submit_application")).days[-1])
 
-        await applicant.pass_until(remind_at - A_MINUTE)
+        await applicant.pass_until(remind_at - SPREAD - A_MINUTE)
         assert mails(applicant) == SUBMITTED
 
         status = await applicant.pass_until(remind_at)
@@ -169,18 +188,39 @@ class TestUnderReview:
         assert status.overdue
         assert status.stage is Stage.UNDER_REVIEW
         assert status.waiting_on is WaitingOn.BD
-        assert mails(applicant) == [*SUBMITTED, ("review_reminder", BD), ("review_overdue", BD_LEAD)]
+        assert mails(applicant) == [*SUBMITTED, ("review_reminder", BD)]
         assert (await attributes(applicant))["overdue"] is True
         assert (await row(applicant)).overdue
 
+        # The lead is told in the morning of a working day.
+        await applicant.pass_until(morning_after(due_at) - SPREAD - A_MINUTE)
+        assert mails(applicant) == [*SUBMITTED, ("review_reminder", BD)]
+        status = await applicant.pass_until(morning_after(due_at))
+        assert mails(applicant) == [*SUBMITTED, ("review_reminder", BD), ("review_overdue", BD_LEAD)]
+        assert status.due_at == due_at
+
         await applicant.pass_time(timedelta(days=200))
         assert (await applicant.status()).stage is Stage.UNDER_REVIEW
-        assert await count(applicant, "review_overdue") == 1
+        assert await count(applicant, "review_overdue") == await count(applicant, "review_escalation") == 1
 
         status = await applicant.signal("approve_application", form_revision=1)
         assert status.stage is Stage.QUALIFIED
         assert not status.overdue
         assert (await attributes(applicant))["overdue"] is False
+
+    async def test_approved_before_the_morning_nobody_is_told_of_it(self, service: Service) -> None:
+        applicant = await service.applicant()
+        due_at = (await applicant.to_review()).due_at
+        assert due_at is not None
+        assert (await applicant.pass_until(due_at)).overdue
+        await applicant.pass_until(morning_after(due_at) - SPREAD - timedelta(hours=1))
+        assert not (await applicant.signal("approve_application", form_revision=1)).overdue
+
+        await applicant.pass_until(morning_after(due_at))
+        assert mails(applicant) == [
+            *(*SUBMITTED, ("review_reminder", BD)),
+            ("application_approved", PARTNER),
+        ]
 
 
 class TestJustifying:
@@ -222,7 +262,7 @@ class TestJustifying:
         assert status.justification.answer == "Twelve engineers in Singapore."
         assert mails(applicant)[-1] == ("justification_answered", BD)
 
-        status = await applicant.pass_until(two_days.due_at)
+        status = await applicant.pass_until(morning_after(two_days.due_at))
         assert status.overdue
         assert mails(applicant)[-2:] == [("review_reminder", BD), ("review_overdue", BD_LEAD)]
 
@@ -263,7 +303,8 @@ class TestJustifying:
 
         assert (await applicant.pass_until(due_at - A_MINUTE)).stage is Stage.JUSTIFYING
         assert (await applicant.pass_until(due_at)).stage is Stage.EXPIRED
-        assert mails(applicant) == [*SUBMITTED, ("justification_requested", PARTNER), *EXPIRED]
+        asked = ("justification_requested", PARTNER)
+        assert mails(applicant) == [*SUBMITTED, asked, WARNED, WARNED, *EXPIRED]
 
     async def test_bd_may_reject_and_the_partner_withdraw_meanwhile(self, service: Service) -> None:
         rejected, withdrawn = await service.applicant(), await service.applicant()
@@ -294,6 +335,9 @@ class TestWithdrawn:
         assert status.application == before.application
         assert status.form_revision == 2
         assert mails(applicant)[2:] == [("application_withdrawn", PARTNER), ("withdrawn_to_bd", BD)]
+        entered, withdrawn = (entries(mail) for mail in service.mailbox.of(applicant.uid)[1::2])
+        assert [method for method, _ in (*entered, *withdrawn)] == ["PUBLISH", "CANCEL"]
+        assert len({uid for _, uid in (*entered, *withdrawn)}) == 1
 
         await applicant.pass_time(timedelta(days=7))
         corrected = payloads.form(applicant.uid, address="2 Raffles Place, Singapore")
@@ -318,7 +362,7 @@ class TestWithdrawn:
 
         assert (await applicant.pass_until(due_at - A_MINUTE)).stage is Stage.WITHDRAWN
         assert (await applicant.pass_until(due_at)).stage is Stage.EXPIRED
-        assert mails(applicant)[4:] == EXPIRED
+        assert mails(applicant)[4:] == [WARNED, WARNED, *EXPIRED]
         assert await count(applicant, "review_overdue") == 0
 
 

@@ -13,12 +13,14 @@ from tests.service.evidence import (
     A_MINUTE,
     BD,
     BD_LEAD,
+    DESK,
     PARTNER,
     Sent,
     attributes,
     count,
     last,
     mails,
+    morning_after,
     refused,
     row,
     working_days_after,
@@ -28,6 +30,7 @@ CONFIRMED = 6
 """How many mails have left when the terms are confirmed."""
 TO_PARTNER = ("signature_reminder", PARTNER)
 TO_BD = ("signature_reminder_to_bd", BD)
+TO_LEAD = ("reminders_unanswered", BD_LEAD)
 SIGNED = ("contract_signed", PARTNER)
 
 
@@ -70,12 +73,13 @@ class TestContact:
         assert status.deadline.kind is ClockKind.REMINDER
         assert status.due_at == (await working_days_after(applicant, "record_contact")).due_at
 
-        status = await applicant.pass_until(status.due_at)
+        status = await applicant.pass_until(morning_after(status.due_at))
         assert news(applicant) == [TO_PARTNER, TO_BD]
         status = await applicant.pass_until(contact_due_at + timedelta(days=30))
         assert await count(applicant, "contact_overdue") == 0
         assert not status.overdue
-        assert set(news(applicant)) == {TO_PARTNER, TO_BD}
+        assert set(news(applicant)) == {TO_PARTNER, TO_BD, TO_LEAD}
+        assert news(applicant).count(TO_LEAD) == 1
         assert status.stage is Stage.AWAITING_SIGNATURES
 
     async def test_no_contact_escalates_and_then_reminds(self, service: Service) -> None:
@@ -88,13 +92,17 @@ class TestContact:
         status = await applicant.pass_until(due_at)
         assert status.overdue
         assert status.stage is Stage.AWAITING_SIGNATURES
-        assert news(applicant) == [("contact_overdue", BD_LEAD)]
+        assert news(applicant) == []
         assert (await attributes(applicant))["overdue"] is True
         assert (await row(applicant)).overdue
+        await applicant.pass_until(morning_after(due_at))
+        assert news(applicant) == [("contact_overdue", BD_LEAD)]
 
-        await applicant.pass_until((await working_days_after(applicant, "contact_overdue")).due_at)
+        # Day 0 of the reminder is the last day of the deadline, and so on.
+        first = DESK.working_days_after(due_at - A_MINUTE, 3).due_at
+        await applicant.pass_until(morning_after(first))
         assert news(applicant) == [("contact_overdue", BD_LEAD), TO_PARTNER, TO_BD]
-        await applicant.pass_until((await working_days_after(applicant, "signature_reminder")).due_at)
+        await applicant.pass_until(morning_after(DESK.working_days_after(first - A_MINUTE, 3).due_at))
         assert news(applicant)[3:] == [TO_PARTNER, TO_BD]
         assert await count(applicant, "contact_overdue") == 1
 
@@ -106,7 +114,7 @@ class TestContact:
         for day in (1, 2):
             await applicant.pass_time(timedelta(days=1))
             assert (await applicant.signal("record_contact", note=f"Called, day {day}.")).due_at == due_at
-        await applicant.pass_until(due_at)
+        await applicant.pass_until(morning_after(due_at))
         assert news(applicant) == [TO_PARTNER, TO_BD]
 
     async def test_late_contact_and_signature_end_the_escalation(self, service: Service) -> None:
@@ -153,7 +161,7 @@ class TestReminders:
             assert status.deadline is not None
             assert status.deadline.kind is ClockKind.REMINDER
             assert len(status.deadline.days_counted) == 3
-            status = await applicant.pass_until(status.deadline.due_at)
+            status = await applicant.pass_until(morning_after(status.deadline.due_at))
             assert news(applicant) == reminded * number
 
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from activities.clocks import SPREAD
 from domain.clocks import ClockKind
 from domain.contract import Stage, WaitingOn
 from domain.documents import sheet_hash
@@ -11,12 +12,15 @@ from tests.rig import Applicant, Service
 from tests.service.evidence import (
     A_MINUTE,
     BD,
+    BD_LEAD,
     DESK,
     PARTNER,
     attributes,
     count,
     last,
     mails,
+    morning,
+    morning_after,
     records,
     refused,
     row,
@@ -47,9 +51,10 @@ async def reminded_until_now(applicant: Applicant, rounds: int) -> Status:
         assert status.deadline.kind is ClockKind.REMINDER
         assert len(status.deadline.days_counted) == 3
         due_at = status.deadline.due_at
-        await applicant.pass_until(due_at - A_MINUTE)
+        assert due_at == DESK.end_of_calendar_day(due_at - A_MINUTE, 0)
+        await applicant.pass_until(morning_after(due_at) - SPREAD - A_MINUTE)
         assert await count(applicant, "sheet_reminder") == number
-        status = await applicant.pass_until(due_at)
+        status = await applicant.pass_until(morning_after(due_at))
         assert await count(applicant, "sheet_reminder") == number + 1
         assert status.due_at is not None
         assert status.due_at > due_at
@@ -78,18 +83,24 @@ class TestQualified:
         assert stored.issued_at == (await last(applicant, "issue_decision_sheet")).at
 
     async def test_bd_is_reminded_again_and_again_until_the_sheet_is_there(self, service: Service) -> None:
+        """Three times every three working days; then the lead is told, and it is every ten."""
         applicant = await service.applicant()
         await applicant.to_qualified()
         status = await reminded_until_now(applicant, 3)
 
         assert status.stage is Stage.QUALIFIED
         assert not status.overdue
-        assert mails(applicant) == [*QUALIFIED, *[("sheet_reminder", BD)] * 3]
+        three = [*QUALIFIED, *[("sheet_reminder", BD)] * 3, ("reminders_unanswered", BD_LEAD)]
+        assert mails(applicant) == three
         assert (await attributes(applicant))["due_at"] == status.due_at
+        assert status.deadline is not None
+        assert len(status.deadline.days_counted) == 10
 
+        await applicant.pass_until(morning_after(status.deadline.due_at))
+        assert mails(applicant) == [*three, ("sheet_reminder", BD)]
         await issue(applicant)
         await applicant.pass_time(timedelta(days=14))
-        assert await count(applicant, "sheet_reminder") == 3
+        assert await count(applicant, "sheet_reminder") == 4
 
     async def test_qualified_application_never_expires(self, service: Service) -> None:
         applicant = await service.applicant()
@@ -112,29 +123,42 @@ class TestConfirmingTerms:
         assert status.confirmed_revision == 1
         assert mails(applicant) == [*QUALIFIED, ISSUED, *CONFIRMED]
 
-    async def test_partner_is_reminded_once_and_then_it_expires(self, service: Service) -> None:
+    async def test_partner_is_reminded_and_warned_and_then_it_expires(self, service: Service) -> None:
         applicant = await service.applicant()
         due_at = (await applicant.to_confirming()).due_at
         assert due_at == DESK.end_of_calendar_day((await last(applicant, "issue_decision_sheet")).at, 90)
-        remind_at = (await working_days_after(applicant, "issue_decision_sheet")).due_at
+        remind_at = morning_after((await working_days_after(applicant, "issue_decision_sheet")).due_at)
 
-        await applicant.pass_until(remind_at - A_MINUTE)
+        await applicant.pass_until(remind_at - SPREAD - A_MINUTE)
         assert mails(applicant) == [*QUALIFIED, ISSUED]
         status = await applicant.pass_until(remind_at)
         assert mails(applicant) == [*QUALIFIED, ISSUED, ("terms_reminder", PARTNER)]
         assert status.due_at == due_at
 
+        last_day = DESK.local_date(due_at - A_MINUTE)
+        for days, warnings in ((14, 1), (3, 2)):
+            warned = morning(DESK.last_working_day(last_day - timedelta(days=days)))
+            await applicant.pass_until(warned - SPREAD - A_MINUTE)
+            assert await count(applicant, "expiry_warning") == warnings - 1
+            await applicant.pass_until(warned)
+            assert await count(applicant, "expiry_warning") == warnings
         status = await applicant.pass_until(due_at - A_MINUTE)
         assert status.stage is Stage.CONFIRMING_TERMS
         status = await applicant.pass_until(due_at)
         assert status.stage is Stage.EXPIRED
-        assert mails(applicant) == [*QUALIFIED, ISSUED, ("terms_reminder", PARTNER), *EXPIRED]
+        told = mails(applicant)
+        assert told[-2:] == EXPIRED
+        assert told.count(("expiry_warning", PARTNER)) == 2
+        assert told.count(("reminders_unanswered", BD_LEAD)) == 1
+        # Three every three working days, then every ten, in some sixty.
+        assert 5 <= told.count(("terms_reminder", PARTNER)) <= 9
 
     async def test_bd_supersedes_the_sheet_while_the_partner_reads_it(self, service: Service) -> None:
         applicant = await service.applicant()
         await applicant.to_confirming()
         old = await applicant.named_sheet()
-        await applicant.pass_until((await working_days_after(applicant, "issue_decision_sheet")).due_at)
+        due = await working_days_after(applicant, "issue_decision_sheet")
+        await applicant.pass_until(morning_after(due.due_at))
         status = await issue(applicant, ecs="11")
 
         assert status.stage is Stage.CONFIRMING_TERMS
@@ -147,7 +171,8 @@ class TestConfirmingTerms:
         assert status.due_at == DESK.end_of_calendar_day(
             (await last(applicant, "issue_decision_sheet")).at, 90
         )
-        await applicant.pass_until((await working_days_after(applicant, "issue_decision_sheet")).due_at)
+        due = await working_days_after(applicant, "issue_decision_sheet")
+        await applicant.pass_until(morning_after(due.due_at))
         reminder = ("terms_reminder", PARTNER)
         assert mails(applicant) == [*QUALIFIED, ISSUED, reminder, ISSUED, reminder]
 

@@ -14,7 +14,8 @@ from domain.anytime import KEPT_RESENT_EMAILS
 from domain.audit import Verdict
 from domain.contract import Command, ErrorType
 from domain.inquiry import AccessOutcome, Account, Head
-from domain.notices import TOLD_BYTES, EmailFailed
+from domain.letters import TOLD_BYTES
+from domain.notices import EmailFailed
 from domain.refusal import RefusedError
 from domain.state import KEPT_BYTES, newest_within
 from domain.status import AccessCause, FailedEmail, Missing
@@ -246,7 +247,8 @@ class TestAllAtOnce:
         process.pass_until(MONDAY + timedelta(days=2 * 365))
         assert size(process.memory) < MOST
         told = [notice.template for entry in process.memory.backlog for notice in entry.notices]
-        assert told.count("contact_overdue") == told.count("signature_reminder") == 1
+        assert told.count("contact_overdue") == told.count("reminders_unanswered") == 1
+        assert told.count("signature_reminder") == 2, "the first, and that by which the lead is told"
         assert process.status.overdue
 
     @pytest.mark.parametrize("situation", SITUATIONS)

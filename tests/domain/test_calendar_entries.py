@@ -1,0 +1,146 @@
+"""What stands in people's calendars: entered, moved and withdrawn by the mails that leave anyway."""
+
+from datetime import timedelta
+from typing import Final
+
+import pytest
+
+from domain import decisions
+from domain.calendar_entries import CalendarEvent
+from domain.letters import entry_of
+from domain.notices import Audience, audience_of
+from tests import payloads
+from tests.domain.applications import UID, Journey, journey_to, signature
+
+REVIEW: Final = CalendarEvent.REVIEW_DEADLINE
+CONTACT: Final = CalendarEvent.CONTACT_DEADLINE
+START: Final = CalendarEvent.CONTRACT_START
+
+
+def calendar(journey: Journey, audience: Audience) -> dict[CalendarEvent, int]:
+    """What the reader of all mails has in his calendar, with the number it came or was moved under."""
+    entries: dict[CalendarEvent, int] = {}
+    for mail in journey.mails:
+        if mail.audience is audience:
+            for gone in mail.notice.withdraws:
+                assert entries[gone.event] < mail.sequence, "only what is there, and later"
+                del entries[gone.event]
+            if entered := entry_of(mail.notice):
+                assert entries.get(entered.event, 0) < mail.sequence
+                entries[entered.event] = mail.sequence
+    return entries
+
+
+def withdrawn(journey: Journey) -> list[tuple[str, CalendarEvent]]:
+    """Which mails have withdrawn what."""
+    return [(mail.template, gone.event) for mail in journey.mails for gone in mail.notice.withdraws]
+
+
+def test_a_review_that_is_withdrawn_leaves_bd_s_calendar_and_comes_back() -> None:
+    journey = journey_to("under_review")
+    assert calendar(journey, Audience.BD).keys() == {REVIEW}
+    journey.say("withdraw_application")
+    assert withdrawn(journey) == [("withdrawn_to_bd", REVIEW)]
+    assert calendar(journey, Audience.BD) == {}
+    journey.say("submit_application", application=payloads.form(UID))
+    assert calendar(journey, Audience.BD).keys() == {REVIEW}
+
+
+def test_an_answered_justification_moves_it_and_a_withdrawal_meanwhile_takes_it_away() -> None:
+    journey = journey_to("justifying")
+    first = calendar(journey, Audience.BD)[REVIEW]
+    answered = journey.copy()
+    answered.say("provide_justification", answer="Twelve.")
+    assert calendar(answered, Audience.BD)[REVIEW] > first
+    assert withdrawn(answered) == []
+
+    journey.say("withdraw_application")
+    assert withdrawn(journey) == [("withdrawn_to_bd", REVIEW)]
+
+
+def test_of_what_bd_has_decided_himself_the_next_mail_to_him_clears_his_calendar() -> None:
+    journey = journey_to("awaiting_signatures")
+    assert withdrawn(journey) == [("terms_confirmed_to_bd", REVIEW)]
+    assert calendar(journey, Audience.BD).keys() == {CONTACT}
+    journey.say("record_contact")
+    journey.say("decline", reason="Too dear.")
+    assert withdrawn(journey)[1:] == [("closed_to_bd", CONTACT)]
+    assert calendar(journey, Audience.BD) == {}
+
+
+def test_what_is_over_is_not_withdrawn_any_more() -> None:
+    journey = journey_to("under_review")
+    review = decisions.next_clock(journey.application)
+    assert review
+    journey.say("approve_application", form_revision=1)
+    journey.now = review.due_at
+    journey.wait()
+    assert journey.mails[-1].template == "sheet_reminder"
+    assert withdrawn(journey) == []
+    assert journey.application.calendar_entries == ()
+
+
+def test_a_contract_start_moves_with_its_amendment_and_goes_with_the_contract() -> None:
+    journey = journey_to("signed")
+    signed = calendar(journey, Audience.PARTNER)[START]
+    journey.say("amend_start_date", start_date="2026-10-01", time_zone="Europe/Paris", reason="Later.")
+    assert calendar(journey, Audience.PARTNER)[START] > signed
+
+    cancelled = journey.copy()
+    cancelled.carry_out(decisions.cancelled_by_operator(cancelled.application, cancelled.now))
+    [(template, event)] = [each for each in withdrawn(cancelled) if each[1] is START]
+    assert (template, event) == ("application_cancelled", START)
+    entry = next(gone for mail in cancelled.mails for gone in mail.notice.withdraws if gone.event is START)
+    assert (str(entry.day), entry.time_zone) == ("2026-10-01", "Europe/Paris")
+
+    while not journey.application.ended:
+        journey.wait()
+    assert journey.status.stage == "active"
+    assert set(calendar(journey, Audience.PARTNER)) == {START}
+
+
+def test_terms_that_are_reopened_take_the_deadline_to_make_contact_away_by_the_next_mail() -> None:
+    journey = journey_to("awaiting_signatures")
+    journey.say("reopen_terms", reason="Currency.")
+    assert calendar(journey, Audience.BD).keys() == {CONTACT}, "no mail leaves to BD, who did it"
+    journey.say("issue_decision_sheet", sheet=payloads.sheet(ecs="20"))
+    journey.say("modify_terms", sheet_revision=2, description="Not this.")
+    assert withdrawn(journey)[-1] == ("modification_requested", CONTACT)
+
+
+def test_another_bd_is_told_of_no_entry_he_never_had() -> None:
+    journey = journey_to("qualified")
+    journey.say("reassign_bd", bd={"name": "Nia New", "email": "nia@vendor.example.com"})
+    assert withdrawn(journey) == []
+    journey = journey_to("under_review")
+    journey.say("reassign_bd", bd={"name": "Nia New", "email": "nia@vendor.example.com"})
+    entered = entry_of(journey.mails[-1].notice)
+    assert entered
+    assert entered.event is REVIEW
+    journey.say("withdraw_application")
+    assert withdrawn(journey) == [("withdrawn_to_bd", REVIEW)]
+
+
+@pytest.mark.parametrize("situation", ["signed", "amended", "awaiting_signatures", "answered_withdrawn"])
+def test_what_is_entered_has_its_reader(situation: str) -> None:
+    journey = journey_to(situation)
+    readers = {REVIEW: Audience.BD, CONTACT: Audience.BD, START: Audience.PARTNER}
+    for mail in journey.mails:
+        for entry in (*mail.notice.withdraws, *filter(None, (entry_of(mail.notice),))):
+            assert readers[entry.event] is audience_of(mail.template)
+
+
+def test_mails_to_the_lead_enter_nothing() -> None:
+    journey = journey_to("under_review")
+    while "review_overdue" not in {mail.template for mail in journey.mails}:
+        journey.wait()
+    assert entry_of(journey.mails[-1].notice) is None
+
+
+def test_both_signatures_end_the_deadline_to_make_contact() -> None:
+    journey = journey_to("partner_signed")
+    journey.say("sign_contract", role="vendor", **signature(journey, "vendor"))
+    assert {entry.event for entry in journey.application.calendar_entries} >= {START}
+    journey.now += timedelta(days=30)
+    journey.say("amend_start_date", start_date="2026-12-01", time_zone="UTC", reason="Later.")
+    assert {entry.event for entry in journey.application.calendar_entries} == {START}
