@@ -21,8 +21,9 @@ from starter.terminal.output import shown
 _MARGIN: Final = 30
 # What the service does by itself, as a process owner says it.
 _BY_ITSELF: Final = {
-    "review_reminder": "reminds BD: one working day is left for the review",
-    "review_overdue": "sees the review deadline missed, and tells the BD lead",
+    "review_reminder": "reminds BD in the morning: the last working day of the review",
+    "review_overdue": "marks the review deadline as missed",
+    "review_escalation": "tells the BD lead, in the morning",
     "start_date": "reaches the contract start date: the contract takes effect",
     "access_check": "checks signatures, date and verification, and opens ACPN access",
 }

@@ -5,8 +5,11 @@ from datetime import date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from activities.clocks import SPREAD
+from activities.working_days import WorkingCalendar
 from domain.audit import AuditEvent, Verdict
 from domain.contract import Actor, ErrorType, Role, Stage
+from domain.policy import Policy
 from domain.status import Access, Status
 from starter.client.errors import OnboardingError
 from starter.demo.checks import Checks, Source
@@ -25,6 +28,17 @@ class BrokenOffError(Exception):
 def start_of(day: date, zone: str) -> datetime:
     """The instant a date begins in a zone."""
     return datetime.combine(day, time.min, ZoneInfo(zone))
+
+
+def morning_of(day: date) -> datetime:
+    """When the reminders and escalations of a working day at the desk have left."""
+    hour = time(Policy().mail_hour)
+    return datetime.combine(day, hour, ZoneInfo(DESK_ZONE)) + SPREAD
+
+
+def next_working_day(day: date) -> date:
+    """The first working day of the desk after this one."""
+    return WorkingCalendar(Policy().calendar, DESK_ZONE).first_working_day(day + timedelta(days=1))
 
 
 class Play:

@@ -30,7 +30,7 @@ from starter.demo.documents import (
     sheet,
     signal,
 )
-from starter.demo.play import ACCEPTED, BrokenOffError, Play, start_of
+from starter.demo.play import ACCEPTED, BrokenOffError, Play, morning_of, next_working_day, start_of
 
 AMIRA_EMAIL: Final = email_of(AMIRA)
 _CONTRACT_STARTS_IN: Final = timedelta(days=30)
@@ -145,22 +145,30 @@ class FirstApplicant:
             "BD reminded",
             SERVICE,
             "",
-            service.pass_until(MASTER_UID, start_of(days[-1], DESK_ZONE)),
+            service.pass_until(MASTER_UID, morning_of(days[-1])),
             stage=Stage.UNDER_REVIEW,
             events={"review_reminder": ACCEPTED},
             mails={"review_reminder": BD.email},
         )
         self._equal("BD reminded", Source.WORKFLOW, "overdue", False, status.overdue)
         status = await play.step(
-            "Deadline missed, lead told",
+            "Deadline missed",
             SERVICE,
             "",
             service.pass_until(MASTER_UID, start_of(days[-1] + timedelta(days=1), DESK_ZONE)),
             stage=Stage.UNDER_REVIEW,
             events={"review_overdue": ACCEPTED},
+        )
+        self._equal("Deadline missed", Source.WORKFLOW, "overdue", True, status.overdue)
+        await play.step(
+            "Lead told",
+            SERVICE,
+            "",
+            service.pass_until(MASTER_UID, morning_of(next_working_day(days[-1]))),
+            stage=Stage.UNDER_REVIEW,
+            events={"review_escalation": ACCEPTED},
             mails={"review_overdue": LEAD.email},
         )
-        self._equal("Deadline missed, lead told", Source.WORKFLOW, "overdue", True, status.overdue)
 
     async def _justify(self) -> None:
         play, client = self._play, self._client

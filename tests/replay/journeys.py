@@ -16,6 +16,7 @@ from tests import payloads
 from tests.payloads import Json
 from tests.replay.resets import after, first_task, reset, update_accepted
 from tests.rig import Applicant
+from tests.service.evidence import morning_after
 from workflows import calls
 
 Story = Callable[[Applicant], Awaitable[object]]
@@ -93,6 +94,13 @@ async def until_due(applicant: Applicant) -> Status:
     due_at = (await applicant.status()).due_at
     assert due_at is not None
     return await applicant.pass_until(due_at)
+
+
+async def until_told(applicant: Applicant) -> Status:
+    """Let time pass until the deadline shown is due, and told in the morning after."""
+    due_at = (await applicant.status()).due_at
+    assert due_at is not None
+    return await applicant.pass_until(morning_after(due_at))
 
 
 async def wait_a_week(applicant: Applicant) -> Status:
@@ -289,29 +297,32 @@ async def _reset_after_the_end(applicant: Applicant) -> None:
 
 async def _review_reminded_and_overdue(applicant: Applicant) -> None:
     await applicant.to_review()
-    await wait_a_week(applicant)
+    await until_told(applicant)
 
 
 async def _sheet_reminders(applicant: Applicant) -> None:
+    """Until the lead is told, and once more after that."""
     await applicant.to_qualified()
-    await until_due(applicant)
-    await until_due(applicant)
+    for _ in range(4):
+        await until_told(applicant)
     await issue(applicant)
     await modify(applicant, "11 % on ecs, please")
-    await until_due(applicant)
+    await until_told(applicant)
 
 
 async def _terms_reminder(applicant: Applicant) -> None:
+    """Reminded until the lead is told, warned, and at last heard of."""
     await applicant.to_confirming()
-    await wait_a_week(applicant)
+    await applicant.pass_time(timedelta(days=88))
+    await modify(applicant, "11 % on ecs, please")
 
 
 async def _contact_overdue_and_reminders(applicant: Applicant) -> None:
     await applicant.to_signatures()
-    await until_due(applicant)
+    await until_told(applicant)
     await wait_a_week(applicant)
     await applicant.sign("vendor")
-    await until_due(applicant)
+    await until_told(applicant)
 
 
 async def _access_delayed_then_granted(applicant: Applicant) -> None:
@@ -397,7 +408,7 @@ ORDINARY: Final[tuple[Journey, ...]] = (
     Journey("reset_after_the_end", _reset_after_the_end, Stage.CONFIRMING_TERMS, asks=(calls.TAKE_UP,)),
     Journey("review_reminded_and_overdue", _review_reminded_and_overdue, Stage.UNDER_REVIEW),
     Journey("sheet_reminders", _sheet_reminders, Stage.CORRECTING_TERMS),
-    Journey("terms_reminder", _terms_reminder, Stage.CONFIRMING_TERMS),
+    Journey("terms_reminder", _terms_reminder, Stage.CORRECTING_TERMS),
     Journey("contact_overdue_and_reminders", _contact_overdue_and_reminders, Stage.AWAITING_SIGNATURES),
     Journey("access_delayed_then_granted", _access_delayed_then_granted, Stage.ACTIVE),
     Journey("credit_control_required", _credit_control_required, Stage.ACTIVE, joins=False),

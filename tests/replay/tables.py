@@ -50,8 +50,8 @@ def tables(edition: int) -> Tables:
         },
         "attempts": {row.name: _row(row, edition, reached) for row in attempts_of(edition)},
         "periods": {
-            str(number): in_force(periods, edition).total_seconds()
-            for number, periods in enumerate(BY_EDITION)
+            str(number): period.total_seconds() if isinstance(period, timedelta) else period
+            for number, period in enumerate(in_force(periods, edition) for periods in BY_EDITION)
         },
     }
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from domain import periods
-from domain.clocks import Clock, ClockKind, ClockRequest
+from domain.clocks import Clock, ClockKind, ClockRequest, When
 from domain.contract import Command, OnboardingInput, Person, Stage
 from domain.editions import FIRST, In, of_edition
 from domain.lifecycle import MOMENTS, NEWEST, STAGES, STEPS
@@ -24,6 +24,7 @@ TEMPLATES: Final = ROOT / "activities/emails/templates"
 _SUBJECT: Final = re.compile(r"{% set subject %}(.*?){% endset %}", re.DOTALL)
 _SAID: Final = {"company_name": "company"}
 """What stands for a value in a subject, where its own name says too little."""
+_WHEN: Final = {When.BEFORE: ", before it is due", When.DUE: "", When.MORNING: ", in the morning after"}
 _START: Final = datetime(2026, 3, 2, tzinfo=UTC)
 
 
@@ -63,10 +64,10 @@ def moments() -> str:
         (
             [
                 f"`{moment.name}`",
-                f"`{moment.clock}`" + (", one working day before" if moment.early else ""),
+                f"`{moment.clock}`" + _WHEN[moment.when],
                 places(moment.where),
                 _leads(moment),
-                _linked(moment.notices),
+                _linked(moment.notices) + _with_the_third(moment),
                 _deadlines_of(of_edition(moment.restarts, NEWEST)),
             ]
             for moment in _moments()
@@ -148,6 +149,10 @@ def _moments() -> Iterator[Moment]:
     return (moment for moment in MOMENTS if moment.holds(NEWEST))
 
 
+def _with_the_third(moment: Moment) -> str:
+    return f"; with the third {_linked(moment.unanswered)}" if moment.unanswered else ""
+
+
 def _leads(moment: Moment) -> str:
     if moment.to:
         return f"`{moment.to}`"
@@ -185,9 +190,7 @@ def _period(request: ClockRequest) -> str:
 
 def _when_due(stage: Stage) -> str:
     return "; ".join(
-        f"`{moment.name}`"
-        + (f" → `{moment.to}`" if moment.to else "")
-        + (" (one working day before)" if moment.early else "")
+        f"`{moment.name}`" + (f" → `{moment.to}`" if moment.to else "")
         for moment in _moments()
         if stage in moment.where and moment.clock is not ClockKind.CALENDAR_CHECK
     )
