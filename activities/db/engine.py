@@ -79,14 +79,16 @@ class Database:
         """Do the work in one transaction, which is finished or rolled back though the caller is cancelled.
 
         He learns of it afterwards. A driver that is cut off within a transaction may leave it open for a
-        while, and with SQLite nobody else could write.
+        while, and with SQLite nobody else could write; there it waits for others 5 s at most. On PostgreSQL
+        it may wait for a lock for ever, but can be cut off: the server is asked to roll back after as long.
         """
 
         async def transaction() -> T:
             async with self._engine.begin() as connection:
                 return await work(connection)
 
-        return await _to_its_end(transaction())
+        patience = None if self._engine.dialect.name == "sqlite" else _BUSY_TIMEOUT_MS / 1000
+        return await _to_its_end(transaction(), patience)
 
     def in_one_transaction(self, work: Callable[[Connection], T]) -> T:
         """Do work that blocks in one transaction, over a connection of its own: for threads.
@@ -107,14 +109,20 @@ class Database:
         await self._engine.dispose()
 
 
-async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+async def _to_its_end(work: Coroutine[Any, Any, T], patience: float | None) -> T:
+    """``patience``: seconds the work has left once the caller is cancelled, before it is as well."""
     task = asyncio.create_task(work)
     cancelled: asyncio.CancelledError | None = None
+    cut_off: asyncio.TimerHandle | None = None
     while not task.done():
         try:
             await asyncio.wait({task})
         except asyncio.CancelledError as error:
             cancelled = error
+            if cut_off is None and patience is not None:
+                cut_off = asyncio.get_running_loop().call_later(patience, task.cancel)
+    if cut_off is not None:
+        cut_off.cancel()
     if cancelled is not None:
         if not task.cancelled():
             # Whoever was cancelled asks for no result; asyncio would report an error nobody has looked at.

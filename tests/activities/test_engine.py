@@ -1,13 +1,17 @@
 """Database URLs, and what a transaction promises."""
 
 import asyncio
+import gc
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, insert, make_url, select, text
 from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activities.db import engine
 from activities.db.engine import Database, to_json
 from activities.db.tables import AccessGrantRow
 
@@ -90,6 +94,59 @@ async def test_a_write_is_not_cut_off_however_often_its_caller_is_cancelled(data
         await writing
     async with database.session() as session:
         assert (await session.scalars(select(AccessGrantRow.uid))).all() == ["1"]
+
+
+async def test_a_write_that_waited_for_another_process_leaves_no_lock_when_it_is_cancelled(
+    sqlite_url: str,
+) -> None:
+    database = Database(sqlite_url)
+    row = database.insert(AccessGrantRow).values(GRANT).on_conflict_do_nothing().returning(AccessGrantRow.uid)
+
+    async def insertion(connection: AsyncConnection) -> None:
+        await connection.execute(row)
+
+    # What is not finished would go with what is collected.
+    gc.disable()
+    try:
+        with closing(sqlite3.connect(str(make_url(sqlite_url).database), timeout=0)) as other:
+            other.isolation_level = None
+            other.execute("BEGIN IMMEDIATE")
+            writing = [asyncio.create_task(database.write(insertion)) for _ in range(3)]
+            # Until each has its connection, and its driver's thread the statement.
+            await asyncio.sleep(0.2)
+            for each in writing:
+                each.cancel()
+            other.execute("ROLLBACK")
+            told = await asyncio.gather(*writing, return_exceptions=True)
+            assert all(isinstance(each, asyncio.CancelledError) for each in told)
+            other.execute("BEGIN IMMEDIATE")
+            assert other.execute("SELECT uid FROM access_grants").fetchall() == [("1",)]
+            other.execute("ROLLBACK")
+    finally:
+        gc.enable()
+        await database.dispose()
+
+
+async def test_a_cancelled_write_does_not_wait_for_ever_for_anothers_lock(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_BUSY_TIMEOUT_MS", 50)
+    database = Database(postgresql_url)
+    row = database.insert(AccessGrantRow).values(GRANT)
+    async with database.engine.connect() as other:
+        await other.execute(row)
+        writing = asyncio.create_task(database.write(lambda connection: connection.execute(row)))
+        waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        while not await other.scalar(waits):
+            await other.execute(text("SELECT pg_sleep(0.01)"))
+        writing.cancel()
+        await asyncio.wait({writing}, timeout=20)
+        assert writing.cancelled()
+        assert not await other.scalar(waits)
+        await other.rollback()
+    async with database.session() as session:
+        assert not (await session.scalars(select(AccessGrantRow.uid))).all()
+    await database.dispose()
 
 
 async def test_a_write_that_takes_too_long_is_told_so_once_it_is_finished(database: Database) -> None:
