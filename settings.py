@@ -137,8 +137,8 @@ class Settings(BaseSettings):
     """Folder of the embedded default: database, mails, Temporal's file, logs."""
     database_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = None
     """SQLAlchemy URL: ``sqlite:///FILE`` or
-    ``postgresql://user:password@host/name?sslmode=verify-full&sslrootcert=FILE``; None: SQLite in the data
-    folder."""
+    ``postgresql://user:password@host/name?sslmode=verify-full&sslrootcert=FILE``, with
+    ``prepare_threshold=none`` behind a pooler in transaction mode; None: SQLite in the data folder."""
     database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 20
     """The most connections a process keeps to the database."""
     smtp_url: Annotated[SecretStr, AfterValidator(_smtp_url)] = SecretStr("smtp://127.0.0.1:1025")

@@ -12,6 +12,7 @@ from temporalio.client import Client
 from temporalio.converter import PayloadCodec
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.db import pooler
 from activities.db.engine import Database
 from activities.db.schema import Schema, SchemaMismatchError
 from runtime.errors import connection_problem, first_line, keep_cancellation
@@ -36,13 +37,16 @@ async def prepare_database(database: Database, *, contract: bool = False) -> Non
     """Wait for the database, bring its schema as far as `Schema.migrate` may, and open its first connection.
 
     Raises:
-        StartupError: it has a schema this release does not run on, or can't be used.
+        StartupError: it has a schema this release does not run on, can't be used, or is behind a pooler that
+            needs another setting.
     """
     for pause in pauses():
         try:
             schema = Schema(database)
             state = await schema.migrate(contract=contract)
             await schema.check()
+            if not await database.keeps_prepared_statements():
+                raise StartupError(f"The database {database.name}: {pooler.MIXED_UP}. {pooler.REMEDY}")
         except SchemaMismatchError as error:
             raise StartupError(f"The database {error}. {error.remedy}") from error
         except (OperationalError, InterfaceError, OSError) as error:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
     AsyncEngine,
@@ -18,6 +18,8 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import NullPool
+
+from activities.db.pooler import NEVER, PARAMETER, keeps_prepared_statements
 
 SETTING: Final = "ONBOARDING_DATABASE_URL"
 
@@ -43,7 +45,8 @@ class Database:
         """Connect lazily: nothing is opened before the first use.
 
         ``pool_size``: the most connections at a time; who needs one more waits for 5 s. The URL's parameters
-        go to libpq: ``?sslmode=verify-full&sslrootcert=FILE`` and the like.
+        go to libpq: ``?sslmode=verify-full&sslrootcert=FILE`` and the like; with ``prepare_threshold=none``
+        nothing is prepared on the server, as a pooler in transaction mode needs it.
 
         Raises:
             ValueError: not a URL of these two databases, SQLite without a file, or a parameter that is wrong.
@@ -104,6 +107,22 @@ class Database:
         finally:
             engine.dispose()
 
+    async def keeps_prepared_statements(self) -> bool:
+        """Whether prepared statements stay where they were made, if any are made; found out by trying.
+
+        Raises:
+            sqlalchemy.exc.OperationalError: it can't be reached.
+        """
+        if self._engine.dialect.name == "sqlite" or PARAMETER in self._url.query:
+            return True
+        from psycopg import Error
+
+        _, arguments = self._engine.dialect.create_connect_args(self._url)
+        try:
+            return await keeps_prepared_statements({**arguments, **_connect_args(self._url)})
+        except Error as error:
+            raise OperationalError(None, None, error) from error
+
     async def dispose(self) -> None:
         """Close all connections; the object may be used again."""
         await self._engine.dispose()
@@ -163,6 +182,9 @@ def _check_parameters(url: URL) -> None:
     parameters = {name: value for name, value in url.query.items() if isinstance(value, str)}
     if len(parameters) != len(url.query):
         raise ValueError(f"{SETTING} names a parameter twice")
+    # The driver's, not libpq's. Its 0 prepares at once, which others' 0 means the contrary of.
+    if parameters.pop(PARAMETER, NEVER) != NEVER:
+        raise ValueError(f"{SETTING}: {PARAMETER} can only be {NEVER}: nothing is prepared on the server")
     try:
         make_conninfo("", **parameters)
     # Its message may quote what was sent.
@@ -208,7 +230,7 @@ def _async_engine(url: URL, pool_size: int) -> AsyncEngine:
 def _sync_engine(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
         url = url.set(drivername="sqlite")
-    engine = create_engine(url, poolclass=NullPool, connect_args=_connect_args(url))
+    engine = create_engine(url, poolclass=NullPool, connect_args=_connect_args(url), hide_parameters=True)
     _prepare(engine)
     return engine
 
@@ -216,7 +238,8 @@ def _sync_engine(url: URL) -> Engine:
 def _connect_args(url: URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         return {"timeout": _BUSY_TIMEOUT_MS / 1000}
-    return {name: value for name, value in _POSTGRESQL_OPTIONS.items() if name not in url.query}
+    options = {name: value for name, value in _POSTGRESQL_OPTIONS.items() if name not in url.query}
+    return options | {PARAMETER: None} if PARAMETER in url.query else options
 
 
 def _prepare(engine: Engine) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from activities.db import pooler
 from activities.db.engine import Database
 from activities.db.schema import Schema, SchemaMismatchError
 from activities.emails.message import MessageFactory
@@ -188,6 +189,8 @@ async def _database(url: str) -> Finding:
         if has_no_file(database):
             return Finding.failed(Part.DATABASE, f"{database.name} does not exist", _DATABASE_NOT_READY)
         state = await Schema(database).check()
+        if not await database.keeps_prepared_statements():
+            return Finding.failed(Part.DATABASE, f"{database.name}: {pooler.MIXED_UP}", pooler.REMEDY)
     except SchemaMismatchError as error:
         return Finding.failed(Part.DATABASE, str(error), error.remedy)
     except (SQLAlchemyError, OSError) as error:
