@@ -35,6 +35,7 @@ from activities.db.trail import AuditTrail
 from activities.delivering import Deliverer
 from activities.emails.message import MessageFactory
 from activities.emails.render import Links, Renderer
+from activities.failures import BriefFailures
 from activities.look_up import ANSWER_WITHIN, LookUpActivities
 from activities.outside_service import ServiceAddress
 from activities.publishing import PublishingActivities
@@ -92,6 +93,7 @@ def build_worker(
             publishing.deliver,
             publishing.take_up,
         ],
+        interceptors=[BriefFailures()],
         graceful_shutdown_timeout=GRACE,
         # How long a run waits for a worker that has died before another takes it over.
         sticky_queue_schedule_to_start_timeout=STICKY,

@@ -1,24 +1,29 @@
 """The account directory or the platform is down, or a calendar unknown: how local activities fail."""
 
 import logging
+import sqlite3
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
+from activities.db.engine import Database
+from activities.db.schema import Schema
 from domain.contract import QUERY_NAME, UPDATE_NAME, WORKFLOW_TYPE, Stage, workflow_id
 from domain.status import Status
 from settings import Settings
 from tests import payloads
 from tests.activities.services import vendor_services
+from tests.long import SHORT
 from tests.temporal_env import unique
 from worker import running_worker
 
@@ -82,6 +87,32 @@ async def test_a_password_is_sent_and_neither_logged_nor_stored(
     assert b"The account directory does not answer" in history
     assert HIDDEN not in caplog.text
     assert services.url in caplog.text
+
+
+@SHORT
+async def test_a_refused_statement_is_told_briefly_and_nothing_personal_of_it(
+    env: WorkflowEnvironment, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "onboarding.db"
+    database = Database(f"sqlite:///{file}")
+    await Schema(database).migrate()
+    await database.dispose()
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON applications"
+            " BEGIN SELECT RAISE(ABORT, 'attempt to write a readonly database'); END"
+        )
+    async with joined(env, tmp_path, {}) as handle:
+        pending: list[PendingActivityInfo] = []
+        while not (pending and pending[0].HasField("last_failure")):
+            pending = list((await handle.describe()).raw_description.pending_activities)
+    failure = pending[0].last_failure
+    assert failure.message == "the database: attempt to write a readonly database"
+    assert failure.application_failure_info.type == "IntegrityError"
+    assert "attempt to write a readonly database" in caplog.text
+    for hidden in (*payloads.CONTACT.values(), "INSERT INTO"):
+        assert hidden.encode() not in failure.SerializeToString()
+        assert hidden not in caplog.text
 
 
 async def test_a_calendar_nobody_knows_fails_the_start(env: WorkflowEnvironment, tmp_path: Path) -> None:
