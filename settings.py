@@ -237,6 +237,18 @@ class TemporalSettings:
     # They hold the API key and the client's private key.
     options: ClientConnectConfig = field(repr=False)
 
+    @property
+    def host(self) -> str:
+        """Of the address, without brackets."""
+        return self.address.rpartition(":")[0].strip("[]")
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the server can only be this machine."""
+        from activities.loopback import is_loopback
+
+        return is_loopback(self.host)
+
 
 def load_settings(**options: Any) -> Settings:
     """Read the environment; ``options`` (from the command line, unless None) win over it.
@@ -312,7 +324,12 @@ def load_temporal_settings() -> TemporalSettings:
     address = options.setdefault("target_host", "localhost:7233")
     if not _is_address(address):
         raise SettingsError(f"TEMPORAL_ADDRESS must be host:port, such as localhost:7233, not {address!r}")
-    return TemporalSettings(address, options.setdefault("namespace", "default"), options)
+    temporal = TemporalSettings(address, options.setdefault("namespace", "default"), options)
+    if options.get("api_key") and options.get("tls") is False and not temporal.is_loopback:
+        raise SettingsError(
+            "TEMPORAL_API_KEY leaves this machine only encrypted, so not with TEMPORAL_TLS=false"
+        )
+    return temporal
 
 
 def _is_address(text: str) -> bool:

@@ -44,6 +44,7 @@ from domain.contract import TASK_QUEUE
 from runtime.deployments import routing_of
 from runtime.errors import first_line, keep_cancellation
 from runtime.health import show_polling
+from runtime.plain_text import plain_text_warnings
 from runtime.process import log_plainly, until_signalled
 from runtime.search_attributes import SearchAttributesError, register_search_attributes
 from runtime.startup import StartupError, connect_when_up, prepare_database
@@ -195,6 +196,8 @@ async def warn_unless_promoted(client: Client, settings: Settings) -> None:
 async def run_worker(settings: Settings, temporal: TemporalSettings) -> None:
     """Work until cancelled."""
     client = await connect_when_up(temporal, settings.codec)
+    for warning in plain_text_warnings(settings, temporal):
+        log.warning(warning)
     log.info("Mail server: %s", settings.smtp_server)
     async with running_worker(client, settings):
         log.info("Working on task queue %s", TASK_QUEUE)

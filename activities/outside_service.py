@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
+from activities.loopback import is_loopback
 from domain.intake import field_errors
 
 MOST_BYTES: Final = 1024 * 1024
@@ -33,6 +34,8 @@ class ServiceAddress:
     def from_url(cls, url: str) -> "ServiceAddress":
         """Read ``http(s)://[user:password@]host[:port][/path]``; user and password are percent-decoded.
 
+        With them it must be https, except to this machine.
+
         Raises ValueError that says what is wrong, never the URL, which holds a password.
         """
         try:
@@ -45,6 +48,8 @@ class ServiceAddress:
         if any(mark in url for mark in "?#"):
             raise ValueError(f"must be a base URL without ? and #, {_EXAMPLE}")
         auth = (parsed.username, parsed.password) if parsed.userinfo else None
+        if auth and parsed.scheme == "http" and not is_loopback(parsed.host):
+            raise ValueError("a password leaves this machine only encrypted, so with https://")
         return cls(parsed.copy_with(userinfo=b""), auth)
 
     def client(self, timeout: timedelta) -> httpx.AsyncClient:

@@ -1,11 +1,10 @@
 """Handing messages to an SMTP server, and telling what will never work from what may work later."""
 
 import asyncio
-import ipaddress
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
 
+from activities.loopback import is_loopback
 from activities.smtp_reading import ShortReplies
 from activities.smtp_replies import CLOSING, Judgement, Reply, Step, judge, shown
 
@@ -70,7 +70,7 @@ class SmtpAddress:
     tls: Tls
     ca: Path | None
     username: str | None
-    password: str | None
+    password: str | None = field(repr=False)
 
     @classmethod
     def from_url(cls, url: str) -> "SmtpAddress":
@@ -107,7 +107,7 @@ class SmtpAddress:
             password=unquote(parts.password) if parts.password else None,
         )
         if address.tls is Tls.NONE:
-            if address.username is not None and not _is_loopback(address.host):
+            if address.username is not None and not is_loopback(address.host):
                 raise _wrong("a password leaves this machine only encrypted, so not with tls=none")
             if address.ca is not None:
                 raise _wrong("ca and tls=none exclude each other")
@@ -314,20 +314,11 @@ def _tls(scheme: str, host: str, wanted: str | None) -> Tls:
         return Tls.NONE
     if scheme == "smtps":
         return Tls.IMPLICIT
-    return Tls.OFFERED if _is_loopback(host) else Tls.REQUIRED
+    return Tls.OFFERED if is_loopback(host) else Tls.REQUIRED
 
 
 def _closed_by_server(error: aiosmtplib.SMTPException) -> bool:
     return isinstance(error, aiosmtplib.SMTPServerDisconnected) or getattr(error, "code", None) == CLOSING
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _classified(error: Exception) -> PermanentDeliveryError | TemporaryDeliveryError:

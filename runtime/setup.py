@@ -18,6 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.db.engine import Database
 from runtime.deployments import POLLS_WITHIN, describe
 from runtime.errors import connection_problem, keep_cancellation
+from runtime.plain_text import plain_text_warnings
 from runtime.search_attributes import register_search_attributes
 from runtime.startup import StartupError, connect_when_up, pauses, prepare_database
 from settings import Settings, TemporalSettings
@@ -56,6 +57,8 @@ async def run_setup(
             ``contract``, another worker still polled then.
         SearchAttributesError: a search attribute has the wrong type, or can't be registered.
     """
+    for warning in plain_text_warnings(settings, temporal):
+        log.warning(warning)
     try:
         async with asyncio.timeout(wait.total_seconds()):
             if not contract:

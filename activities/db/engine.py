@@ -20,6 +20,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import NullPool
 
 from activities.db.pooler import NEVER, PARAMETER, keeps_prepared_statements
+from activities.loopback import is_loopback
 
 SETTING: Final = "ONBOARDING_DATABASE_URL"
 
@@ -71,6 +72,25 @@ class Database:
         if shown.query and shown.get_backend_name() == "postgresql":
             shown = shown.difference_update_query(_secret_parameters())
         return shown.render_as_string(hide_password=True)
+
+    @property
+    def perhaps_unencrypted(self) -> str | None:
+        """The other machine that gets plain text if it offers no TLS, as nothing says whether it may."""
+        if self._url.get_backend_name() != "postgresql":
+            return None
+        given = _libpq_defaults() | {"host": self._url.host or ""} | dict(self._url.query)
+        if given["sslmode"] not in {"allow", "prefer"}:
+            return None
+        hosts = str(given.get("hostaddr") or given["host"]).split(",")
+        # Nothing, a folder or an abstract name: a socket of this machine.
+        return next(
+            (
+                host
+                for host in hosts
+                if not host.startswith(("/", "@")) and not is_loopback(host or "localhost")
+            ),
+            None,
+        )
 
     def insert(self, table: type[DeclarativeBase]) -> "postgresql.Insert | sqlite.Insert":
         """An ``INSERT`` that knows ``ON CONFLICT`` in this database's dialect."""
@@ -198,6 +218,13 @@ def _check_parameters(url: URL) -> None:
         # libpq's word for the authorities of the system.
         if file and file != "system" and not Path(file).is_file():
             raise ValueError(f"{SETTING}: {name} names no file: {file}")
+
+
+def _libpq_defaults() -> dict[str, str]:
+    """What libpq takes where the URL says nothing: its own, or that of a variable such as ``PGSSLMODE``."""
+    from psycopg.pq import Conninfo
+
+    return {option.keyword.decode(): option.val.decode() for option in Conninfo.get_defaults() if option.val}
 
 
 def _secret_parameters() -> list[str]:

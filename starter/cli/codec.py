@@ -47,8 +47,9 @@ def codec_server(
     # Only this command needs a web server; the others start faster without.
     import uvicorn
 
+    from activities.loopback import is_loopback
     from runtime.process import until_signalled
-    from starter.codec.server import codec_app, exact_origin, is_loopback
+    from starter.codec.server import codec_app, exact_origin
 
     session: Session = ctx.obj
     try:

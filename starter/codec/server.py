@@ -6,7 +6,6 @@ What can't be decrypted comes back as it is, so that a page shows everything els
 
 import asyncio
 import hmac
-import ipaddress
 import json
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -142,14 +141,6 @@ def exact_origin(value: str) -> str:
             f" a port up to {_MOST_PORT} but not the usual one, no user, no path, no '/' at the end)"
         )
     return value
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server that listens there."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _endpoint(

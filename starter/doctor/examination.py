@@ -16,6 +16,7 @@ from activities.smtp_probe import ProbeError, Step, probe
 from activities.working_days import WorkingCalendar
 from domain.contract import TASK_QUEUE
 from runtime.errors import first_line
+from runtime.plain_text import plain_text_warnings
 from settings import Settings, SettingsError, TemporalSettings, load_temporal_settings, load_valid_settings
 from starter.client.stored import has_no_file
 from starter.doctor.applications import examine_applications
@@ -117,6 +118,8 @@ class Doctor:
             return Finding.failed(
                 Part.SETTINGS, told, "Correct them; docs/reference/settings.md lists them all."
             )
+        if warnings := plain_text_warnings(self._settings, self._temporal):
+            return Finding.warning(Part.SETTINGS, "\n".join(warnings), _PLAIN_TEXT)
         return Finding.ok(Part.SETTINGS, "all valid")
 
     async def _temporal_findings(self) -> list[Finding]:
@@ -159,6 +162,7 @@ class Doctor:
         return Finding.ok(Part.MAIL, f"{server} ({how}{user}) takes mails from {sender}")
 
 
+_PLAIN_TEXT: Final = "Encrypt them, or say that it is meant so: docs/how-to/encryption.md, Connections."
 _MAIL_FAILED: Final[Mapping[Step, str]] = {
     Step.CONNECTION: "no conversation",
     Step.ENCRYPTION: "no TLS",

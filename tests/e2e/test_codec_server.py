@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from google.protobuf import json_format
 from temporalio.api.common.v1 import Payload, Payloads
 
+from activities.loopback import is_loopback
 from domain.contract import Actor, Role, workflow_id
-from starter.codec.server import MAX_BODY_BYTES, codec_app, exact_origin, is_loopback, oidc_tokens
+from starter.codec.server import MAX_BODY_BYTES, codec_app, exact_origin, oidc_tokens
 from starter.local.dev_server import temporal_executable
 from tests import payloads
 from tests.activities.services import vendor_services
