@@ -112,7 +112,7 @@ class Doctor:
         wrong = list(self._wrong.values())
         if isinstance(self._temporal, SettingsError):
             wrong += str(self._temporal).splitlines()
-        if wrong:
+        if wrong or isinstance(self._temporal, SettingsError):
             # A variable that is not UTF-8 is in the way of both.
             told = "\n".join(dict.fromkeys(wrong))
             return Finding.failed(
