@@ -195,9 +195,9 @@ async def warn_unless_promoted(client: Client, settings: Settings) -> None:
 
 async def run_worker(settings: Settings, temporal: TemporalSettings) -> None:
     """Work until cancelled."""
-    client = await connect_when_up(temporal, settings.codec)
     for warning in plain_text_warnings(settings, temporal):
         log.warning(warning)
+    client = await connect_when_up(temporal, settings.codec)
     log.info("Mail server: %s", settings.smtp_server)
     async with running_worker(client, settings):
         log.info("Working on task queue %s", TASK_QUEUE)

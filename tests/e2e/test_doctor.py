@@ -12,6 +12,7 @@ from sqlalchemy import text
 from activities.db.engine import Database
 from activities.db.schema import Schema
 from activities.working_days import WorkingCalendar
+from starter.doctor import examination
 from starter.doctor.examination import Doctor
 from starter.doctor.report import Finding, Part, State
 from starter.doctor.services import UID
@@ -72,6 +73,13 @@ async def test_a_variable_that_is_not_utf_8_is_named_once(environment: dict[str,
 async def test_required_encryption_without_keys_is_named(environment: dict[str, str]) -> None:
     result = await run(environment | {"ONBOARDING_ENCRYPTION_REQUIRED": "true"})
     assert "ONBOARDING_ENCRYPTION_REQUIRED: needs ONBOARDING_ENCRYPTION_KEYS" in result.stdout
+
+
+async def test_plain_text_to_another_machine_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examination, "plain_text_warnings", lambda *_: ("TEMPORAL_ADDRESS: plain text",))
+    found = (await examined(settings(), at("127.0.0.1:1"))).of(Part.SETTINGS)
+    assert (found.state, found.detail) == (State.WARNING, "TEMPORAL_ADDRESS: plain text")
+    assert "meant" in found.remedy
 
 
 async def test_who_does_not_answer_keeps_nobody_waiting() -> None:

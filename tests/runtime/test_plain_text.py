@@ -1,13 +1,22 @@
 """Plain text to another machine: refused with a password, else warned of unless it is said to be meant."""
 
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+import worker
 from activities.smtp import SmtpAddress
+from runtime import setup
 from runtime.plain_text import plain_text_warnings
+from runtime.setup import run_setup
+from runtime.startup import StartupError
 from settings import SettingsError, TemporalSettings, load_settings, load_temporal_settings
+from worker import run_worker
 
+DAY = timedelta(days=1)
 HIDDEN = "geheim-4711"
 POSTGRESQL = f"postgresql://u:{HIDDEN}@db.example.com/d"
 
@@ -87,6 +96,22 @@ def test_an_api_key_in_plain_text_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         )
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:7233")
     assert isinstance(load_temporal_settings(), TemporalSettings)
+
+
+@pytest.mark.parametrize("start", [run_worker, partial(run_setup, retention=DAY, wait=DAY)])
+async def test_it_is_said_before_anything_is_sent(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, start: Callable[..., Awaitable[None]]
+) -> None:
+    async def no_further(*_: object, **__: object) -> None:
+        raise StartupError("no further")
+
+    for module in (worker, setup):
+        monkeypatch.setattr(module, "connect_when_up", no_further)
+        monkeypatch.setattr(module, "prepare_database", no_further)
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "temporal.example.com:7233")
+    with pytest.raises(StartupError, match="no further"):
+        await start(load_settings(), load_temporal_settings())
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["TEMPORAL_ADDRESS"]
 
 
 def test_an_smtp_address_shows_no_password() -> None:
