@@ -24,12 +24,19 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
 
+from activities.secret_files import SUFFIX, Unusable, file_named, secret_of
+
 if TYPE_CHECKING:
     from temporalio.converter import PayloadCodec
 
 PREFIX: Final = "ONBOARDING_"
 OPTIONS: Final = {"data": "--data", "database_url": "--db", "smtp_url": "--smtp"}
 """Settings that `onboarding up` also takes as options."""
+SECRETS: Final = (
+    *("database_url", "smtp_url", "accounts_url", "acpn_api_url"),
+    *("encryption_keys", "codec_token"),
+)
+"""Settings that may hold a secret: each can be in a file, named by its variable with ``_FILE`` at the end."""
 _HTTP_URL: Final = TypeAdapter(HttpUrl)
 _NOT_UTF_8: Final = "is not valid UTF-8; set it again, or unset it"
 
@@ -119,6 +126,11 @@ def _touchable(value: Path) -> Path:
     return value
 
 
+def _files() -> dict[str, Any]:
+    found = {name: secret_of(_variable(name), os.environ) for name in SECRETS}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 Link = Annotated[str, AfterValidator(_link)]
 ServiceUrl = Annotated[Link, AfterValidator(_service_url)]
 
@@ -185,6 +197,8 @@ class Settings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _text(cls, value: object) -> object:
+        if isinstance(value, Unusable):
+            raise ValueError(value.reason)
         if isinstance(value, str) and not _is_utf_8(value):
             raise ValueError(_NOT_UTF_8)
         return value
@@ -258,10 +272,10 @@ def load_settings(**options: Any) -> Settings:
     """
     given = {name: value for name, value in options.items() if value is not None}
     try:
-        return Settings(**given)
+        return Settings(**_files() | given)
     except ValidationError as error:
         lines = [
-            f"{OPTIONS[field] if field in given else _variable(field)}: {said}"
+            f"{OPTIONS[field] if field in given else _named(field)}: {said}"
             for field, said in _problems(error)
         ]
         raise SettingsError("\n".join(dict.fromkeys(lines))) from None
@@ -281,9 +295,9 @@ def load_valid_settings() -> tuple[Settings, dict[str, str]]:
     defaults: dict[str, Any] = {}
     for _ in Settings.model_fields:
         try:
-            return Settings(**defaults), wrong
+            return Settings(**_files() | defaults), wrong
         except ValidationError as error:
-            problems = {field: f"{_variable(field)}: {said}" for field, said in _problems(error)}
+            problems = {field: f"{_named(field)}: {said}" for field, said in _problems(error)}
         except SourceError as error:
             raise SettingsError(str(error)) from None
         # Not what follows from a default: with the keys wrong, those that are required are missing.
@@ -302,8 +316,17 @@ def _variable(field: str) -> str:
     return f"{PREFIX}{field.upper()}"
 
 
+def _named(field: str) -> str:
+    """The variable that gives the setting."""
+    variable = _variable(field)
+    in_file = field in SECRETS and file_named(variable, os.environ) and not os.environ.get(variable)
+    return f"{variable}{SUFFIX}" if in_file else variable
+
+
 def load_temporal_settings() -> TemporalSettings:
     """Read ``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_PROFILE`` and the profile's TOML file.
+
+    The API key may be in a file, which ``TEMPORAL_API_KEY_FILE`` names.
 
     Raises:
         SettingsError: the file or profile can't be read, the address is not ``host:port``, or any variable,
@@ -313,8 +336,12 @@ def load_temporal_settings() -> TemporalSettings:
     broken = [name for name, value in os.environ.items() if not _is_utf_8(name + value)]
     if broken:
         raise SettingsError("\n".join(f"{ascii(name)[1:-1]}: {_NOT_UTF_8}" for name in broken))
+    key = secret_of("TEMPORAL_API_KEY", os.environ)
+    if isinstance(key, Unusable):
+        raise SettingsError(f"{key.variable}: {key.reason}")
+    environment = dict(os.environ) | ({"TEMPORAL_API_KEY": key} if key else {})
     try:
-        options = ClientConfigProfile.load().to_client_connect_config()
+        options = ClientConfigProfile.load(override_env_vars=environment).to_client_connect_config()
     # RuntimeError: a broken file, an unknown profile, a wrong variable; OSError: an unreadable certificate.
     except (RuntimeError, ValueError, OSError) as error:
         raise SettingsError(

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 import settings
-from settings import Settings, SettingsError, load_settings, load_temporal_settings
+from settings import (
+    SECRETS,
+    Settings,
+    SettingsError,
+    load_settings,
+    load_temporal_settings,
+    load_valid_settings,
+)
 
 HIDDEN = "geheim-4711"
 
@@ -141,6 +148,84 @@ def test_no_representation_shows_a_password(monkeypatch: pytest.MonkeyPatch) -> 
         assert key not in shown
         assert HIDDEN not in shown
     assert found.smtp_server == "mail.example.com:465"
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
+def test_a_secret_may_be_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ending: str) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(f"https://u:{HIDDEN}@accounts.example.com{ending}".encode())
+    monkeypatch.setenv("ONBOARDING_ACCOUNTS_URL_FILE", str(file))
+    monkeypatch.setenv("ONBOARDING_ACCOUNTS_URL", "")
+    monkeypatch.setenv("ONBOARDING_SMTP_URL_FILE", "")
+    found = load_settings()
+    assert found.accounts_url == f"https://u:{HIDDEN}@accounts.example.com"
+    assert found.smtp_server == "127.0.0.1:1025"
+    assert load_valid_settings() == (found, {})
+
+
+def test_an_option_wins_over_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("sqlite:///of-the-file.db")
+    monkeypatch.setenv("ONBOARDING_DATABASE_URL_FILE", str(file))
+    assert load_settings(database_url="sqlite:///option.db").database == "sqlite:///option.db"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "FILE can't be read: No such file or directory"),
+        (b"", "FILE is empty"),
+        (b"\n", "FILE is empty"),
+        (f"{HIDDEN}\xff".encode("latin-1"), "FILE is not valid UTF-8"),
+        (HIDDEN.encode(), "is not an SQLAlchemy URL, such as sqlite:///onboarding.db"),
+    ],
+)
+def test_a_wrong_file_is_named_by_its_variable_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, says: str
+) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("ONBOARDING_DATABASE_URL_FILE", str(file))
+    told = f"ONBOARDING_DATABASE_URL_FILE: {says.replace('FILE', str(file))}"
+    with pytest.raises(SettingsError) as failure:
+        load_settings()
+    assert str(failure.value) == told
+    assert load_valid_settings()[1] == {"database_url": told}
+
+
+@pytest.mark.parametrize(
+    "variable", [*(f"ONBOARDING_{name.upper()}" for name in SECRETS), "TEMPORAL_API_KEY"]
+)
+def test_a_secret_and_its_file_exclude_each_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    monkeypatch.setenv(variable, HIDDEN)
+    monkeypatch.setenv(f"{variable}_FILE", str(tmp_path / "secret"))
+    with pytest.raises(SettingsError) as failure:
+        load_temporal_settings() if variable.startswith("TEMPORAL") else load_settings()
+    assert str(failure.value) == f"{variable}: is set, and so is {variable}_FILE; unset one of them"
+
+
+def test_every_secret_may_be_in_a_file() -> None:
+    secret = {
+        name
+        for name, field in Settings.model_fields.items()
+        if "SecretStr" in str(field.annotation) or not field.repr
+    }
+    assert set(SECRETS) == secret
+
+
+def test_temporals_api_key_may_be_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(f"{HIDDEN}\n")
+    monkeypatch.setenv("TEMPORAL_API_KEY_FILE", str(file))
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", "channel")
+    found = load_temporal_settings()
+    assert (found.options["api_key"], found.options["tls"], found.namespace) == (HIDDEN, True, "channel")
+    file.unlink()
+    with pytest.raises(SettingsError, match=r"^TEMPORAL_API_KEY_FILE: .*can't be read"):
+        load_temporal_settings()
 
 
 def test_every_setting_of_up_is_a_setting() -> None:

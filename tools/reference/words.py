@@ -5,8 +5,9 @@ from typing import Any
 from pydantic import SecretStr
 from temporalio.common import SearchAttributeKey
 
+from activities.secret_files import SUFFIX
 from domain.contract import ErrorType
-from settings import PREFIX, Settings
+from settings import PREFIX, SECRETS, Settings
 from starter.client.errors import OnboardingError
 from tools.reference.markdown import Described, table
 from workflows import search_attributes
@@ -27,10 +28,15 @@ def settings() -> str:
     return table(
         ("variable", "default", "meaning"),
         (
-            [f"`{PREFIX}{name.upper()}`", _default(field.default), meanings[name]]
+            [f"`{PREFIX}{name.upper()}`", _default(field.default), _meaning(name, meanings[name])]
             for name, field in Settings.model_fields.items()
         ),
     )
+
+
+def _meaning(name: str, meaning: str) -> str:
+    in_file = f" Or in a file: `{PREFIX}{name.upper()}{SUFFIX}`."
+    return f"{meaning}{in_file if name in SECRETS else ''}"
 
 
 def search_attributes_table() -> str:
