@@ -34,7 +34,7 @@ OPTIONS: Final = {"data": "--data", "database_url": "--db", "smtp_url": "--smtp"
 """Settings that `onboarding up` also takes as options."""
 SECRETS: Final = (
     *("database_url", "smtp_url", "accounts_url", "acpn_api_url"),
-    *("encryption_keys", "codec_token"),
+    *("encryption_keys", "codec_token", "codec_write_token"),
 )
 """Settings that may hold a secret: each can be in a file, named by its variable with ``_FILE`` at the end."""
 _HTTP_URL: Final = TypeAdapter(HttpUrl)
@@ -192,7 +192,10 @@ class Settings(BaseSettings):
     encryption_required: bool = False
     """Whether messages that come in clear are refused."""
     codec_token: Annotated[SecretStr, AfterValidator(_token)] | None = None
-    """What callers of `onboarding codec-server` show; None: nobody but this machine may ask."""
+    """What callers of `onboarding codec-server` show who may read; None: nobody but this machine may ask."""
+    codec_write_token: Annotated[SecretStr, AfterValidator(_token)] | None = None
+    """What those show who may also have it encrypt; None: nobody may, except within this machine where no
+    other token is needed either."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -209,6 +212,13 @@ class Settings(BaseSettings):
         # Absent: the keys themselves are wrong, which is said already.
         if value and info.data.get("encryption_keys", "wrong") is None:
             raise ValueError("needs ONBOARDING_ENCRYPTION_KEYS")
+        return value
+
+    @field_validator("codec_write_token")
+    @classmethod
+    def _of_its_own(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is not None and value == info.data.get("codec_token"):
+            raise ValueError("must be another one than ONBOARDING_CODEC_TOKEN, which only reads")
         return value
 
     @property

@@ -44,15 +44,8 @@ async def until_signalled(program: Coroutine[Any, Any, None]) -> None:
             raise
 
 
-def log_plainly(handler: logging.Handler, metrics_address: str | None = None) -> None:
-    """One line for each event, times in UTC; what the SDK's own core has to say goes the same way.
-
-    ``metrics_address``: where to answer Prometheus.
-    To be called before the first connection, once in a process.
-
-    Raises:
-        StartupError: that address can't be used.
-    """
+def plain_lines(handler: logging.Handler) -> None:
+    """One line for each event, times in UTC; for a process that has nothing of the SDK's core to say."""
     formatter = logging.Formatter(
         "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
     )
@@ -62,6 +55,18 @@ def log_plainly(handler: logging.Handler, metrics_address: str | None = None) ->
     # httpx has a line for every request, which names the account asked for.
     for library in ("alembic", "httpx"):
         logging.getLogger(library).setLevel(logging.WARNING)
+
+
+def log_plainly(handler: logging.Handler, metrics_address: str | None = None) -> None:
+    """One line for each event, times in UTC; what the SDK's own core has to say goes the same way.
+
+    ``metrics_address``: where to answer Prometheus.
+    To be called before the first connection, once in a process.
+
+    Raises:
+        StartupError: that address can't be used.
+    """
+    plain_lines(handler)
     core = LoggingConfig(
         filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
         forwarding=LogForwardingConfig(logger=logging.getLogger("temporalio.core")),

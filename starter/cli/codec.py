@@ -1,6 +1,7 @@
 """`onboarding codec-server`: what Temporal's Web UI and CLI read encrypted applications with."""
 
 import asyncio
+import logging
 import socket
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -13,7 +14,7 @@ from starter.cli.runner import USAGE, fail
 from starter.cli.session import Session
 
 if TYPE_CHECKING:
-    from starter.codec.server import Admits
+    from starter.codec.server import Admits, Roles
     from workflows.codec import EncryptionCodec
 
 DEFAULT_PORT: Final = 8234
@@ -39,24 +40,35 @@ def codec_server(
     ] = None,
     issuer: Annotated[str | None, typer.Option(help="That issuer, as its tokens name it.")] = None,
     audience: Annotated[str | None, typer.Option(help="Whom its tokens must be for.")] = None,
+    read_role: Annotated[
+        str | None, typer.Option(help="Role that reads; without it, all the tokens are for.")
+    ] = None,
+    write_role: Annotated[
+        str | None, typer.Option(help="Role that writes as well; without it, nobody.")
+    ] = None,
+    roles_claim: Annotated[
+        str, typer.Option(help="Claim of a token that names the roles, such as realm_access.roles.")
+    ] = "roles",
 ) -> None:
-    """Decrypt payloads for Temporal's Web UI and CLI, until Ctrl-C.
+    """Decrypt payloads for Temporal's Web UI and CLI, until Ctrl-C, and encrypt what is sent by them.
 
-    Callers show ONBOARDING_CODEC_TOKEN, or a token of the issuer. Without either it serves this machine only.
+    Callers show ONBOARDING_CODEC_TOKEN to read, ONBOARDING_CODEC_WRITE_TOKEN to write as well, or a token of
+    the issuer. Without any it serves this machine only. Who asked is logged.
     """
     # Only this command needs a web server; the others start faster without.
     import uvicorn
 
     from activities.loopback import is_loopback
-    from runtime.process import until_signalled
-    from starter.codec.server import codec_app, exact_origin
+    from runtime.process import plain_lines, until_signalled
+    from starter.codec.server import Roles, codec_app, exact_origin
 
     session: Session = ctx.obj
     try:
         settings = load_settings()
         codec = _codec(settings)
         origins = frozenset(exact_origin(each) for each in origin or ())
-        admits = _admits(settings, jwks, issuer, audience)
+        roles = Roles(claim=roles_claim, read=read_role, write=write_role)
+        admits = _admits(settings, jwks, issuer, audience, roles)
     except SettingsError as error:
         fail(f"Wrong settings:\n{error}", code=USAGE)
     except ValueError as error:
@@ -67,6 +79,7 @@ def codec_server(
             "Set ONBOARDING_CODEC_TOKEN, or --jwks, --issuer and --audience; or listen on 127.0.0.1.",
             USAGE,
         )
+    plain_lines(logging.StreamHandler())
     served = codec_app(codec, origins=origins, admits=admits)
     try:
         listener = socket.create_server(
@@ -97,16 +110,22 @@ def _codec(settings: Settings) -> "EncryptionCodec":
 
 
 def _admits(
-    settings: Settings, jwks: str | None, issuer: str | None, audience: str | None
+    settings: Settings, jwks: str | None, issuer: str | None, audience: str | None, roles: "Roles"
 ) -> "Admits | None":
     """Raises ValueError for half an issuer, two ways in, or keys that can't be read."""
-    from starter.codec.server import oidc_tokens, shared_token
+    from starter.codec.server import Caller, Right, Roles, oidc_tokens, shared_tokens
 
-    token = settings.codec_token
+    shown = (
+        (settings.codec_token, Caller("the reading token", frozenset({Right.DECODE}))),
+        (settings.codec_write_token, Caller("the writing token", frozenset(Right))),
+    )
+    tokens = {token.get_secret_value(): caller for token, caller in shown if token is not None}
     if jwks is None and issuer is None and audience is None:
-        return None if token is None else shared_token(token.get_secret_value())
+        if roles != Roles():
+            raise ValueError("--read-role, --write-role and --roles-claim go with --jwks")
+        return shared_tokens(tokens) if tokens else None
     if not (jwks and issuer and audience):
         raise ValueError("--jwks, --issuer and --audience belong together")
-    if token is not None:
-        raise ValueError("ONBOARDING_CODEC_TOKEN and --jwks exclude each other")
-    return oidc_tokens(jwks, issuer=issuer, audience=audience)
+    if tokens:
+        raise ValueError("ONBOARDING_CODEC_TOKEN, ONBOARDING_CODEC_WRITE_TOKEN and --jwks exclude each other")
+    return oidc_tokens(jwks, issuer=issuer, audience=audience, roles=roles)

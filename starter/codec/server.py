@@ -1,14 +1,17 @@
 """The remote codec of Temporal's Web UI and CLI: they send it payloads, it answers with them decrypted.
 
 Protocol: ``POST /decode`` and ``/encode``, both ways `temporalio.api.common.v1.Payloads` in JSON.
-What can't be decrypted comes back as it is, so that a page shows everything else.
+What can't be decrypted comes back as it is, so that a page shows everything else. Who asked is logged, and of
+what he asked for only how many payloads there were.
 """
 
 import asyncio
 import hmac
 import json
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -35,9 +38,31 @@ _MOST_PORT: Final = 65_535
 
 log: Final = logging.getLogger("onboarding.codec")
 
-Admits = Callable[[str], bool]
-"""Whether who shows this bearer token may have payloads; it may block, and raise `IssuerError`."""
+_LONGEST: Final = 200
+"""Characters of a name in the log."""
+
+
+class Right(StrEnum):
+    """What a caller may do."""
+
+    DECODE = "decode"
+    """Read: have payloads decrypted."""
+    ENCODE = "encode"
+    """Write: have payloads encrypted, which workers then take for a sender's with the keys."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks; ``name`` is what the log says of him."""
+
+    name: str
+    rights: frozenset[Right]
+
+
+Admits = Callable[[str], Caller | None]
+"""Who shows this bearer token, if he is let in; it may block, and raise `IssuerError`."""
 Codes = Callable[[Sequence[Payload]], Awaitable[list[Payload]]]
+_THIS_MACHINE: Final = Caller("this machine", frozenset(Right))
 
 
 class IssuerError(Exception):
@@ -52,8 +77,8 @@ def codec_app(codec: PayloadCodec, *, origins: Collection[str], admits: Admits |
     """
     return Starlette(
         routes=[
-            Route("/encode", _endpoint(codec.encode, origins, admits), methods=["POST"]),
-            Route("/decode", _endpoint(codec.decode, origins, admits), methods=["POST"]),
+            Route("/encode", _endpoint(Right.ENCODE, codec.encode, origins, admits), methods=["POST"]),
+            Route("/decode", _endpoint(Right.DECODE, codec.decode, origins, admits), methods=["POST"]),
         ],
         middleware=[
             Middleware(
@@ -69,13 +94,53 @@ def codec_app(codec: PayloadCodec, *, origins: Collection[str], admits: Admits |
     )
 
 
-def shared_token(token: str) -> Admits:
-    """Who shows this very token is let in."""
-    expected = token.encode()
-    return lambda shown: hmac.compare_digest(shown.encode(), expected)
+def shared_tokens(tokens: Mapping[str, Caller]) -> Admits:
+    """Who shows one of these very tokens is let in as its caller."""
+    expected = [(token.encode(), caller) for token, caller in tokens.items()]
+
+    def admits(shown: str) -> Caller | None:
+        # All are compared, so that the time it takes tells nothing.
+        same = [caller for token, caller in expected if hmac.compare_digest(shown.encode(), token)]
+        return next(iter(same), None)
+
+    return admits
 
 
-def oidc_tokens(jwks: str, *, issuer: str, audience: str) -> Admits:
+@dataclass(frozen=True)
+class Roles:
+    """Which roles give which right.
+
+    Attributes:
+        claim: where a token names them: a claim, or a path to one within others (``realm_access.roles``); a
+            list, or words in one text.
+        read: the role that reads; ``None``: whoever the token is for.
+        write: the role that writes as well; ``None``: nobody.
+    """
+
+    claim: str = "roles"
+    read: str | None = None
+    write: str | None = None
+
+    def rights(self, claims: Mapping[str, Any]) -> frozenset[Right]:
+        """What who shows these claims may do."""
+        named = self._named(claims)
+        if self.write is not None and self.write in named:
+            return frozenset(Right)
+        return frozenset({Right.DECODE} if self.read is None or self.read in named else ())
+
+    def _named(self, claims: Mapping[str, Any]) -> Collection[str]:
+        # A name with dots may be a claim's own: some issuers use addresses.
+        found: Any = claims.get(self.claim)
+        if found is None:
+            found = claims
+            for part in self.claim.split("."):
+                found = found.get(part) if isinstance(found, Mapping) else None
+        if isinstance(found, str):
+            return found.split()
+        return [each for each in found if isinstance(each, str)] if isinstance(found, list) else ()
+
+
+def oidc_tokens(jwks: str, *, issuer: str, audience: str, roles: Roles) -> Admits:
     """Who shows a token of this issuer, for this audience and not expired, is let in (OpenID Connect).
 
     ``jwks``: the issuer's public keys, a file or an ``http(s)://`` address; that is asked again every five
@@ -86,9 +151,9 @@ def oidc_tokens(jwks: str, *, issuer: str, audience: str) -> Admits:
     """
     key_of = _keys_at(jwks) if urlsplit(jwks).scheme in {"http", "https"} else _keys_in(Path(jwks))
 
-    def admits(shown: str) -> bool:
+    def admits(shown: str) -> Caller | None:
         try:
-            jwt.decode(
+            claims = jwt.decode(
                 shown,
                 key_of(shown),
                 algorithms=ALGORITHMS,
@@ -97,8 +162,8 @@ def oidc_tokens(jwks: str, *, issuer: str, audience: str) -> Admits:
                 options={"require": ["exp", "iss", "aud"]},
             )
         except (jwt.PyJWTError, KeyError):
-            return False
-        return True
+            return None
+        return Caller(f"subject {claims.get('sub')}", roles.rights(claims))
 
     return admits
 
@@ -144,25 +209,32 @@ def exact_origin(value: str) -> str:
 
 
 def _endpoint(
-    code: Codes, origins: Collection[str], admits: Admits | None
+    right: Right, code: Codes, origins: Collection[str], admits: Admits | None
 ) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         origin = request.headers.get("origin")
         if origin is not None and origin not in origins:
             raise HTTPException(403, "This page may not ask; its origin is not one of --origin.")
-        if admits is not None and not await _admitted(request, admits):
+        caller = _THIS_MACHINE if admits is None else await _admitted(request, admits)
+        if caller is None:
             raise HTTPException(401, "A token is needed.", {"WWW-Authenticate": "Bearer"})
+        who = ascii(caller.name[:_LONGEST])
+        if right not in caller.rights:
+            log.warning("%s refused: no right for %s", right, who)
+            raise HTTPException(403, f"This token gives no right to {right}.")
         payloads = _parsed(await _body(request))
         coded = Payloads(payloads=await code(payloads.payloads))
+        namespace = ascii(request.headers.get("x-namespace", "-")[:_LONGEST])
+        log.info("%s for %s: payloads %d, namespace %s", right, who, len(coded.payloads), namespace)
         return JSONResponse(json_format.MessageToDict(coded), headers={"Cache-Control": "no-store"})
 
     return answer
 
 
-async def _admitted(request: Request, admits: Admits) -> bool:
+async def _admitted(request: Request, admits: Admits) -> Caller | None:
     shown = request.headers.get("authorization", "")
     if not shown.lower().startswith(_BEARER):
-        return False
+        return None
     try:
         # An issuer may be asked for its keys.
         return await asyncio.to_thread(admits, shown[len(_BEARER) :].strip())

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from temporalio.api.common.v1 import Payload, Payloads
 
 from activities.loopback import is_loopback
 from domain.contract import Actor, Role, workflow_id
-from starter.codec.server import MAX_BODY_BYTES, codec_app, exact_origin, oidc_tokens
+from starter.codec.server import MAX_BODY_BYTES, Right, Roles, codec_app, exact_origin, oidc_tokens
 from starter.local.dev_server import temporal_executable
 from tests import payloads
 from tests.activities.services import vendor_services
@@ -27,7 +28,9 @@ from tests.e2e.encrypted import joining, keys, secrets, stack
 from workflows.codec import EncryptionCodec
 
 TOKEN: Final = str(uuid4())
+WRITE_TOKEN: Final = str(uuid4())
 BEARER: Final = {"Authorization": f"Bearer {TOKEN}"}
+WRITER: Final = {"Authorization": f"Bearer {WRITE_TOKEN}"}
 ORIGIN: Final = "http://127.0.0.1:8233"
 KEYS: Final = keys("k1")
 HELLO: Final = Payload(metadata={"encoding": b"json/plain"}, data=b'"hello"')
@@ -52,6 +55,7 @@ def endpoint() -> Iterator[str]:
         ONBOARDING_ENCRYPTION_KEYS=KEYS,
         ONBOARDING_ENCRYPTION_REQUIRED="true",
         ONBOARDING_CODEC_TOKEN=TOKEN,
+        ONBOARDING_CODEC_WRITE_TOKEN=WRITE_TOKEN,
     ) as address:
         yield address
 
@@ -67,10 +71,74 @@ async def test_decode_opens_what_it_can_and_returns_the_rest_as_it_came(endpoint
 
 
 async def test_encode_writes_what_a_worker_reads(endpoint: str) -> None:
-    answer = await asyncio.to_thread(httpx.post, f"{endpoint}/encode", json=document(HELLO), headers=BEARER)
+    answer = await asyncio.to_thread(httpx.post, f"{endpoint}/encode", json=document(HELLO), headers=WRITER)
     encrypted = json_format.ParseDict(answer.json(), Payloads()).payloads
     assert b"hello" not in encrypted[0].SerializeToString()
     assert await EncryptionCodec.from_text(KEYS).decode(encrypted) == [HELLO]
+
+
+def test_reading_and_writing_are_two_rights(endpoint: str) -> None:
+    refused = httpx.post(f"{endpoint}/encode", json=document(HELLO), headers=BEARER)
+    assert (refused.status_code, "payloads" in refused.text) == (403, False)
+    for headers, path in ((BEARER, "decode"), (WRITER, "decode"), (WRITER, "encode")):
+        assert httpx.post(f"{endpoint}/{path}", json=document(HELLO), headers=headers).status_code == 200
+
+
+READ, WRITE = frozenset({Right.DECODE}), frozenset(Right)
+
+
+@pytest.mark.parametrize(
+    ("roles", "claims", "rights"),
+    [
+        (Roles(), {}, READ),
+        (Roles(), {"roles": ["writer"]}, READ),
+        (Roles(read="reader"), {}, frozenset()),
+        (Roles(read="reader"), {"roles": ["reader"]}, READ),
+        (Roles(read="reader"), {"roles": "openid reader"}, READ),
+        (Roles(read="reader"), {"roles": "readers"}, frozenset()),
+        (Roles(read="reader"), {"roles": {"reader": True}}, frozenset()),
+        (Roles(read="reader"), {"roles": [1, None]}, frozenset()),
+        (Roles(write="writer"), {"roles": ["writer"]}, WRITE),
+        (Roles(write="writer"), {"groups": ["writer"]}, READ),
+        (Roles(read="reader", write="writer"), {"roles": ["writer"]}, WRITE),
+        (Roles("realm_access.roles", write="writer"), {"realm_access": {"roles": ["writer"]}}, WRITE),
+        (Roles("realm_access.roles", write="writer"), {"realm_access": ["writer"]}, READ),
+        (Roles("https://a.example.com/roles", write="w"), {"https://a.example.com/roles": ["w"]}, WRITE),
+    ],
+)
+def test_roles_give_rights(roles: Roles, claims: dict[str, Any], rights: frozenset[Right]) -> None:
+    assert roles.rights(claims) == rights
+
+
+async def test_who_decrypted_what_is_on_record_and_nothing_of_the_content(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    issuer, file = Issuer(), tmp_path / "jwks.json"
+    file.write_text(json.dumps(issuer.jwks))
+    roles = Roles(write="writer")
+    app = codec_app(
+        EncryptionCodec.from_text(KEYS),
+        origins=(),
+        admits=oidc_tokens(str(file), issuer=ISSUER, audience=AUDIENCE, roles=roles),
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://codec") as client:
+
+        async def ask(path: str, **claims: Any) -> int:
+            headers = {"Authorization": f"Bearer {issuer.token(**claims)}", "X-Namespace": "onboarding"}
+            sent = document(await sealed(), HELLO)
+            return (await client.post(path, json=sent, headers=headers)).status_code
+
+        assert await ask("/decode") == 200
+        assert await ask("/encode", sub="ev\n\x9bil") == 403
+        assert await ask("/encode", roles=["writer"]) == 200
+    mine = [record for record in caplog.records if record.name == "onboarding.codec"]
+    assert [(record.levelname, record.getMessage()) for record in mine] == [
+        ("INFO", "decode for 'subject ops': payloads 2, namespace 'onboarding'"),
+        ("WARNING", r"encode refused: no right for 'subject ev\n\x9bil'"),
+        ("INFO", "encode for 'subject ops': payloads 2, namespace 'onboarding'"),
+    ]
+    assert "hello" not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -156,6 +224,7 @@ def test_nothing_else_is_served(endpoint: str, method: str, path: str) -> None:
         (("--host", "10.1.2.3"), {"ONBOARDING_ENCRYPTION_KEYS": KEYS}, "ONBOARDING_CODEC_TOKEN"),
         (("--origin", "*"), {"ONBOARDING_ENCRYPTION_KEYS": KEYS}, "not an origin"),
         (("--issuer", ISSUER), {"ONBOARDING_ENCRYPTION_KEYS": KEYS}, "belong together"),
+        (("--read-role", "ops"), {"ONBOARDING_ENCRYPTION_KEYS": KEYS}, "go with --jwks"),
         (
             ("--jwks", "/no/such/file", "--issuer", ISSUER, "--audience", AUDIENCE),
             {"ONBOARDING_ENCRYPTION_KEYS": KEYS},
@@ -275,7 +344,7 @@ async def test_an_issuer_without_keys_is_told_from_a_wrong_token(
         app = codec_app(
             EncryptionCodec.from_text(KEYS),
             origins=(),
-            admits=oidc_tokens(f"{login.url}/jwks", issuer=ISSUER, audience=AUDIENCE),
+            admits=oidc_tokens(f"{login.url}/jwks", issuer=ISSUER, audience=AUDIENCE, roles=Roles()),
         )
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://codec") as client:
 
@@ -296,7 +365,7 @@ async def test_temporals_own_cli_shows_an_application_through_it(tmp_path: Path)
     async with stack(tmp_path) as servers, servers.worker(KEYS) as client:
         await servers.account(uid)
         await client.join(joining(uid))
-        with codec_server(ONBOARDING_ENCRYPTION_KEYS=KEYS, ONBOARDING_CODEC_TOKEN=TOKEN) as address:
+        with codec_server(ONBOARDING_ENCRYPTION_KEYS=KEYS, ONBOARDING_CODEC_WRITE_TOKEN=TOKEN) as address:
             history = ("show", "--workflow-id", workflow_id(uid), "--output", "json")
             by_codec = ("--codec-endpoint", address, "--codec-auth", f"Bearer {TOKEN}")
             shown = await temporal(servers.server.address, *history, *by_codec)

@@ -77,6 +77,7 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
         ("ONBOARDING_ENCRYPTION_REQUIRED", "true", "ONBOARDING_ENCRYPTION_KEYS"),
         ("ONBOARDING_ENCRYPTION_REQUIRED", "perhaps", "boolean"),
         ("ONBOARDING_CODEC_TOKEN", HIDDEN, "16 characters"),
+        ("ONBOARDING_CODEC_WRITE_TOKEN", HIDDEN, "16 characters"),
         ("ONBOARDING_SMTP_URL", "http://h", "smtp://"),
         ("ONBOARDING_SMTP_URL", f"smtp://u:{HIDDEN}@h?tls=none", "encrypted"),
         ("ONBOARDING_SMTP_URL", f"smtp://u:{HIDDEN}@h?ca=/no/file", "ca=/no/file"),
@@ -117,6 +118,13 @@ def test_a_wrong_value_is_named_and_not_shown(
     assert says in message
     assert HIDDEN not in message
     assert failure.value.__cause__ is None
+
+
+def test_a_token_that_only_reads_does_not_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ONBOARDING_CODEC_TOKEN", "ONBOARDING_CODEC_WRITE_TOKEN"):
+        monkeypatch.setenv(name, f"{HIDDEN}-{HIDDEN}")
+    with pytest.raises(SettingsError, match=r"^ONBOARDING_CODEC_WRITE_TOKEN: must be another"):
+        load_settings()
 
 
 def test_every_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
