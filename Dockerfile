@@ -1,5 +1,7 @@
 # The worker and the console script. One image for every process of ours: workers, `onboarding setup`, the CLI.
-FROM python:3.12-slim AS build
+ARG PYTHON_IMAGE=python:3.12-slim
+
+FROM ${PYTHON_IMAGE} AS build
 WORKDIR /build
 RUN python -m venv --without-pip /opt/onboarding
 COPY requirements.lock ./
@@ -14,7 +16,7 @@ COPY starter starter
 RUN pip --python /opt/onboarding/bin/python install --no-cache-dir --no-deps --no-build-isolation . \
     && pip --python /opt/onboarding/bin/python uninstall --yes setuptools
 
-FROM python:3.12-slim
+FROM ${PYTHON_IMAGE}
 # The version this image is in its worker deployment; empty: worker versioning is off.
 ARG ONBOARDING_BUILD_ID=""
 LABEL org.opencontainers.image.title="reseller-onboarding" \

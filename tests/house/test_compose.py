@@ -97,11 +97,20 @@ def test_the_settings_the_stack_gives_are_valid(
 
 def test_every_image_is_pinned(services: dict[str, Any]) -> None:
     images = {each["image"] for name, each in services.items() if name not in OURS}
-    bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
-    assert set(bases) == {stack.BASE_IMAGE}
-    for image in (*images, *bases):
+    assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) == {"${PYTHON_IMAGE}"}
+    assert f"\nARG PYTHON_IMAGE={stack.BASE_IMAGE}\n" in DOCKERFILE
+    for image in (*images, stack.BASE_IMAGE):
         assert re.search(r":v?\d", image), image
     assert {services[name]["image"] for name in OURS} == {stack.IMAGE}
+
+
+def test_every_image_can_be_pinned_by_digest(services: dict[str, Any]) -> None:
+    digest = f"@sha256:{'0a' * 32}"
+    by_variable = {name: value for name, value in example().items() if name.endswith("_IMAGE")}
+    pinned = {name: f"{image.partition(':')[0]}{digest}" for name, image in by_variable.items()}
+    read = json.loads(compose("config", "--format", "json", **FILLED, **pinned).stdout)["services"]
+    assert all(read[name]["image"].endswith(digest) for name in services if name not in OURS)
+    assert read["worker"]["build"]["args"]["PYTHON_IMAGE"] == pinned["PYTHON_IMAGE"]
 
 
 def test_nothing_is_published_beyond_this_machine(services: dict[str, Any]) -> None:
@@ -204,7 +213,10 @@ def test_what_the_image_copies_is_in_the_build_context() -> None:
 
 def test_the_build_id_comes_from_the_build(services: dict[str, Any]) -> None:
     assert "ARG ONBOARDING_BUILD_ID" in DOCKERFILE
-    assert services["worker"]["build"]["args"] == {"ONBOARDING_BUILD_ID": ""}
+    assert services["worker"]["build"]["args"] == {
+        "ONBOARDING_BUILD_ID": "",
+        "PYTHON_IMAGE": stack.BASE_IMAGE,
+    }
     assert "ONBOARDING_BUILD_ID" not in services["worker"]["environment"]
     built = compose("config", "--format", "json", ONBOARDING_BUILD_ID="082b6bb", **FILLED)
     worker = json.loads(built.stdout)["services"]["worker"]
