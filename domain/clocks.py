@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from pydantic import Field
 
-from domain.values import Contract, Day, Instant, TimeZone, says_nothing
+from domain.values import Contract, CountedDay, Day, Instant, TimeZone, says_nothing
 
 
 class ClockKind(StrEnum):
@@ -50,7 +50,7 @@ RECHECKS: Final = frozenset({ClockKind.START_RECOUNT, ClockKind.CALENDAR_CHECK})
 class PausedClock(Contract):
     """A review clock stopped for a justification: the days it had counted, and when it was stopped."""
 
-    days_counted: tuple[Day, ...]
+    days_counted: tuple[CountedDay, ...]
     paused_at: Instant
 
 
@@ -96,7 +96,7 @@ class Clock(Contract):
     notify_at: Instant | None = None
     calendar: str | None = None
     time_zone: TimeZone | None = None
-    days_counted: tuple[Day, ...] = Field(default=(), exclude_if=says_nothing)
+    days_counted: tuple[CountedDay, ...] = Field(default=(), exclude_if=says_nothing)
     provisional: bool = Field(default=False, exclude_if=says_nothing)
     passed: bool = Field(default=False, exclude_if=says_nothing)
     estimate: str | None = None

@@ -19,7 +19,7 @@ from domain.contract import (
     WaitingOn,
 )
 from domain.documents import ApplicationForm, DecisionSheet, canonical_hash
-from domain.values import Contract, Country, Day, Instant, TimeZone, Uid
+from domain.values import Contract, Country, CountedDay, Day, Instant, TimeZone, Uid
 
 _WHO_IT_IS: Final = {"legal_name", "registration_number", "country"}
 
@@ -52,7 +52,7 @@ class Deadline(Contract):
     due_at: Instant
     calendar: str | None = None
     time_zone: TimeZone | None = None
-    days_counted: tuple[Day, ...] = ()
+    days_counted: tuple[CountedDay, ...] = ()
     provisional: bool = False
     estimate: str | None = None
 

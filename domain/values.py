@@ -217,6 +217,8 @@ TimeZone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]{0
 """The shape of the name of an IANA time zone."""
 Day = Annotated[date, BeforeValidator(_plain_date), AfterValidator(_within_timers)]
 """A calendar date, ISO 8601, of the years 1900 to 2200."""
+CountedDay = Annotated[date, BeforeValidator(_plain_date)]
+"""A date that was counted, of any year: it may be later than those that can be given."""
 Instant = Annotated[
     AwareDatetime,
     BeforeValidator(_not_a_number),

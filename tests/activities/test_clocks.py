@@ -53,6 +53,16 @@ def test_a_review_is_due_after_the_working_days_and_reminded_of_on_the_last() ->
     assert (review.estimate, review.request) == (None, None)
 
 
+@pytest.mark.parametrize("policy", [Policy(), UNKNOWN_CALENDAR])
+def test_days_are_counted_beyond_the_last_date_that_can_be_given(policy: Policy) -> None:
+    """A contract may start on the last one, and its access wait."""
+    counted = clock(REVIEW, policy, datetime(2200, 12, 31, tzinfo=UTC))
+    assert counted.days_counted[-1].year == counted.due_at.year == 2201
+    paused = PausedClock(days_counted=counted.days_counted, paused_at=datetime(2200, 12, 31, tzinfo=UTC))
+    resumed = ClockRequest(kind=ClockKind.REVIEW, resume=paused)
+    assert clock(resumed, policy, datetime(2201, 1, 31, tzinfo=UTC)).due_at.year == 2201
+
+
 def test_the_days_are_those_of_the_policy_s_desk() -> None:
     """4 July, and noon in Shanghai is still the day before in New York."""
     policy = Policy(calendar="US", time_zone="America/New_York")
