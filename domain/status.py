@@ -19,7 +19,7 @@ from domain.contract import (
     WaitingOn,
 )
 from domain.documents import ApplicationForm, DecisionSheet, canonical_hash
-from domain.values import Contract, Country, CountedDay, Day, Instant, TimeZone, Uid
+from domain.values import Contract, CountedDay, Country, Day, Instant, TimeZone, Uid
 
 _WHO_IT_IS: Final = {"legal_name", "registration_number", "country"}
 
