@@ -1,6 +1,11 @@
 """PostgreSQL behind a pooler in transaction mode: it works by its setting, and without it is found out."""
 
+from datetime import timedelta
+from typing import Self
+
 import pytest
+from psycopg import AsyncConnection
+from psycopg.errors import InvalidSqlStatementName, ProtocolViolation
 from sqlalchemy import literal, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -47,12 +52,61 @@ async def test_it_is_found_out(postgresql_url: str, monkeypatch: pytest.MonkeyPa
         for _ in range(2):
             with pytest.raises(StartupError, match="prepare_threshold=none"):
                 await prepare_database(pooled)
-        monkeypatch.setenv("ONBOARDING_DATABASE_URL", url)
-        doctor = Doctor(load_settings(), {}, SettingsError("TEMPORAL_ADDRESS"))
+        # The machine may be slow.
+        monkeypatch.setenv("ONBOARDING_DATABASE_URL", f"{url}?connect_timeout=30")
+        limit = timedelta(seconds=60)
+        doctor = Doctor(load_settings(), {}, SettingsError("TEMPORAL_ADDRESS"), limit=limit)
         found = (await doctor.report("CN", "Asia/Shanghai")).of(Part.DATABASE)
         assert (found.state, found.remedy) == (State.FAILED, REMEDY)
         await database.dispose()
         await pooled.dispose()
+
+
+class Mixed:
+    """A connection that gets another's answer, or an error; ``closed``: it is lost with it."""
+
+    def __init__(self, answer: Exception | tuple[int, ...], *, closed: bool = False) -> None:
+        self.answer = answer
+        self.closed = closed
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing is open."""
+
+    async def execute(self, _statement: str) -> Self:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self
+
+    async def fetchone(self) -> object:
+        return self.answer
+
+
+BIND = ProtocolViolation("bind message supplies 0 parameters, but prepared statement requires 6")
+
+
+@pytest.mark.parametrize("answer", [BIND, InvalidSqlStatementName("does not exist"), (7,)])
+async def test_whatever_another_connection_s_statement_leads_to_is_found_out(
+    monkeypatch: pytest.MonkeyPatch, answer: Exception | tuple[int, ...]
+) -> None:
+    async def connect(**_: object) -> Mixed:
+        return Mixed(answer)
+
+    monkeypatch.setattr(AsyncConnection, "connect", connect)
+    assert not await Database("postgresql://h/d").keeps_prepared_statements()
+
+
+async def test_a_pooler_that_had_no_connection_to_give_is_not_taken_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def connect(**_: object) -> Mixed:
+        return Mixed(ProtocolViolation("query_wait_timeout"), closed=True)
+
+    monkeypatch.setattr(AsyncConnection, "connect", connect)
+    with pytest.raises(OperationalError, match="query_wait_timeout"):
+        await Database("postgresql://h/d").keeps_prepared_statements()
 
 
 async def test_a_server_asked_itself_keeps_what_was_prepared(database: Database) -> None:
