@@ -22,6 +22,7 @@ from domain.periods import (
 from domain.state import Application, newest_within
 from domain.status import AccessCause, Amendment, Missing, Status
 from domain.steps import BD, Attempt, Moment, Step
+from domain.terms import check_start
 from domain.values import Day, Text, TimeZone, Uid
 
 
@@ -44,6 +45,11 @@ def _start_date_amended(application: Application, command: AmendStartDate) -> bo
 
 def _entries_of_the_amendment(command: AmendStartDate) -> tuple[TableEntry, ...]:
     return (TableEntry(field="time_zone", table=Table.TIME_ZONE, value=command.time_zone),)
+
+
+def amended_start_is_not_long_past(application: Application, command: AmendStartDate, now: datetime) -> None:
+    """The date lies no more than five years back."""
+    check_start("start_date", command.start_date, application, now)
 
 
 def _amend_start_date(
@@ -173,7 +179,8 @@ def _agreed_zone(status: Status) -> str:
 # fmt: off
 STEPS: Final[tuple[Step, ...]] = (
     Step(AmendStartDate, BD, (Stage.SIGNED,), None, (notices.StartDateAmended,),
-         done=_start_date_amended, entries=_entries_of_the_amendment, changes=_amend_start_date,
+         done=_start_date_amended, timed_rules=(amended_start_is_not_long_past,),
+         entries=_entries_of_the_amendment, changes=_amend_start_date,
          stops=(ClockKind.START_DATE, ClockKind.START_RECOUNT),
          restarts=(start_date_clock, start_recount_clock), current={"time_zone": _agreed_zone}),
 )

@@ -10,11 +10,22 @@ from domain import notices
 from domain.clocks import ClockKind
 from domain.contract import Command, ErrorType, Person, Role, Stage
 from domain.inquiry import AccountAnswers, Table, TableEntry
-from domain.notices import Audience, Notice
+from domain.notice import Audience, Notice
 from domain.refusal import RefusedError
 from domain.state import Application, newest_within
 from domain.status import Closing, FailedEmail
-from domain.steps import ANYBODY, BD_LEAD, BD_OR_OPS, BEFORE_SIGNED, OPEN, PARTNER, WITH_TERMS, Moment, Step
+from domain.steps import (
+    ANYBODY,
+    BD,
+    BD_LEAD,
+    BD_OR_OPS,
+    BEFORE_SIGNED,
+    OPEN,
+    PARTNER,
+    Moment,
+    Step,
+    known_to_bd,
+)
 from domain.values import Email, HeaderText, Text
 
 KEPT_RESENT_EMAILS: Final = 50
@@ -40,7 +51,30 @@ def _entries_of_the_bd(command: ReassignBd) -> tuple[TableEntry, ...]:
 def _reassign_bd(
     application: Application, command: ReassignBd, now: datetime, accounts: AccountAnswers
 ) -> Application:
-    return application.but(bd=command.bd)
+    return application.but(bd=command.bd, former_bd=application.bd)
+
+
+class ReassignLead(Command):
+    """BD lead: another lead looks after this application from now on."""
+
+    kind: Literal["reassign_lead"] = "reassign_lead"
+    bd_lead: Person = Field(
+        description="The new lead.", examples=[{"name": "Ada Li", "email": "ada@vendor.example"}]
+    )
+
+
+def _lead_reassigned(application: Application, command: ReassignLead) -> bool:
+    return application.bd_lead == command.bd_lead
+
+
+def _entries_of_the_lead(command: ReassignLead) -> tuple[TableEntry, ...]:
+    return (TableEntry(field="bd_lead.email", table=Table.EMAIL, value=command.bd_lead.email),)
+
+
+def _reassign_lead(
+    application: Application, command: ReassignLead, now: datetime, accounts: AccountAnswers
+) -> Application:
+    return application.but(bd_lead=command.bd_lead, former_lead=application.bd_lead)
 
 
 class CorrectContact(Command):
@@ -124,6 +158,19 @@ def _decline(
     return application.but(closing=Closing(by=Role.PARTNER, reason=command.reason))
 
 
+class EndContract(Command):
+    """BD: the signed contract is off before it has begun."""
+
+    kind: Literal["end_contract"] = "end_contract"
+    reason: Text = Field(description="Why.", examples=["The partner has been taken over"])
+
+
+def _end_contract(
+    application: Application, command: EndContract, now: datetime, accounts: AccountAnswers
+) -> Application:
+    return application.but(closing=Closing(by=command.actor.role, reason=command.reason))
+
+
 class CancelApplication(Command):
     """BD: the application is called off (also Temporal's own Cancel, by ``system``)."""
 
@@ -145,14 +192,19 @@ def expired(days: int) -> Closing:
 
 # fmt: off
 STEPS: Final[tuple[Step, ...]] = (
-    Step(ReassignBd, BD_LEAD, OPEN, None, (notices.AssignedToBd,),
+    Step(ReassignBd, BD_LEAD, OPEN, None, (notices.HandedOver, notices.AssignedToBd),
          done=_bd_reassigned, entries=_entries_of_the_bd, changes=_reassign_bd),
+    Step(ReassignLead, BD_LEAD, OPEN, None, (notices.LeadHandedOver, notices.AssignedToLead),
+         done=_lead_reassigned, entries=_entries_of_the_lead, changes=_reassign_lead),
     Step(CorrectContact, ANYBODY, OPEN, None,
          done=_contact_corrected, entries=_entries_of_the_contact, changes=_correct_contact),
     Step(ResendEmail, ANYBODY, OPEN, None, resends=_key_of_the_email,
          done=_email_resent, rules=(email_has_failed,), changes=_resend_email),
-    Step(Decline, PARTNER, WITH_TERMS, Stage.CANCELLED, (notices.ApplicationCancelled, notices.ClosedToBd),
+    Step(Decline, PARTNER, BEFORE_SIGNED, Stage.CANCELLED,
+         (notices.ApplicationCancelled, notices.ClosedToBd), concerns={notices.ClosedToBd: known_to_bd},
          changes=_decline),
+    Step(EndContract, BD, (Stage.SIGNED,), Stage.CANCELLED,
+         (notices.ContractEnded, notices.ContractEndedToBd), changes=_end_contract),
     Step(CancelApplication, BD_OR_OPS, BEFORE_SIGNED, Stage.CANCELLED, (notices.ApplicationCancelled,),
          changes=cancel_application),
 )
@@ -166,3 +218,14 @@ ALERTS: Final[Mapping[Audience, type[Notice]]] = {
     Audience.BD: notices.EmailToBdFailed,
 }
 """Who is told when a mail to this audience can't be delivered."""
+
+
+def missed_emails(failed: tuple[FailedEmail, ...]) -> tuple[FailedEmail, ...]:
+    """Those somebody misses: whom a farewell does not reach has nothing to do with it any more."""
+    return tuple(email for email in failed if email.template not in notices.FAREWELLS)
+
+
+def alerts(failed: tuple[FailedEmail, ...]) -> tuple[type[Notice], ...]:
+    """The notices that tell of them."""
+    audiences = {notices.audience_of(email.template) for email in failed}
+    return tuple(ALERTS[audience] for audience in Audience if audience in audiences and audience in ALERTS)

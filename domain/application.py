@@ -13,12 +13,12 @@ from pydantic import Field
 from domain import notices
 from domain.clocks import ClockKind, PausedClock, When
 from domain.contract import Command, ErrorType, FormCommand, Stage
-from domain.documents import ApplicationForm
+from domain.documents import FILES, ApplicationForm, EvidenceFiles
 from domain.inquiry import Account, AccountAnswers, AccountQuery, Table, TableEntry
 from domain.refusal import RefusedError
 from domain.state import Application
 from domain.status import Closing, Company, Justification, Rejection, Status
-from domain.steps import BD, PARTNER, Moment, Step
+from domain.steps import BD, PARTNER, Moment, Step, known_to_bd
 from domain.values import Code, Digest, Text
 
 NOT_VERIFIED: Final = "Your account has not completed enterprise verification"
@@ -285,18 +285,25 @@ class ProvideJustification(FormCommand):
 
     kind: Literal["provide_justification"] = "provide_justification"
     answer: Text = Field(description="The answer to BD's question.", examples=["Forty in retail"])
+    evidence: EvidenceFiles = Field(default=(), description=FILES)
 
 
 def _justification_provided(application: Application, command: ProvideJustification) -> bool:
     asked = application.justification
-    return application.stage is not Stage.JUSTIFYING and asked is not None and asked.answer == command.answer
+    given = (command.answer, command.evidence)
+    return (
+        application.stage is not Stage.JUSTIFYING
+        and asked is not None
+        and (asked.answer, asked.evidence) == given
+    )
 
 
 def _provide_justification(
     application: Application, command: ProvideJustification, now: datetime, accounts: AccountAnswers
 ) -> Application:
     asked = application.justification
-    return application.but(justification=asked and asked.model_copy(update={"answer": command.answer}))
+    given = {"answer": command.answer, "evidence": command.evidence}
+    return application.but(justification=asked and asked.model_copy(update=given))
 
 
 class ApproveApplication(Command):
@@ -380,9 +387,9 @@ STEPS: Final[tuple[Step, ...]] = (
 MOMENTS: Final[tuple[Moment, ...]] = (
     Moment("expiry_warning", ClockKind.EXPIRY, (Stage.DRAFTING, Stage.JUSTIFYING, Stage.WITHDRAWN),
            None, (notices.ExpiryWarning,), when=When.BEFORE),
-    Moment("expiry", ClockKind.EXPIRY, (Stage.DRAFTING,), Stage.EXPIRED, (notices.ApplicationExpired,)),
-    Moment("expiry", ClockKind.EXPIRY, (Stage.JUSTIFYING, Stage.WITHDRAWN),
-           Stage.EXPIRED, (notices.ApplicationExpired, notices.ClosedToBd)),
+    Moment("expiry", ClockKind.EXPIRY, (Stage.DRAFTING, Stage.JUSTIFYING, Stage.WITHDRAWN),
+           Stage.EXPIRED, (notices.ApplicationExpired, notices.ClosedToBd),
+           concerns={notices.ClosedToBd: known_to_bd}),
     Moment("review_reminder", ClockKind.REVIEW, (Stage.UNDER_REVIEW,),
            None, (notices.ReviewReminder,), when=When.BEFORE),
     Moment("review_overdue", ClockKind.REVIEW, (Stage.UNDER_REVIEW,), overdue=True),

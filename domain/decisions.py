@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from domain import notices
-from domain.anytime import ALERTS, CancelApplication, cancel_application, emails_failed, expired
+from domain import anytime, notices
 from domain.audit import Verdict
 from domain.clocks import RECHECKS, Clock, ClockKind, ClockRequest
 from domain.contract import Actor, Command, ErrorType, Role, Stage, WaitingOn
@@ -16,17 +15,18 @@ from domain.counting import counted, with_clocks, without_recheck
 from domain.editions import UnknownEditionError, in_force, of_edition
 from domain.inquiry import AccessOutcome, AccountAnswers, Answers, Inquiry
 from domain.lifecycle import NEWEST, STAGES, attempts_of, moment_for, rows_of, steps_of
-from domain.notices import Audience, Notice
+from domain.notice import Notice
 from domain.periods import UNANSWERED_REMINDERS, SetClock
 from domain.refusal import RefusedError
 from domain.signing import SignContract, turn_to_sign
 from domain.state import Application
 from domain.status import Closing, FailedEmail
-from domain.steps import Moment, Notices, SetClocks, Step
+from domain.steps import Concerns, Moment, Notices, SetClocks, Step
 
 OPERATOR_CANCEL = "Cancelled by an operator in Temporal."
 RUN_ENDED = "Its run in Temporal {how}, without an outcome."
 _NOTHING_KNOWN = AccountAnswers()
+_CONCERN_ALL: Concerns = {}
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,7 @@ def waiting_on(application: Application) -> WaitingOn:
 
 def allowed_commands(application: Application) -> tuple[str, ...]:
     """The commands possible in the application's stage, whoever may send them."""
-    return tuple(
-        step.name
-        for step in steps_of(application.edition)
-        if application.stage in step.where and not (step.before_signatures and application.signing.begun)
-    )
+    return tuple(step.name for step in steps_of(application.edition) if step.possible(application))
 
 
 def opening(application: Application, now: datetime) -> Decision:
@@ -160,7 +156,7 @@ def _admit(step: Step, application: Application, command: Command, sequence: int
         raise RefusedError(
             ErrorType.WRONG_STAGE,
             f"'{step.name}' is not possible in stage '{application.stage}' ({status_text(application)})"
-            f"{_because_signed(step, application)}. Possible now: "
+            f"{_otherwise(step, application)}. Possible now: "
             f"{', '.join(allowed_commands(application))}.",
         )
     if command.if_sequence is not None and command.if_sequence != sequence:
@@ -188,25 +184,25 @@ def _carry_through(
     branch = step.branch
     if branch and branch.when(changed):
         return _enter(changed, branch.to, _notices(branch.notices, changed), now)
-    told = _notices(step.notices, changed)
+    told = _notices(step.notices, changed, step.concerns)
     if step.to:
         return _enter(changed, step.to, told, now)
     decision = _stay(changed, told, step.restarts, now, stops=step.stops)
     return replace(decision, resend=step.resends(command)) if step.resends else decision
 
 
-def _because_signed(step: Step, application: Application) -> str:
-    return " after a signature" if step.before_signatures and application.stage in step.where else ""
+def _otherwise(step: Step, application: Application) -> str:
+    return f" {step.only.otherwise}" if step.only and application.stage in step.where else ""
 
 
 def cancelled_by_operator(application: Application, now: datetime) -> Decision:
     """Temporal's own Cancel: the operators' last resort, in every stage before an end."""
-    command = CancelApplication(
+    command = anytime.CancelApplication(
         command_id="temporal-cancel",
         actor=Actor(role=Role.SYSTEM, id="temporal"),
         reason=OPERATOR_CANCEL,
     )
-    cancelled = cancel_application(application, command, now, _NOTHING_KNOWN)
+    cancelled = anytime.cancel_application(application, command, now, _NOTHING_KNOWN)
     told = (notices.ApplicationCancelled, notices.ClosedToBd)
     decision = _enter(cancelled, Stage.CANCELLED, told, now)
     # An attempt to open access may have succeeded though its answer never came.
@@ -244,12 +240,9 @@ def time_is_up(application: Application, clock: Clock, now: datetime) -> Decisio
     reminded = moment.clock is ClockKind.REMINDER
     told = told.but(reminders=told.reminders + reminded)
     if moment.to:
-        return _enter(_closed_by_time(told, moment), moment.to, _notices(moment.notices, told), now)
-    leave = tuple(
-        notice
-        for notice in _notices(moment.notices, told)
-        if notice not in moment.concerns or moment.concerns[notice](told)
-    )
+        closed = _closed_by_time(told, moment)
+        return _enter(closed, moment.to, _notices(moment.notices, closed, moment.concerns), now)
+    leave = _notices(moment.notices, told, moment.concerns)
     if reminded and told.reminders == in_force(UNANSWERED_REMINDERS, told.edition):
         leave += _notices(moment.unanswered, told)
     decision = _stay(
@@ -282,14 +275,13 @@ def _day_just_ended(clock: Clock, now: datetime) -> datetime | None:
 def _closed_by_time(application: Application, moment: Moment) -> Application:
     if moment.to is not Stage.EXPIRED:
         return application
-    return application.but(closing=expired(application.policy.partner_expiry_days))
+    return application.but(closing=anytime.expired(application.policy.partner_expiry_days))
 
 
 def mails_bounced(application: Application, failed: tuple[FailedEmail, ...]) -> Decision:
     """Mails that can't be delivered are told to BD; those to BD, to the lead; those to the lead are shown."""
-    audiences = {notices.audience_of(email.template) for email in failed}
-    told = tuple(ALERTS[audience] for audience in Audience if audience in audiences and audience in ALERTS)
-    return Decision(emails_failed(application, failed), notices=told)
+    missed = anytime.missed_emails(failed)
+    return Decision(anytime.emails_failed(application, missed), notices=anytime.alerts(missed))
 
 
 def access_answered(application: Application, outcome: AccessOutcome, now: datetime) -> Decision:
@@ -335,8 +327,14 @@ def completed(decision: Decision, answers: Answers, now: datetime) -> Decision:
     return replace(decision, application=after, notices=(*decision.notices, *moved, *alarm))
 
 
-def _notices(rows: Notices, application: Application) -> tuple[type[Notice], ...]:
-    return tuple(of_edition(rows, application.edition))
+def _notices(
+    rows: Notices, application: Application, concerns: Concerns = _CONCERN_ALL
+) -> tuple[type[Notice], ...]:
+    return tuple(
+        notice
+        for notice in of_edition(rows, application.edition)
+        if notice not in concerns or concerns[notice](application)
+    )
 
 
 def _enter(application: Application, stage: Stage, told: tuple[type[Notice], ...], now: datetime) -> Decision:

@@ -1,9 +1,11 @@
 """The two documents of an onboarding: the application form and the decision sheet."""
 
 import hashlib
+import re
+from collections.abc import Iterator
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any, Self
+from typing import Annotated, Any, Final, Self, get_args, get_origin
 
 import rfc8785
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -17,7 +19,9 @@ from domain.values import (
     Day,
     Email,
     HeaderText,
+    MediaType,
     Percentage,
+    Sha256,
     Text,
     TimeZone,
     Uid,
@@ -41,8 +45,28 @@ class Contact(Contract):
     phone: HeaderText | None = None
 
 
+class Evidence(Contract):
+    """A file that is kept elsewhere: where, its hash, and what it is. What names it is on record with these.
+
+    ``sha256``: of its bytes, in hexadecimal. ``media_type``: RFC 6838, such as ``application/pdf``.
+    """
+
+    reference: HeaderText
+    sha256: Sha256
+    media_type: MediaType
+
+
+MOST_EVIDENCE: Final = 20
+"""How many files one form, answer or signature may name."""
+FILES: Final = "Files that support it, kept elsewhere: `reference`, `sha256`, `media_type` of each."
+EvidenceFiles = Annotated[tuple[Evidence, ...], Field(max_length=MOST_EVIDENCE)]
+
+
 class ApplicationForm(Contract):
-    """The basic information of an application (guide §2.2, Step 2; UIDs: FAQ Q3)."""
+    """The basic information of an application (guide §2.2, Step 2; UIDs: FAQ Q3).
+
+    ``evidence``: files that support the ``qualification``.
+    """
 
     legal_name: HeaderText
     registration_number: HeaderText
@@ -55,6 +79,7 @@ class ApplicationForm(Contract):
     associated_uids: tuple[Uid, ...] = Field(default=(), max_length=100)
     territories: tuple[HeaderText, ...] = Field(default=(), max_length=300)
     qualification: Text
+    evidence: EvidenceFiles = ()
 
     @model_validator(mode="after")
     def _uids_named_once(self) -> Self:
@@ -159,6 +184,26 @@ class DecisionSheet(SheetPart):
         if repeated:
             raise ValueError(f"discounts name a product twice: {', '.join(repeated)}")
         return self
+
+
+def _paths(model: type[Contract]) -> Iterator[str]:
+    """The paths of a model's fields: ``part``, ``part.field``, ``list``, ``list[…]``, ``list[…].field``."""
+    for name, info in model.model_fields.items():
+        yield name
+        for kind in (info.annotation, *get_args(info.annotation)):
+            if isinstance(kind, type) and issubclass(kind, Contract):
+                each = f"{name}[…]" if get_origin(info.annotation) is tuple else name
+                yield from ([each] if each != name else [])
+                yield from (f"{each}.{path}" for path in _paths(kind))
+
+
+SHEET_FIELDS: Final = tuple(_paths(DecisionSheet))
+"""What a modification may name; for ``…`` stands the product, or the number of the band."""
+
+
+def path_of(field: str) -> str:
+    """The field of a sheet, whichever item of a list is meant: ``discounts[ecs].percent`` and any other."""
+    return re.sub(r"\[[^\[\]]+\]", "[…]", field)
 
 
 def sheet_hash(sheet: DecisionSheet) -> str:

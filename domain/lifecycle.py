@@ -9,7 +9,7 @@ rows of all but the first stand in the parts of the guide they belong to; `decis
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from domain import access, anytime, application, signing, terms
+from domain import access, anytime, application, questions, signing, terms
 from domain.clocks import ClockKind, When
 from domain.contract import Command, Stage, WaitingOn
 from domain.editions import FIRST, mentioned
@@ -61,6 +61,7 @@ STEPS: Final[tuple[Step, ...]] = (
     *terms.STEPS,  # §2.3
     *signing.STEPS,  # §2.3, §2.4
     *access.STEPS,  # §2.4, §2.5
+    *questions.STEPS,  # §2.3, and before and after
     *anytime.STEPS,
 )
 MOMENTS: Final[tuple[Moment, ...]] = (
@@ -80,8 +81,8 @@ def _editions(
     attempts: Iterable[Attempt],
 ) -> Iterator[int]:
     yield FIRST
-    for periods in BY_EDITION:
-        yield from periods
+    for by_edition in BY_EDITION:
+        yield from by_edition
     for stage in stages:
         yield from mentioned(stage.clocks)
     rows: list[Step | Moment | Attempt] = [*steps, *moments, *attempts]

@@ -6,14 +6,13 @@ it. Which notice is sent is a matter of the tables and so of the edition; how it
 (`activities/emails/`) is not.
 """
 
-from enum import StrEnum
-from typing import Annotated, ClassVar, Final, Literal, get_args
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import Field, TypeAdapter
 
-from domain.calendar_entries import CalendarEntry
 from domain.clocks import Clock
-from domain.contract import Stage
+from domain.contract import Person, Stage
+from domain.notice import Audience, ContractStart, Notice, ToBd, ToBdLead
 from domain.status import (
     Amendment,
     Closing,
@@ -21,51 +20,11 @@ from domain.status import (
     Justification,
     Missing,
     Modification,
+    Question,
     Rejection,
     Signing,
 )
-from domain.values import Contract, Day, Instant, TimeZone, says_nothing
-
-
-class Audience(StrEnum):
-    """Whose mailbox a notice is for; each audience has one thread per application."""
-
-    PARTNER = "partner"
-    BD = "bd"
-    BD_LEAD = "bd_lead"
-
-
-class ContractStart(Contract):
-    """When the contract takes effect: the date, the zone it begins in, and that instant."""
-
-    day: Day
-    time_zone: TimeZone
-    at: Instant
-
-
-class Notice(Contract):
-    """An e-mail to the partner, unless a subclass says otherwise.
-
-    ``withdraws``: what its reader has in the calendar, and is off.
-    """
-
-    audience: ClassVar[Audience] = Audience.PARTNER
-
-    template: str
-    withdraws: tuple[CalendarEntry, ...] = Field(default=(), exclude_if=says_nothing)
-
-
-class ToBd(Notice):
-    """A notice to the BD who looks after the application."""
-
-    audience: ClassVar[Audience] = Audience.BD
-
-
-class ToBdLead(Notice):
-    """A notice to the BD lead."""
-
-    audience: ClassVar[Audience] = Audience.BD_LEAD
-
+from domain.values import Day, Instant, TimeZone
 
 # To the partner
 
@@ -171,6 +130,22 @@ class AccessGranted(Notice):
     covered_uids: tuple[str, ...]
 
 
+class PartnerAnswered(Notice):
+    """BD has answered a question."""
+
+    template: Literal["partner_answered"] = "partner_answered"
+    answered: Question
+
+
+class ContractEnded(Notice):
+    """BD has ended the signed contract before its start."""
+
+    template: Literal["contract_ended"] = "contract_ended"
+    closing: Closing
+    start_date: Day
+    start_zone: TimeZone
+
+
 class ApplicationRejected(Notice):
     """BD has rejected; with the reason and what would fix it."""
 
@@ -272,7 +247,7 @@ class WithdrawnToBd(ToBd):
 
 
 class ClosedToBd(ToBd):
-    """Declined, expired after a submission, or cancelled by an operator."""
+    """Declined or expired, if BD has heard of it before; or cancelled by an operator."""
 
     template: Literal["closed_to_bd"] = "closed_to_bd"
     closing: Closing
@@ -283,6 +258,34 @@ class AssignedToBd(ToBd):
 
     template: Literal["assigned_to_bd"] = "assigned_to_bd"
     deadline: Clock | None = None
+
+
+class HandedOver(ToBd):
+    """To the BD before: the lead has reassigned the application."""
+
+    template: Literal["handed_over"] = "handed_over"
+    former_bd: Person
+
+    @property
+    def addressee(self) -> Person:
+        """The BD before."""
+        return self.former_bd
+
+
+class PartnerAsked(ToBd):
+    """The partner has a question."""
+
+    template: Literal["partner_asked"] = "partner_asked"
+    asked: Question
+
+
+class ContractEndedToBd(ToBd):
+    """The signed contract is ended before its start."""
+
+    template: Literal["contract_ended_to_bd"] = "contract_ended_to_bd"
+    closing: Closing
+    start_date: Day
+    start_zone: TimeZone
 
 
 class AccessAlert(ToBd):
@@ -297,6 +300,26 @@ class EmailFailed(ToBd):
 
     template: Literal["email_failed"] = "email_failed"
     failed_emails: tuple[FailedEmail, ...]
+
+
+class AssignedToLead(ToBdLead):
+    """To the new lead: the application is his; with the running deadline."""
+
+    template: Literal["assigned_to_lead"] = "assigned_to_lead"
+    deadline: Clock | None = None
+
+
+class LeadHandedOver(ToBdLead):
+    """To the lead before: the application is another's."""
+
+    template: Literal["lead_handed_over"] = "lead_handed_over"
+    former_lead: Person
+    bd_lead: Person
+
+    @property
+    def addressee(self) -> Person:
+        """The lead before."""
+        return self.former_lead
 
 
 class EmailToBdFailed(ToBdLead):
@@ -352,7 +375,8 @@ AnyNotice = Annotated[
     | JustificationAnswered | SheetReminder | ModificationRequested | TermsConfirmedToBd
     | SignatureReminderToBd | WithdrawnToBd | ClosedToBd | AssignedToBd | AccessAlert | EmailFailed
     | EmailToBdFailed | DeadlineEstimated | AccessStillDelayed | RemindersUnanswered | ReviewOverdue
-    | ContactOverdue,
+    | ContactOverdue | PartnerAsked | PartnerAnswered | ContractEnded | ContractEndedToBd | HandedOver
+    | AssignedToLead | LeadHandedOver,
     Field(discriminator="template"),
 ]  # fmt: skip
 """Every notice there is, told apart by ``template``."""
@@ -368,6 +392,12 @@ _AUDIENCES: Final[dict[str, Audience]] = {
 def audience_of(template: str) -> Audience:
     """Whose mailbox notices of this template are for."""
     return _AUDIENCES[template]
+
+
+FAREWELLS: Final = frozenset(
+    notice.model_fields["template"].default for notice in NOTICES if notice.addressee is not Notice.addressee
+)
+"""Templates of notices to who is no longer of their audience."""
 
 
 def templates_for(audience: Audience) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ A period that is no policy is given by edition: ``{1: timedelta(minutes=1), 2: t
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from domain.clocks import Clock, ClockKind, ClockRequest
@@ -27,10 +27,21 @@ LAST_START_RECOUNT: Final[Mapping[int, timedelta]] = {FIRST: timedelta(days=4)}
 """And once more; a count that is no older than this is not repeated."""
 UNANSWERED_REMINDERS: Final[Mapping[int, int]] = {FIRST: 3}
 """After how many reminders in a row that nobody has answered they come more rarely, and the lead is told."""
+PAPER_SIGNED_BEFORE: Final[Mapping[int, timedelta]] = {FIRST: timedelta(days=7)}
+"""How long before the decision sheet was issued a contract may have been signed on paper: BD may enter later
+what was signed at a meeting, and a date on paper has no time of day."""
+OLDEST_START: Final[Mapping[int, timedelta]] = {FIRST: timedelta(days=5 * 365 + 2)}
+"""How far back a contract start date may lie, five years with their leap days: what is older is a slip of the
+pen."""
 BY_EDITION: Final = (
     *(FIRST_ACCESS_RECHECK, LONGEST_ACCESS_RECHECK, CALENDAR_RECHECK, ACCESS_TOLD_AGAIN),
-    *(FIRST_START_RECOUNT, LAST_START_RECOUNT, UNANSWERED_REMINDERS),
+    *(FIRST_START_RECOUNT, LAST_START_RECOUNT, UNANSWERED_REMINDERS, PAPER_SIGNED_BEFORE, OLDEST_START),
 )
+
+
+def oldest_start(application: Application, now: datetime) -> date:
+    """The earliest contract start date that can be meant."""
+    return now.date() - in_force(OLDEST_START, application.edition)
 
 
 def review_clock(application: Application, now: datetime) -> ClockRequest:

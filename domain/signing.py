@@ -18,12 +18,14 @@ from domain.contract import (
     Stage,
     WaitingOn,
 )
+from domain.documents import FILES, EvidenceFiles
+from domain.editions import in_force
 from domain.inquiry import AccountAnswers
-from domain.periods import first_contact_clock, reminder_clock
+from domain.periods import PAPER_SIGNED_BEFORE, first_contact_clock, reminder_clock
 from domain.refusal import RefusedError
 from domain.state import Application
 from domain.status import Signature, Signing
-from domain.steps import BD, SIGNATORIES, Branch, Moment, Step
+from domain.steps import BD, BEFORE_SIGNATURES, SIGNATORIES, Branch, Moment, Step
 from domain.terms import AFTER_CONFIRMATION, CURRENT_SHEET, sheet_is_current
 from domain.values import Digest, HeaderText, Instant, Text, instant_text
 
@@ -94,6 +96,7 @@ class SignContract(Command):
     sheet_hash: Digest = Field(description="Its hash.")
     signed_at: Instant = Field(description="ISO 8601 with its zone, such as 2026-03-31T09:00:00Z.")
     document_ref: HeaderText | None = Field(default=None, description="Reference of the signed document.")
+    evidence: EvidenceFiles = Field(default=(), description=FILES)
 
     @property
     def about_sheet(self) -> int:
@@ -143,10 +146,11 @@ def signature_is_in_order(application: Application, command: SignContract) -> No
             ErrorType.SIGNATURE_ORDER,
             f"The order of signatures is {signing.order}: the {turn[0]} has to sign first.",
         )
-    if signing.path is SigningPath.OFFLINE_PAPER and command.document_ref is None:
+    if signing.path is SigningPath.OFFLINE_PAPER and not (command.document_ref or command.evidence):
         raise RefusedError(
             ErrorType.INVALID,
-            "document_ref: a signature on paper needs the reference of the signed document as evidence.",
+            "document_ref: a signature on paper needs the reference of the signed document as evidence, here "
+            "or in `evidence` with its hash.",
         )
 
 
@@ -160,11 +164,32 @@ def signed_by_now(application: Application, command: SignContract, now: datetime
         )
 
 
+def signed_on_issued_terms(application: Application, command: SignContract, now: datetime) -> None:
+    """A signature stands on terms there were: it is no older than the sheet; on paper, than a week before
+    that."""
+    sheet, paper = application.sheet, application.signing.path is SigningPath.OFFLINE_PAPER
+    if sheet is None or sheet.issued_at is None:
+        return
+    before = in_force(PAPER_SIGNED_BEFORE, application.edition)
+    tolerance = before if paper else CLOCK_SKEW
+    if command.signed_at < sheet.issued_at - tolerance:
+        earlier = f", or up to {before.days} days before that on paper (path {SigningPath.OFFLINE_PAPER})"
+        raise RefusedError(
+            ErrorType.INVALID,
+            f"signed_at: {instant_text(command.signed_at)} lies before this decision sheet was issued, at "
+            f"{instant_text(sheet.issued_at)}: a signature is given on these terms after that{earlier}.",
+        )
+
+
 def _sign_contract(
     application: Application, command: SignContract, now: datetime, accounts: AccountAnswers
 ) -> Application:
     signature = Signature(
-        signer_name=command.signer_name, signed_at=command.signed_at, document_ref=command.document_ref
+        signer_name=command.signer_name,
+        signed_at=command.signed_at,
+        document_ref=command.document_ref,
+        evidence=command.evidence,
+        recorded_at=now,
     )
     side = "partner" if command.party is Party.PARTNER else "vendor"
     return application.but(
@@ -201,13 +226,13 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(RecordContact, BD, (Stage.AWAITING_SIGNATURES,), None,
          done=_contact_recorded, changes=_record_contact,
          stops=(ClockKind.CONTACT,), restarts=(first_contact_clock,)),
-    Step(ChooseSigningPath, BD, (Stage.AWAITING_SIGNATURES,), None, before_signatures=True,
+    Step(ChooseSigningPath, BD, (Stage.AWAITING_SIGNATURES,), None, only=BEFORE_SIGNATURES,
          done=_path_chosen, changes=_choose_signing_path),
     Step(SignContract, SIGNATORIES, (Stage.AWAITING_SIGNATURES,), None,
          branch=Branch(_both_have_signed, Stage.SIGNED, (notices.ContractSigned,)),
          speaks_for=signs_for_itself,
          done=_contract_signed, revision=_signed_sheet_is_current, rules=(signature_is_in_order,),
-         timed_rules=(signed_by_now,),
+         timed_rules=(signed_by_now, signed_on_issued_terms),
          changes=_sign_contract, stops=(ClockKind.CONTACT,), restarts=(reminder_clock,),
          current=CURRENT_SHEET),
 )

@@ -22,6 +22,7 @@ from domain.status import (
     Justification,
     Missing,
     Modification,
+    Question,
     Rejection,
     Signing,
 )
@@ -61,6 +62,8 @@ class Application(Contract):
     what deadlines can't be counted by, as the lead knows: the names of zones, or the desk's calendar.
     ``reminders``: how many in a row nobody has answered. ``calendar_entries``: what stands in the calendars
     of partner and BD, and is not over.
+    ``former_bd``, ``former_lead``: whom the present one has replaced. ``last_answered``: the number of the
+    question that was answered last.
     """
 
     application_id: str
@@ -70,6 +73,8 @@ class Application(Contract):
     locale: str = "en"
     bd: Person
     bd_lead: Person
+    former_bd: Person | None = None
+    former_lead: Person | None = None
     policy: Policy
     edition: int = FIRST
     stage: Stage = Stage.DRAFTING
@@ -86,6 +91,9 @@ class Application(Contract):
     forms_used: int = 0
     approved_revision: int | None = None
     justification: Justification | None = None
+    questions: tuple[Question, ...] = ()
+    questions_asked: int = 0
+    last_answered: int | None = None
     paused_review: PausedClock | None = None
     sheet: IssuedSheet | None = None
     sheets_used: int = 0
@@ -135,6 +143,11 @@ class Application(Contract):
         return self.stage in OUTCOMES
 
     @property
+    def known_to_bd(self) -> bool:
+        """Whether BD has heard of it: by a form, a question, or by being put in charge."""
+        return self.form is not None or self.questions_asked > 0 or self.former_bd is not None
+
+    @property
     def company_name(self) -> str:
         """How mails and summaries call the applicant."""
         if self.form:
@@ -164,6 +177,13 @@ class Application(Contract):
         if self.amendments:
             return self.amendments[-1].time_zone
         return self.sheet.content.basic.time_zone if self.sheet else None
+
+    @property
+    def start_set_at(self) -> Instant | None:
+        """When the contract start date in force was set: by the last amendment, else by the sheet."""
+        if self.amendments:
+            return self.amendments[-1].at
+        return self.sheet.issued_at if self.sheet else None
 
     def clock(self, kind: ClockKind) -> Clock | None:
         """The running (or passed) clock of a kind."""

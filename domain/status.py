@@ -18,7 +18,7 @@ from domain.contract import (
     Stage,
     WaitingOn,
 )
-from domain.documents import ApplicationForm, DecisionSheet, canonical_hash
+from domain.documents import ApplicationForm, DecisionSheet, Evidence, canonical_hash
 from domain.values import Contract, CountedDay, Country, Day, Instant, TimeZone, Uid
 
 _WHO_IT_IS: Final = {"legal_name", "registration_number", "country"}
@@ -58,10 +58,31 @@ class Deadline(Contract):
 
 
 class Justification(Contract):
-    """BD's question about the qualification and the partner's answer."""
+    """BD's question about the qualification and the partner's answer, with the files that support it."""
 
     question: str
     answer: str | None = None
+    evidence: tuple[Evidence, ...] = ()
+
+
+class Question(Contract):
+    """What the partner asked BD at some time (`ask_bd`), and the answer; ``number`` counts from 1."""
+
+    number: int
+    question: str
+    asked_at: Instant
+    answer: str | None = None
+    answered_at: Instant | None = None
+
+
+def unanswered(questions: tuple[Question, ...]) -> tuple[Question, ...]:
+    """The questions that wait for their answer, the oldest first."""
+    return tuple(question for question in questions if question.answer is None)
+
+
+def numbered(questions: tuple[Question, ...], number: int | None) -> Question | None:
+    """The question of this number."""
+    return next((question for question in questions if question.number == number), None)
 
 
 class SheetChange(Contract):
@@ -73,10 +94,14 @@ class SheetChange(Contract):
 
 
 class SheetShown(Contract):
-    """A revision of the decision sheet, by number and hash where its content can be read elsewhere."""
+    """A revision of the decision sheet, by number and hash where its content can be read elsewhere.
+
+    ``issued_at``: when, by the service's clock; not known of one issued by a release that did not keep it.
+    """
 
     revision: int
     hash: str
+    issued_at: Instant | None = None
     content: DecisionSheet | None = None
     changes: tuple[SheetChange, ...] = ()
 
@@ -97,11 +122,16 @@ class Modification(Contract):
 
 
 class Signature(Contract):
-    """One party's signature on the confirmed terms."""
+    """One party's signature on the confirmed terms.
+
+    ``signed_at`` is the word of who sent it, ``recorded_at`` the service's clock when it came.
+    """
 
     signer_name: str
     signed_at: Instant
     document_ref: str | None = None
+    evidence: tuple[Evidence, ...] = ()
+    recorded_at: Instant | None = None
 
 
 class Signing(Contract):
@@ -245,6 +275,7 @@ class Status(Contract):
     application: ApplicationForm | None = None
     warnings: tuple[str, ...] = ()
     justification: Justification | None = None
+    questions: tuple[Question, ...] = ()
     sheet: SheetShown | None = None
     modification: str | None = None
     modification_fields: tuple[str, ...] = ()
@@ -265,16 +296,18 @@ class Status(Contract):
     def without_documents(self) -> Self:
         """Without what can be read elsewhere: the form, the sheet's content and changes, the last
         refusals."""
-        sheet = self.sheet and SheetShown(revision=self.sheet.revision, hash=self.sheet.hash)
+        sheet = self.sheet and SheetShown(
+            revision=self.sheet.revision, hash=self.sheet.hash, issued_at=self.sheet.issued_at
+        )
         return self.model_copy(update={"application": None, "sheet": sheet, "last_refusals": ()})
 
     def answer(self) -> dict[str, Any]:
         """What the sender of a command is told: `without_documents`, and nothing that is empty or long known.
 
-        It stays in the history for good, so it repeats as little as it can: neither the company, nor, before
-        the contract is signed, that there is no access.
+        It stays in the history for good, so it repeats as little as it can: neither the company, nor the
+        partner's questions, nor, before the contract is signed, that there is no access.
         """
-        known = {"company"} if self.access.reason != "not_signed" else {"company", "access"}
+        known = {"company", "questions"} | ({"access"} if self.access.reason == "not_signed" else set())
         said: dict[str, Any] = without_empty(
             self.without_documents().model_dump(mode="json", exclude_none=True, exclude=known)
         )

@@ -15,14 +15,13 @@ from domain.clocks import ClockKind, When
 from domain.contract import Command, Role, Stage, WaitingOn
 from domain.editions import FIRST, In
 from domain.inquiry import AccessOutcome, AccountAnswers, AccountQuery, TableEntry
-from domain.notices import Notice
+from domain.notice import Notice
 from domain.periods import SetClock
 from domain.state import OUTCOMES, Application
 from domain.status import Status
 
 OPEN: Final = tuple(stage for stage in Stage if stage not in OUTCOMES)
 BEFORE_SIGNED: Final = OPEN[: OPEN.index(Stage.SIGNED)]
-WITH_TERMS: Final = OPEN[OPEN.index(Stage.QUALIFIED) : OPEN.index(Stage.SIGNED)]
 PARTNER: Final = (Role.PARTNER,)
 BD: Final = (Role.BD, Role.BD_LEAD)
 BD_LEAD: Final = (Role.BD_LEAD,)
@@ -49,6 +48,30 @@ class StageRow:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """What must hold of the application for a command to be possible where its row has it.
+
+    ``otherwise``: what a refusal says after naming the stage; ``meaning``: what the reference says.
+    """
+
+    holds: Callable[[Application], bool]
+    otherwise: str
+    meaning: str
+
+
+BEFORE_SIGNATURES: Final = Condition(
+    lambda application: not application.signing.begun, "after a signature", "Only before anybody has signed."
+)
+Concerns = Mapping[type[Notice], Callable[[Application], bool]]
+"""When a notice is for its reader at all; it is left out otherwise."""
+
+
+def known_to_bd(application: Application) -> bool:
+    """Nothing need be closed for BD that he has never heard of."""
+    return application.known_to_bd
+
+
+@dataclass(frozen=True)
 class Branch:
     """Where a step leads when, after it, ``when`` holds: to another stage, with these notices."""
 
@@ -61,15 +84,14 @@ class Branch:
 class Step:
     """A row of the process: this command, by one of these roles, in one of these stages.
 
-    ``to``: the stage it enters (its clocks start anew); ``None``: it stays, the clocks run on;
-    ``branch``: or that way. ``speaks_for``: whether its actor's role may speak for whom the command
-    names. ``notices`` leave when it is done. ``done``: its effect is in place already. ``revision``: it
-    names a revision that must be current. ``before_signatures``: only before anybody has signed.
-    ``rules``, ``timed_rules``: what else must hold. ``asks`` the account directory; ``account_rules``
-    judge its answer. ``entries``: its values that must be in a table. ``changes``: what it changes.
-    ``restarts``: clocks it sets while staying; ``stops``: clocks it ends. ``resends``: the key of an
-    e-mail it sends once more. ``since``, ``until``: the editions it holds for, from the first one on to
-    before the other.
+    ``to``: the stage it enters (its clocks start anew); ``None``: it stays, the clocks run on; ``branch``: or
+    that way. ``speaks_for``: whether its actor's role may speak for whom the command names. ``notices`` leave
+    when it is done. ``done``: its effect is in place already. ``revision``: it names a revision that must be
+    current. ``only``: what else makes it possible at all. ``concerns``: when a notice is for its reader.
+    ``rules``, ``timed_rules``: what else must hold. ``asks`` the account directory; ``account_rules`` judge
+    its answer. ``entries``: its values that must be in a table. ``changes``: what it changes. ``restarts``:
+    clocks it sets while staying; ``stops``: clocks it ends. ``resends``: the key of an e-mail it sends once
+    more. ``since``, ``until``: the editions it holds for, from the first one on to before the other.
 
     ``current`` is for clients: it fills fields a person need not name from the status.
     """
@@ -94,7 +116,8 @@ class Step:
     restarts: SetClocks = ()
     stops: tuple[ClockKind, ...] = ()
     resends: Callable[[Any], str] | None = None
-    before_signatures: bool = False
+    only: Condition | None = None
+    concerns: Concerns = field(default_factory=dict)
     since: int = FIRST
     until: int | None = None
     current: Mapping[str, Callable[[Status], object]] | None = None
@@ -109,6 +132,10 @@ class Step:
         """Who says what with the command, as the Web UI shows it."""
         return cleandoc(self.command.__doc__ or "").replace("``", "`")
 
+    def possible(self, application: Application) -> bool:
+        """Whether it can be done to the application as it stands, whoever may send it."""
+        return application.stage in self.where and (self.only is None or self.only.holds(application))
+
     def holds(self, edition: int) -> bool:
         """Whether applications of this edition have the step."""
         return self.since <= edition and (self.until is None or edition < self.until)
@@ -119,11 +146,11 @@ class Moment:
     """What happens by itself when a clock is due in one of these stages, or before that, or in the morning
     after (``when``).
 
-    ``to``: the stage it enters. ``concerns``: when a notice is for its reader at all; it is left out
-    otherwise. ``overdue``: BD has missed the deadline; that is shown, and decides nothing. ``unanswered``:
-    notices that leave, too, with the third reminder in a row that nobody has answered. ``restarts``: clocks
-    it sets. ``counts_again``: what could only be estimated. ``if_start_moves``: notices that leave
-    where the answer of the calendar moves the start of the contract.
+    ``to``: the stage it enters. ``concerns``: when a notice is for its reader. ``overdue``: BD has missed the
+    deadline; that is shown, and decides nothing. ``unanswered``: notices that leave, too, with the third
+    reminder in a row that nobody has answered. ``restarts``: clocks it sets. ``counts_again``: what could
+    only be estimated. ``if_start_moves``: notices that leave where the answer of the calendar moves the start
+    of the contract.
     """
 
     name: str
@@ -131,7 +158,7 @@ class Moment:
     where: tuple[Stage, ...]
     to: Stage | None = None
     notices: Notices = ()
-    concerns: Mapping[type[Notice], Callable[[Application], bool]] = field(default_factory=dict)
+    concerns: Concerns = field(default_factory=dict)
     when: When = When.DUE
     unanswered: Notices = ()
     overdue: bool = False

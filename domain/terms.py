@@ -9,14 +9,14 @@ from pydantic import Field
 from domain import notices
 from domain.clocks import ClockKind, When
 from domain.contract import Command, ErrorType, Role, SheetCommand, Stage
-from domain.documents import DecisionSheet, sheet_hash
-from domain.inquiry import AccountAnswers, Table, TableEntry
-from domain.periods import reminder_clock
+from domain.documents import SHEET_FIELDS, DecisionSheet, path_of, sheet_hash
+from domain.inquiry import AccountAnswers, AccountQuery, Table, TableEntry
+from domain.periods import oldest_start, reminder_clock
 from domain.refusal import RefusedError
 from domain.state import Application
 from domain.status import IssuedSheet, Modification, Status, field_changes
 from domain.steps import BD, PARTNER, Moment, Step
-from domain.values import Digest, HeaderText, Text
+from domain.values import Day, Digest, HeaderText, Text
 
 AFTER_CONFIRMATION: Final = frozenset({Stage.AWAITING_SIGNATURES, Stage.SIGNED, Stage.ACTIVATING})
 NO_HASH: Final = "0" * 64
@@ -55,6 +55,45 @@ def sheet_fits_application(application: Application, command: IssueDecisionSheet
         )
 
 
+def start_is_not_long_past(application: Application, command: IssueDecisionSheet, now: datetime) -> None:
+    """The contract start date lies no more than five years back."""
+    check_start("sheet.basic.contract_start_date", command.sheet.basic.contract_start_date, application, now)
+
+
+def check_start(field: str, day: Day, application: Application, now: datetime) -> None:
+    """A date in the past is a warning (`warnings.py`); one of long ago is a slip of the pen."""
+    oldest = oldest_start(application, now)
+    if day < oldest:
+        raise RefusedError(
+            ErrorType.INVALID,
+            f"{field}: {day} lies more than five years back; the earliest possible is {oldest}: "
+            "correct the date.",
+        )
+
+
+def _accounts_covered(application: Application, command: IssueDecisionSheet) -> AccountQuery:
+    return AccountQuery(
+        company_master_uid=application.company_master_uid,
+        uids=application.form.covered_uids if application.form else (),
+    )
+
+
+def level_is_that_of_the_accounts(
+    application: Application, command: IssueDecisionSheet, accounts: AccountAnswers
+) -> None:
+    """The sheet's partner level is that of the Main and Associated UIDs (FAQ Q5); one with none set matches
+    any."""
+    offered = command.sheet.basic.partner_level
+    for uid in application.form.covered_uids if application.form else ():
+        account = accounts.account(uid)
+        if account and account.partner_level not in (None, offered):
+            raise RefusedError(
+                ErrorType.UID_MISMATCH,
+                f"sheet.basic.partner_level: UID {uid} has partner level {account.partner_level}, the sheet "
+                f"says {offered}: correct the sheet, or have the account's level changed first.",
+            )
+
+
 def _issue_decision_sheet(
     application: Application, command: IssueDecisionSheet, now: datetime, accounts: AccountAnswers
 ) -> Application:
@@ -67,7 +106,11 @@ def _issue_decision_sheet(
     revision = application.sheets_used + 1
     return application.but(
         sheet=IssuedSheet(
-            revision=revision, hash=sheet_hash(command.sheet), content=command.sheet, changes=changes
+            revision=revision,
+            hash=sheet_hash(command.sheet),
+            issued_at=now,
+            content=command.sheet,
+            changes=changes,
         ),
         sheets_used=revision,
         modification=None,
@@ -131,7 +174,10 @@ class ModifyTerms(Command):
     sheet_revision: int = Field(ge=1, le=1_000_000, description="The revision of the sheet meant.")
     description: Text = Field(description="What is wrong, in detail.", examples=["We agreed on 24 months"])
     fields: tuple[HeaderText, ...] = Field(
-        default=(), max_length=200, description="A field in question.", examples=[("basic.term_months",)]
+        default=(),
+        max_length=200,
+        description="A field in question, as `basic.term_months`.",
+        examples=[("basic.term_months",)],
     )
 
     @property
@@ -146,6 +192,17 @@ def _modification_asked(application: Application, command: ModifyTerms) -> bool:
 
 def _modified_sheet_is_current(application: Application, command: ModifyTerms) -> None:
     sheet_is_current(application, command.sheet_revision, None)
+
+
+def fields_are_of_a_sheet(application: Application, command: ModifyTerms) -> None:
+    """The fields in question are fields of a decision sheet; the refusal names those there are."""
+    unknown = [field for field in command.fields if path_of(field) not in SHEET_FIELDS]
+    if unknown:
+        raise RefusedError(
+            ErrorType.INVALID,
+            f"fields: no field of a decision sheet is called '{unknown[0]}'; there are: "
+            f"{', '.join(SHEET_FIELDS)}.",
+        )
 
 
 def _modify_terms(
@@ -213,7 +270,9 @@ CURRENT_SHEET: Final = {"sheet_revision": _shown_revision, "sheet_hash": _shown_
 STEPS: Final[tuple[Step, ...]] = (
     Step(IssueDecisionSheet, BD, (Stage.QUALIFIED, Stage.CORRECTING_TERMS, Stage.CONFIRMING_TERMS),
          Stage.CONFIRMING_TERMS, (notices.SheetToConfirm,),
-         done=_sheet_issued, rules=(sheet_fits_application,), entries=_entries_of_the_sheet,
+         done=_sheet_issued, rules=(sheet_fits_application,), timed_rules=(start_is_not_long_past,),
+         entries=_entries_of_the_sheet,
+         asks=_accounts_covered, account_rules=(level_is_that_of_the_accounts,),
          changes=_issue_decision_sheet),
     Step(ConfirmTerms, PARTNER, (Stage.CONFIRMING_TERMS,), Stage.AWAITING_SIGNATURES,
          (notices.TermsConfirmed, notices.TermsConfirmedToBd),
@@ -221,7 +280,8 @@ STEPS: Final[tuple[Step, ...]] = (
          current=CURRENT_SHEET),
     Step(ModifyTerms, PARTNER, (Stage.CONFIRMING_TERMS,), Stage.CORRECTING_TERMS,
          (notices.ModificationRequested,),
-         done=_modification_asked, revision=_modified_sheet_is_current, changes=_modify_terms,
+         done=_modification_asked, revision=_modified_sheet_is_current, rules=(fields_are_of_a_sheet,),
+         changes=_modify_terms,
          current={"sheet_revision": _shown_revision}),
     Step(ReopenTerms, BD, (Stage.AWAITING_SIGNATURES,), Stage.CORRECTING_TERMS, (notices.TermsReopened,),
          done=_terms_reopened, revision=_reopened_sheet_is_current, changes=_reopen_terms,

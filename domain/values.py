@@ -183,6 +183,17 @@ Digest = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=128), AfterValidator(without_control_characters)
 ]
 """A hash as a caller names it; whether it is the right one is a matter of revisions, not of form."""
+Sha256 = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, pattern=r"^[0-9a-fA-F]{64}$")]
+"""A SHA-256 in hexadecimal (FIPS 180-4)."""
+MediaType = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True,
+        to_lower=True,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$",
+    ),
+]
+"""What a file is, such as ``application/pdf`` (RFC 6838 §4.2), without parameters."""
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$")]
 """A configured code (partner level, commission policy, product): configuration, not an enum."""
 HeaderText = Annotated[

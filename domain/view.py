@@ -55,6 +55,7 @@ def describe(
         application=application.form,
         warnings=warnings.of(application),
         justification=application.justification,
+        questions=application.questions,
         sheet=application.sheet,
         modification=modification.description if modification else None,
         modification_fields=modification.fields if modification else (),
@@ -110,6 +111,16 @@ def gate(application: Application) -> Access:
                 missing=missing,
             )
         case Stage.SIGNED:
+            if _begun_already(application):
+                return Access(
+                    reason="being_opened",
+                    message=(
+                        f"Your contract is in effect since {application.start_date} "
+                        f"({application.start_zone}); access to the ACPN platform is being opened, and you "
+                        "will get an e-mail."
+                    ),
+                    available_at=application.contract_start_at,
+                )
             return Access(
                 reason="before_start_date",
                 message=(
@@ -127,6 +138,15 @@ def gate(application: Application) -> Access:
                 reason="not_signed",
                 message=f"The contract is not signed yet. Status: {decisions.status_text(application)}.",
             )
+
+
+def _begun_already(application: Application) -> bool:
+    """Whether the contract had begun before it was signed, or before its start was amended."""
+    signatures = (application.signing.partner, application.signing.vendor)
+    recorded = [one.recorded_at for one in signatures if one and one.recorded_at]
+    amended = [application.amendments[-1].at] if application.amendments else []
+    start = application.contract_start_at
+    return start is not None and any(start <= at for at in (*recorded, *amended))
 
 
 def run_ended(status: Status, how: str) -> Status:

@@ -1,6 +1,7 @@
 """What a service sends, as plain JSON: the contract seen from outside, without our models."""
 
 import copy
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
@@ -11,6 +12,8 @@ BD_LEAD: Final = {"name": "Li Wei", "email": "li.wei@vendor.example.com"}
 CONTACT: Final = {"name": "Ann Tan", "title": "CFO", "email": "ann.tan@acme.example.com"}
 ENTERPRISE: Final = "Acme Cloud Pte. Ltd."
 REGISTRATION: Final = "201912345K"
+REACHED: Final = f"{datetime.now(UTC).year - 1}-01-01"
+"""A contract start date that is past: by a year and more, as five years are too many."""
 ROLE_OF: Final = {
     "confirm_company": "partner",
     "submit_application": "partner",
@@ -27,10 +30,14 @@ ROLE_OF: Final = {
     "sign_contract": "partner",
     "reopen_terms": "bd",
     "amend_start_date": "bd",
+    "ask_bd": "partner",
+    "answer_partner": "bd",
     "reassign_bd": "bd_lead",
+    "reassign_lead": "bd_lead",
     "correct_contact": "bd",
     "resend_email": "bd",
     "decline": "partner",
+    "end_contract": "bd",
     "cancel_application": "bd",
 }
 
@@ -71,7 +78,7 @@ _SHEET: Final[Json] = {
         "partner_level": "gold",
         "territories": ["SG", "MY"],
         "currency": "USD",
-        "contract_start_date": "2020-01-01",
+        "contract_start_date": REACHED,
         "time_zone": "Asia/Singapore",
         "term_months": 24,
         "credit_line": "50000",
@@ -92,8 +99,8 @@ _SHEET: Final[Json] = {
 }
 
 
-def sheet(*, start: str = "2020-01-01", zone: str = "Asia/Singapore", ecs: str = "10") -> Json:
-    """A decision sheet; its start date is long reached unless another is given."""
+def sheet(*, start: str = REACHED, zone: str = "Asia/Singapore", ecs: str = "10") -> Json:
+    """A decision sheet; its start date is reached unless another is given."""
     made = copy.deepcopy(_SHEET)
     made["basic"] |= {"contract_start_date": start, "time_zone": zone}
     made["discounts"][0]["percent"] = ecs

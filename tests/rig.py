@@ -35,6 +35,7 @@ from activities.db.engine import Database
 from domain.contract import QUERY_NAME, TASK_QUEUE, UPDATE_NAME, WORKFLOW_TYPE, workflow_id
 from domain.inquiry import Account
 from domain.status import Company, Status
+from domain.values import instant_text
 from settings import Settings
 from tests import payloads
 from tests.temporal_env import fast_forward, now
@@ -264,10 +265,17 @@ class Applicant:
             "role": party,
             "party": party,
             "signer_name": f"Signer of {party}",
-            "signed_at": "2026-01-05T02:00:00Z",
+            "signed_at": await self.issued_at(),
             **await self.named_sheet(),
             **changes,
         }
+
+    async def issued_at(self) -> str:
+        """When the current sheet was issued: the earliest it can have been signed."""
+        sheet = (await self.status()).sheet
+        assert sheet is not None
+        assert sheet.issued_at is not None
+        return instant_text(sheet.issued_at)
 
     async def named_sheet(self) -> payloads.Json:
         """Revision and hash of the current sheet, as confirmation and signatures name it."""

@@ -14,8 +14,9 @@ from domain.application import SubmitApplication
 from domain.audit import AuditEvent, Verdict
 from domain.contract import SYSTEM, Command, ErrorType
 from domain.decisions import Decision
+from domain.documents import canonical_hash
 from domain.inquiry import Head
-from domain.letters import write
+from domain.invitations import compose_all
 from domain.publication import Entry, Lineage, Publication, Receipt, TurnedBack, stored_state
 from domain.refusal import RefusedError
 from domain.state import Application, newest_within
@@ -31,6 +32,8 @@ BACKLOG_BYTES: Final = 384 * 1024
 BATCH_BYTES: Final = 256 * 1024
 """What one activity publishes at a time; an entry that is larger goes alone."""
 REFUSED_DETAILS_BYTES: Final = 8 * 1024
+STORED_BESIDE: Final = ("application", "sheet")
+"""The documents a command may carry, which have tables of their own."""
 RESET: Final = "reset"
 """The event by which a run goes on after Temporal's Reset."""
 NOT_KEPT: Final = "refusals_not_kept"
@@ -260,7 +263,7 @@ class RunMemory:
     def carry_out(self, decision: Decision, event: AuditEvent) -> None:
         """The one place where the stage changes, is put on record, and its notices are queued."""
         before = self.application.sheet
-        application, written = write(decision.notices, decision.application, event.at)
+        application, written = compose_all(decision.notices, decision.application, event.at)
         self.application = application
         self.note(
             event,
@@ -399,7 +402,11 @@ def _details(command: Command, *, refused: bool) -> dict[str, JsonValue]:
         if len(str(details).encode()) > REFUSED_DETAILS_BYTES:
             return {"not_kept": f"more than {REFUSED_DETAILS_BYTES // 1024} KiB"}
         return details
-    return command.model_dump(mode="json", exclude=envelope | {"application", "sheet"}, exclude_none=True)
+    details = command.model_dump(mode="json", exclude=envelope | {*STORED_BESIDE}, exclude_none=True)
+    # What is stored beside the trail is bound to it by its hash.
+    stored = {name: getattr(command, name) for name in STORED_BESIDE if name in type(command).model_fields}
+    hashes = {f"{name}_hash": canonical_hash(each.model_dump(mode="json")) for name, each in stored.items()}
+    return details | hashes
 
 
 def _kept(arguments: tuple[Any, ...]) -> dict[str, JsonValue]:

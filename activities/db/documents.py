@@ -54,7 +54,10 @@ async def restored(connection: AsyncConnection | AsyncSession, state: Mapping[st
         whole["form"] = (await connection.execute(form)).scalar_one_or_none()
     if sheet := whole.get("sheet"):
         issued = _newest(DecisionSheetRow, application_id, sheet["revision"]).with_only_columns(
-            DecisionSheetRow.revision, DecisionSheetRow.hash, DecisionSheetRow.content
+            DecisionSheetRow.revision,
+            DecisionSheetRow.hash,
+            DecisionSheetRow.content,
+            DecisionSheetRow.issued_at,
         )
         found = (await connection.execute(issued)).mappings().one_or_none()
         whole["sheet"] = dict(found) if found else None
@@ -84,6 +87,7 @@ def with_changes(rows: Sequence[DecisionSheetRow]) -> list[tuple[DecisionSheetRo
             IssuedSheet(
                 revision=row.revision,
                 hash=row.hash,
+                issued_at=row.issued_at,
                 content=DecisionSheet.model_validate(row.content),
                 changes=field_changes(contents[row.replaces], row.content)
                 if row.replaces is not None and row.replaces in contents

@@ -21,7 +21,8 @@ from activities.db.tables import AuditHeadRow, EmailRow, UtcInstant
 from activities.emails.addressed import AddressedNotice
 from activities.smtp_replies import Proof
 from domain.documents import ApplicationForm
-from domain.notices import Audience, templates_for
+from domain.notice import Audience
+from domain.notices import templates_for
 from domain.publication import Lineage, Receipt
 from domain.status import FailedEmail, IssuedSheet
 from domain.values import Contract, Instant

@@ -32,7 +32,8 @@ from domain.decisions import run_ended
 from domain.documents import sheet_hash
 from domain.inquiry import Head
 from domain.lifecycle import STAGES
-from domain.notices import NOTICE_ADAPTER, AnyNotice, Audience, audience_of, key_of
+from domain.notice import Audience
+from domain.notices import NOTICE_ADAPTER, AnyNotice, audience_of, key_of
 from domain.publication import Entry, Lineage, Publication, TakeUp, stored_state
 from domain.state import Application
 from domain.values import Instant
@@ -303,7 +304,7 @@ def _event_values(application_id: str, event: AuditEvent, link: Link) -> dict[st
 def _email_values(
     application: Application, event: AuditEvent, notice: AnyNotice, position: int
 ) -> dict[str, Any]:
-    to = _recipient(audience_of(notice.template), application)
+    to = notice.addressee or _recipient(audience_of(notice.template), application)
     queued = QueuedNotice(
         to=to,
         bd=application.bd,

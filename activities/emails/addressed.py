@@ -6,7 +6,8 @@ from typing import Any
 
 from domain.contract import Person
 from domain.documents import ApplicationForm
-from domain.notices import AnyNotice, Audience, audience_of
+from domain.notice import Audience
+from domain.notices import AnyNotice, audience_of
 from domain.status import SheetShown
 
 

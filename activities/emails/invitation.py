@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from activities.emails.addressed import AddressedNotice
 from activities.emails.filters import last_day
 from domain.calendar_entries import CalendarEntry, CalendarEvent
-from domain.letters import entry_of
+from domain.invitations import entry_of
 from domain.values import Day, Instant
 
 

@@ -7,16 +7,19 @@ from zlib import crc32
 from bench.chaos.plan import Dispatch, Script, Sort
 from domain.contract import Stage
 from domain.status import Status
+from domain.values import instant_text
 from tests import payloads
 
 SENDER: Final = "Reseller Onboarding <onboarding@vendor.example.com>"
 WRONG_ROLE: Final = {"partner": "bd", "bd": "partner", "vendor": "bd"}
 NO_HASH: Final = "0" * 64
+LONG_AGO: Final = "2026-01-05T02:00:00Z"
 
 
 @dataclass(frozen=True)
 class Terms:
-    """The sheet in force, as the driver was told; none yet: revision 0.
+    """The sheet in force, as the driver was told; none yet: revision 0. ``issued_at``: it can't have been
+    signed before.
 
     ``form_revision``: that of the form under review, where the script does not say.
     """
@@ -24,12 +27,16 @@ class Terms:
     revision: int = 0
     hash: str = NO_HASH
     form_revision: int | None = None
+    issued_at: str = LONG_AGO
 
     @classmethod
     def of(cls, status: Status) -> Self:
         """What a status tells."""
         sheet = status.sheet
-        return cls(sheet.revision if sheet else 0, sheet.hash if sheet else NO_HASH, status.form_revision)
+        if sheet is None:
+            return cls(form_revision=status.form_revision)
+        issued_at = instant_text(sheet.issued_at) if sheet.issued_at else LONG_AGO
+        return cls(sheet.revision, sheet.hash, status.form_revision, issued_at)
 
 
 def contact_of(script: Script) -> str:
@@ -136,7 +143,7 @@ def _fields(dispatch: Dispatch, script: Script, terms: Terms) -> dict[str, Any]:
             return {
                 "party": party,
                 "signer_name": f"Signer of the {party}",
-                "signed_at": "2026-01-05T02:00:00Z",
+                "signed_at": terms.issued_at,
                 **named,
             }
     return {}

@@ -4,7 +4,15 @@ from datetime import date, datetime
 from typing import TypedDict, Unpack
 
 from domain.access import AmendStartDate
-from domain.anytime import CancelApplication, CorrectContact, Decline, ReassignBd, ResendEmail
+from domain.anytime import (
+    CancelApplication,
+    CorrectContact,
+    Decline,
+    EndContract,
+    ReassignBd,
+    ReassignLead,
+    ResendEmail,
+)
 from domain.application import (
     ApproveApplication,
     ConfirmCompany,
@@ -15,7 +23,8 @@ from domain.application import (
     WithdrawApplication,
 )
 from domain.contract import Actor, Party, Person, SignatureOrder, SigningPath, Via
-from domain.documents import ApplicationForm, DecisionSheet
+from domain.documents import ApplicationForm, DecisionSheet, Evidence
+from domain.questions import AnswerPartner, AskBd
 from domain.signing import ChooseSigningPath, RecordContact, SignContract
 from domain.status import Status
 from domain.terms import ConfirmTerms, IssueDecisionSheet, ModifyTerms, ReopenTerms
@@ -82,12 +91,19 @@ class Commands(Sender):
         uid: str,
         actor: Actor,
         answer: str,
+        evidence: tuple[Evidence, ...] = (),
         form_revision: int | None = None,
         **envelope: Unpack[Envelope],
     ) -> Status:
         """Partner: the answer to BD's question; the review clock goes on."""
         return await self._command(
-            uid, ProvideJustification, actor, envelope, answer=answer, form_revision=form_revision
+            uid,
+            ProvideJustification,
+            actor,
+            envelope,
+            answer=answer,
+            evidence=evidence,
+            form_revision=form_revision,
         )
 
     async def approve_application(
@@ -190,6 +206,7 @@ class Commands(Sender):
         sheet_hash: str,
         signed_at: datetime,
         document_ref: str | None = None,
+        evidence: tuple[Evidence, ...] = (),
         **envelope: Unpack[Envelope],
     ) -> Status:
         """A party, or the e-signature service for it: signed, on exactly these terms (guide §2.4)."""
@@ -204,6 +221,7 @@ class Commands(Sender):
             sheet_hash=sheet_hash,
             signed_at=signed_at,
             document_ref=document_ref,
+            evidence=evidence,
         )
 
     async def amend_start_date(
@@ -220,9 +238,32 @@ class Commands(Sender):
             uid, AmendStartDate, actor, envelope, start_date=start_date, time_zone=time_zone, reason=reason
         )
 
+    async def ask_bd(self, uid: str, actor: Actor, question: str, **envelope: Unpack[Envelope]) -> Status:
+        """Partner: a question to BD, about the terms or anything else (guide §2.3)."""
+        return await self._command(uid, AskBd, actor, envelope, question=question)
+
+    async def answer_partner(
+        self,
+        uid: str,
+        actor: Actor,
+        answer: str,
+        question_number: int | None = None,
+        **envelope: Unpack[Envelope],
+    ) -> Status:
+        """BD: the answer to a question of the partner."""
+        return await self._command(
+            uid, AnswerPartner, actor, envelope, answer=answer, question_number=question_number
+        )
+
     async def reassign_bd(self, uid: str, actor: Actor, bd: Person, **envelope: Unpack[Envelope]) -> Status:
         """BD lead: another BD looks after this application from now on."""
         return await self._command(uid, ReassignBd, actor, envelope, bd=bd)
+
+    async def reassign_lead(
+        self, uid: str, actor: Actor, bd_lead: Person, **envelope: Unpack[Envelope]
+    ) -> Status:
+        """BD lead: another lead looks after this application from now on."""
+        return await self._command(uid, ReassignLead, actor, envelope, bd_lead=bd_lead)
 
     async def correct_contact(
         self, uid: str, actor: Actor, email: str, name: str | None = None, **envelope: Unpack[Envelope]
@@ -239,6 +280,10 @@ class Commands(Sender):
     ) -> Status:
         """Partner: no contract after all."""
         return await self._command(uid, Decline, actor, envelope, reason=reason)
+
+    async def end_contract(self, uid: str, actor: Actor, reason: str, **envelope: Unpack[Envelope]) -> Status:
+        """BD: the signed contract is off before it has begun."""
+        return await self._command(uid, EndContract, actor, envelope, reason=reason)
 
     async def cancel_application(
         self, uid: str, actor: Actor, reason: str, **envelope: Unpack[Envelope]

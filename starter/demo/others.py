@@ -119,7 +119,7 @@ async def reference_onboarding(play: Play) -> HistoryCost:
     issued = (await send("issue_decision_sheet", BD_ACTOR, sheet=terms("12"))).sheet
     named = {"sheet_revision": issued and issued.revision, "sheet_hash": issued and issued.hash}
     await send("confirm_terms", MEI, **named)
-    signed_at = now.isoformat()
+    signed_at = (await service.now(REFERENCE_UID)).isoformat()
     await send("sign_contract", ESIGN, party="partner", signer_name="Mei", signed_at=signed_at, **named)
     status = await send(
         "sign_contract", ESIGN, party="vendor", signer_name="Yi", signed_at=signed_at, **named

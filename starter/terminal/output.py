@@ -115,6 +115,10 @@ def status_facts(status: Status) -> Iterator[tuple[str, str]]:
     if status.sheet:
         yield from (("changed", _change(change)) for change in status.sheet.changes)
     yield from (("warning", shown(warning)) for warning in status.warnings)
+    for question in status.questions:
+        yield f"question {question.number}", shown(question.question)
+        yield f"answer {question.number}", shown(question.answer or "not answered yet")
+    yield from (("evidence", shown(file)) for file in _evidence(status))
     for failed in status.failed_emails:
         yield "failed mail", shown(f"{failed.key} to {failed.to}: {failed.reason}")
     for refusal in status.last_refusals[-1:]:
@@ -122,6 +126,20 @@ def status_facts(status: Status) -> Iterator[tuple[str, str]]:
         yield "last refusal", shown(f"{when}: {refusal.error}: {refusal.message}")
     if status.allowed_commands:
         yield "possible now", ", ".join(status.allowed_commands)
+
+
+def _evidence(status: Status) -> Iterator[str]:
+    """The files that are named: for what, where they are, what they are, and their hash."""
+    signing = status.signing
+    named = {
+        "form": status.application and status.application.evidence,
+        "justification": status.justification and status.justification.evidence,
+        "signature of the partner": signing.partner and signing.partner.evidence,
+        "signature of the vendor": signing.vendor and signing.vendor.evidence,
+    }
+    for what, files in named.items():
+        for file in files or ():
+            yield f"{what}: {file.reference} ({file.media_type}, SHA-256 {file.sha256})"
 
 
 def _confirmed(status: Status) -> str:

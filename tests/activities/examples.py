@@ -94,7 +94,8 @@ def submitted(sequence: int, revision: int, *notices: AnyNotice, **more: Any) ->
 def issued(
     sequence: int, revision: int, *notices: AnyNotice, replaces: int | None = None, **more: Any
 ) -> Entry:
-    """The decision sheet of this revision is issued."""
+    """The decision sheet of this revision is issued, at its time unless told otherwise."""
+    more = {"at": issued_at(revision)} | more
     at = event(sequence, command="issue_decision_sheet", sheet_revision=revision, **more)
     return Entry(event=at, sheet=content(revision), sheet_replaces=replaces, notices=notices)
 
@@ -153,7 +154,18 @@ def sheet(revision: int, *, replaces: int | None = None) -> IssuedSheet:
         if replaces
         else ()
     )
-    return IssuedSheet(revision=revision, hash=sheet_hash(terms), content=terms, changes=different)
+    return IssuedSheet(
+        revision=revision,
+        hash=sheet_hash(terms),
+        issued_at=issued_at(revision),
+        content=terms,
+        changes=different,
+    )
+
+
+def issued_at(revision: int) -> datetime:
+    """When the sheet of this revision was issued."""
+    return NOON + timedelta(minutes=revision)
 
 
 def with_sheet(subject: Application, revision: int, *, replaces: int | None = None) -> Application:

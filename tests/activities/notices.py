@@ -35,6 +35,10 @@ SHEET: Final[dict[str, Any]] = {
 }
 
 
+def _file(reference: str) -> dict[str, Any]:
+    return {"reference": reference, "sha256": "cd" * 32, "media_type": "application/pdf"}
+
+
 def _clock(kind: str, due_at: str, **more: Any) -> dict[str, Any]:
     return {"kind": kind, "due_at": due_at, "time_zone": "Asia/Shanghai", **more}
 
@@ -56,12 +60,26 @@ def notice(template: str, *, user_text: str | None = None, **changes: Any) -> An
         "form_revision": 2,
         "sheet_revision": 2,
         "warnings": [free],
-        "justification": {"question": free, "answer": free},
+        "justification": {"question": free, "answer": free, "evidence": [_file(name)]},
+        "asked": {"number": 1, "question": free, "asked_at": "2025-03-14T02:00:00Z"},
+        "answered": {
+            "number": 1,
+            "question": free,
+            "asked_at": "2025-03-13T02:00:00Z",
+            "answer": free,
+            "answered_at": "2025-03-14T02:00:00Z",
+        },
+        "start_date": "2025-04-01",
+        "start_zone": "Asia/Singapore",
+        "bd_lead": {"name": name, "email": "ada@example.com"},
+        "former_bd": {"name": "Old Bo", "email": "bo@example.com"},
+        "former_lead": {"name": "Old Li", "email": "li@example.com"},
         "modification": {"sheet_revision": 1, "description": free, "fields": ["basic.term_months", name]},
         "signing": {
             "path": "offline_paper",
             "order": "partner_first",
-            "partner": {"signer_name": name, "signed_at": "2025-03-20T02:00:00Z", "document_ref": "D-1"},
+            "partner": {"signer_name": name, "signed_at": "2025-03-20T02:00:00Z", "document_ref": "D-1"}
+            | {"evidence": [_file(name)]},
         },
         "start": {"day": "2025-04-01", "time_zone": "Asia/Singapore", "at": "2025-03-31T16:00:00Z"},
         "amendment": {
@@ -153,6 +171,7 @@ def form(user_text: str | None = None) -> ApplicationForm:
             "associated_uids": ["5000000000000003"],
             "territories": [name],
             "qualification": free,
+            "evidence": [_file(name)],
         }
     )
 

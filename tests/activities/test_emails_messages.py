@@ -79,6 +79,9 @@ def test_an_application_has_one_thread_for_each_audience() -> None:
 
     assert partner[0]["References"] == partner[1]["References"] == partner[1]["In-Reply-To"]
     assert len({message["References"] for message in (partner[0], bd, lead)}) == 3
+    former = built(mail("handed_over"))
+    assert former["References"] == bd["References"], "where the former BD has what he got before"
+    assert former["Message-ID"] != bd["Message-ID"]
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=300))

@@ -1,6 +1,7 @@
 """What the notices say: every notice, in every locale, whatever people have typed."""
 
 import re
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any, Final
 
@@ -188,6 +189,48 @@ def test_a_signed_contract_tells_when_it_starts_and_what_happens_before() -> Non
     assert "Tuesday, 1 April 2025 (Asia/Singapore)" in text
     assert "Please be patient" in text
     assert "Logging in to the ACPN platform before the contract start date will cause an error" in text
+
+
+@pytest.mark.parametrize("locale", WORDINGS)
+@pytest.mark.parametrize("template", ["contract_signed", "start_date_amended"])
+def test_of_a_date_that_is_past_nothing_is_promised(template: str, locale: str) -> None:
+    past = {"day": "2025-03-01", "time_zone": "Asia/Singapore", "at": "2025-02-28T16:00:00Z"}
+    text = rendered(template, locale, start=past).text
+    assert {"en": "has been in effect since", "zh": "起已生效"}[locale] in text
+    assert {"en": "takes effect", "zh": "起生效"}[locale] not in text
+    assert {"en": "before the contract start date", "zh": "生效日期之前"}[locale] not in text
+    to_come = rendered(template, locale).text
+    assert {"en": "before the contract start date", "zh": "生效日期之前"}[locale] in to_come
+
+
+@pytest.mark.parametrize("locale", WORDINGS)
+@pytest.mark.parametrize("template", ["sheet_to_confirm", "terms_confirmed_to_bd"])
+def test_both_are_told_of_a_start_date_that_is_past(template: str, locale: str) -> None:
+    warning = {"en": "the contract start date is past already", "zh": "合同生效日期已过"}[locale]
+    assert warning not in rendered(template, locale).text
+    assert warning in rendered(template, locale, at=datetime(2025, 4, 2, tzinfo=UTC)).text
+
+
+@pytest.mark.parametrize("locale", WORDINGS)
+@pytest.mark.parametrize(
+    "template", ["review_requested", "justification_answered", "contract_signed", "signature_reminder"]
+)
+def test_evidence_is_named_by_reference_type_and_hash(template: str, locale: str) -> None:
+    for part in (rendered(template, locale).text, "".join(_Reader(rendered(template, locale).html).text)):
+        for named in ("Cloud Nine Pte. Ltd.", "application/pdf", "cd" * 32):
+            assert named in part
+
+
+@pytest.mark.parametrize("locale", WORDINGS)
+def test_a_question_and_its_answer_are_told_as_they_were_written(locale: str) -> None:
+    assert "> Line one\n> Line two" in rendered("partner_asked", locale).text
+    assert rendered("partner_answered", locale).text.count("> Line one\n> Line two") == 2
+
+
+@pytest.mark.parametrize("locale", WORDINGS)
+def test_who_hands_over_is_told_to_whom(locale: str) -> None:
+    assert "Li Wei <li.wei@example.com>" in rendered("handed_over", locale).text.split("\n-- \n")[0]
+    assert "Cloud Nine Pte. Ltd. <ada@example.com>" in rendered("lead_handed_over", locale).text
 
 
 def test_granted_access_comes_with_the_link_and_the_guides_way_in() -> None:

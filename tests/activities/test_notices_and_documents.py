@@ -11,7 +11,7 @@ from activities.db.tables import (
 from activities.db.trail import AuditTrail, Written
 from domain.audit import Verdict
 from domain.contract import Person, Stage
-from domain.notices import EmailFailed
+from domain.notices import AssignedToBd, EmailFailed, HandedOver, LeadHandedOver
 from domain.status import FailedEmail
 from tests.activities.examples import (
     APPROVED,
@@ -34,6 +34,7 @@ from tests.activities.examples import (
 )
 from tests.activities.stored import by_key, intact
 
+ASSIGNED = AssignedToBd()
 UNDER_REVIEW = with_form(application(stage=Stage.UNDER_REVIEW), 1)
 QUALIFIED = UNDER_REVIEW.but(stage=Stage.QUALIFIED)
 CONFIRMING = with_sheet(UNDER_REVIEW.but(stage=Stage.CONFIRMING_TERMS), 1)
@@ -53,6 +54,22 @@ async def test_each_notice_goes_to_its_audience_in_order(trail: AuditTrail, ledg
         ("1.review_overdue", CHEN.email, "en"),
         ("2.email_failed", LI.email, "en"),
         ("10.application_approved", "mei@partner.example", "en"),
+    ]
+
+
+async def test_a_farewell_goes_to_who_is_no_longer_in_charge_and_again_to_him(
+    trail: AuditTrail, ledger: EmailLedger
+) -> None:
+    told = HandedOver(former_bd=Person(name="Bo Chen", email="bo@vendor.example"))
+    lead = LeadHandedOver(former_lead=Person(name="Old Li", email="old@vendor.example"), bd_lead=CHEN)
+    await trail.publish(publication(UNDER_REVIEW, entry(1, ASSIGNED, told, lead)))
+    await ledger.failed("run-1", "1.handed_over", "550", NOON)
+    await trail.publish(publication(UNDER_REVIEW, entry(2, resend="1.handed_over")))
+    assert [(row.key, row.recipient) for row in await ledger.of("run-1")] == [
+        ("1.assigned_to_bd", LI.email),
+        ("1.handed_over", "bo@vendor.example"),
+        ("1.lead_handed_over", "old@vendor.example"),
+        ("2.handed_over", "bo@vendor.example"),
     ]
 
 

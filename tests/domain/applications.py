@@ -20,7 +20,7 @@ from domain.clocks import MARKED, ONLY_TOLD, Clock, ClockKind, ClockRequest
 from domain.contract import Command, OnboardingInput, Stage
 from domain.decisions import Decision
 from domain.inquiry import AccessOutcome, Account, AccountAnswers, Answers, Inquiry, Problem
-from domain.letters import write
+from domain.invitations import compose_all
 from domain.lifecycle import NEWEST
 from domain.policy import Policy
 from domain.refusal import RefusedError
@@ -192,7 +192,7 @@ class Journey:
 
     def carry_out(self, decision: Decision) -> None:
         """Take over what was decided, and write the notices, as the workflow does."""
-        self.application, written = write(decision.notices, decision.application, self.now)
+        self.application, written = compose_all(decision.notices, decision.application, self.now)
         self.transitions += 1
         self.mails += [addressed(notice, self.application, self.transitions, self.now) for notice in written]
 

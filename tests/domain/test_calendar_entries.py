@@ -7,8 +7,9 @@ import pytest
 
 from domain import decisions
 from domain.calendar_entries import CalendarEvent
-from domain.letters import entry_of
-from domain.notices import Audience, audience_of
+from domain.invitations import entry_of
+from domain.notice import Audience
+from domain.notices import audience_of
 from tests import payloads
 from tests.domain.applications import UID, Journey, journey_to, signature
 

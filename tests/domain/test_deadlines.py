@@ -7,7 +7,7 @@ import pytest
 from domain import decisions
 from domain.clocks import ClockKind
 from domain.inquiry import AccessOutcome
-from domain.notices import Audience, Notice
+from domain.notice import Audience, Notice
 from domain.policy import Policy
 from domain.status import AccessCause, Missing
 from domain.steps import OPEN

@@ -5,9 +5,10 @@ from pydantic import ValidationError
 
 from domain import decisions
 from domain.contract import Command
+from domain.facts import compose
 from domain.inquiry import AccountAnswers, Inquiry
-from domain.letters import compose
-from domain.notices import Audience, ContractSigned, SheetToConfirm, TermsConfirmed
+from domain.notice import Audience
+from domain.notices import FAREWELLS, ContractSigned, SheetToConfirm, TermsConfirmed
 from domain.refusal import RefusedError
 from domain.status import FailedEmail
 from tests import payloads
@@ -30,13 +31,13 @@ def test_a_refusal_says_who_may_and_what_is_possible() -> None:
     )
     assert wrong_stage.value.message == (
         "'approve_application' is not possible in stage 'awaiting_signatures' (Waiting for signing contract)."
-        " Possible now: reopen_terms, record_contact, choose_signing_path, sign_contract, reassign_bd,"
-        " correct_contact, resend_email, decline, cancel_application."
+        " Possible now: reopen_terms, record_contact, choose_signing_path, sign_contract, ask_bd,"
+        " reassign_bd, reassign_lead, correct_contact, resend_email, decline, cancel_application."
     )
     assert after_signature.value.message == (
         "'choose_signing_path' is not possible in stage 'awaiting_signatures' (Waiting for signing contract) "
-        "after a signature. Possible now: reopen_terms, record_contact, sign_contract, reassign_bd, "
-        "correct_contact, resend_email, decline, cancel_application."
+        "after a signature. Possible now: reopen_terms, record_contact, sign_contract, ask_bd, "
+        "reassign_bd, reassign_lead, correct_contact, resend_email, decline, cancel_application."
     )
 
 
@@ -79,18 +80,52 @@ class TestNotices:
         journey.say("reassign_bd", **journey.something_new("reassign_bd"))
         journey.wait()
 
-        assert [mail.to.email for mail in journey.mails[-2:]] == ["nia@vendor.example.com"] * 2
+        told = [(mail.template, mail.to.email) for mail in journey.mails[-3:]]
+        assert told == [
+            ("assigned_to_bd", "nia@vendor.example.com"),
+            ("handed_over", payloads.BD["email"]),
+            ("sheet_reminder", "nia@vendor.example.com"),
+        ]
+        assert len({mail.key for mail in journey.mails}) == len(journey.mails)
         assert journey.status.bd
         assert journey.status.bd.name == "Nia New"
+
+    def test_a_new_lead_gets_the_mails_from_then_on_and_the_former_one_is_told(self) -> None:
+        journey = overdue("under_review")
+        journey.say("reassign_lead", **journey.something_new("reassign_lead"))
+        told = [(mail.template, mail.to.email) for mail in journey.mails[-2:]]
+        assert told == [
+            ("assigned_to_lead", "leo@vendor.example.com"),
+            ("lead_handed_over", payloads.BD_LEAD["email"]),
+        ]
+        assert journey.status.bd_lead
+        assert journey.status.bd_lead.name == "Leo New"
+
+    def test_each_former_bd_is_told_at_his_own_address(self) -> None:
+        journey = journey_to("qualified")
+        for name in ("one", "two", "three"):
+            journey.say("reassign_bd", bd={"name": name, "email": f"{name}@vendor.example.com"})
+        told = [mail.to.name for mail in journey.mails if mail.template == "handed_over"]
+        assert told == [payloads.BD["name"], "one", "two"]
+
+    @pytest.mark.parametrize("template", sorted(FAREWELLS))
+    def test_a_farewell_that_does_not_arrive_bothers_nobody(self, template: str) -> None:
+        journey = journey_to("qualified")
+        failed = FailedEmail(key=f"9.{template}", template=template, to="x@y.z", reason="550", at=journey.now)
+        bounced = decisions.mails_bounced(journey.application, (failed,))
+        assert (bounced.notices, bounced.application.failed_emails) == ((), ())
+        other = failed.model_copy(update={"template": "assigned_to_bd"})
+        both = decisions.mails_bounced(journey.application, (failed, other))
+        assert both.application.failed_emails == (other,)
 
     def test_the_notice_to_a_new_bd_names_what_is_due(self) -> None:
         journey = journey_to("confirming_terms")
         journey.say("reassign_bd", **journey.something_new("reassign_bd"))
-        assert journey.mails[-1].said["deadline"].kind == "reminder"
+        assert journey.mails[-2].said["deadline"].kind == "reminder"
 
         journey = overdue("under_review")
         journey.say("reassign_bd", **journey.something_new("reassign_bd"))
-        assert journey.mails[-1].said["deadline"] is None, "the only one is past"
+        assert journey.mails[-2].said["deadline"] is None, "the only one is past"
 
     def test_notices_are_in_the_language_of_the_application(self) -> None:
         journey = Journey(locale="zh")

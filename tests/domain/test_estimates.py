@@ -12,7 +12,8 @@ from domain.contract import Stage
 from domain.counting import with_clocks
 from domain.decisions import Decision
 from domain.inquiry import AccessOutcome
-from domain.notices import Audience, DeadlineEstimated
+from domain.notice import Audience
+from domain.notices import DeadlineEstimated
 from domain.periods import start_recount_clock
 from domain.policy import Policy
 from domain.steps import OPEN

@@ -41,10 +41,14 @@ BEFORE: Final = {
     "sign_contract": "partner_signed",
     "reopen_terms": "awaiting_signatures",
     "amend_start_date": "signed",
+    "ask_bd": "qualified",
+    "answer_partner": "qualified",
     "reassign_bd": "qualified",
+    "reassign_lead": "qualified",
     "correct_contact": "qualified",
     "resend_email": "qualified",
     "decline": "qualified",
+    "end_contract": "signed",
     "cancel_application": "qualified",
 }
 """Where each command is possible."""
@@ -60,7 +64,7 @@ request_justification |     | expiry          |
 provide_justification |     | review          |
 approve_application   |     | reminder        |
 reject_application    |     |                 |
-issue_decision_sheet  |     | reminder expiry | sheet.basic.currency:currency sheet.basic.time_zone:time_zone
+issue_decision_sheet  | yes | reminder expiry | sheet.basic.currency:currency sheet.basic.time_zone:time_zone
 confirm_terms         |     | contact         |
 modify_terms          |     | reminder        |
 record_contact        |     | reminder        |
@@ -68,10 +72,14 @@ choose_signing_path   |     |                 |
 sign_contract         |     | start_date      |
 reopen_terms          |     | reminder        |
 amend_start_date      |     | start_date      | time_zone:time_zone
+ask_bd                |     |                 |
+answer_partner        |     |                 |
 reassign_bd           |     |                 | bd.email:email
+reassign_lead         |     |                 | bd_lead.email:email
 correct_contact       |     |                 | email:email
 resend_email          |     |                 |
 decline               |     |                 |
+end_contract          |     |                 |
 cancel_application    |     |                 |
 """
 
@@ -88,6 +96,8 @@ def before(kind: str) -> tuple[Journey, Json]:
     journey = journey_to(BEFORE[kind])
     if kind == "resend_email":
         journey.bounce()
+    if kind == "answer_partner":
+        journey.say("ask_bd", question="May we start in May?")
     return journey, journey.something_new(kind)
 
 
@@ -189,7 +199,7 @@ class TestAnswers:
         said = {"application": payloads.form(UID)}
         assert refused(journey, "submit_application", **said)[0] == "invalid"
 
-    @pytest.mark.parametrize("kind", ["confirm_company", "submit_application"])
+    @pytest.mark.parametrize("kind", ["confirm_company", "submit_application", "issue_decision_sheet"])
     def test_no_answer_of_the_directory_is_unavailable(self, kind: str) -> None:
         journey, said = before(kind)
         journey.directory = None

@@ -66,7 +66,7 @@ class TestCommands:
     @pytest.mark.parametrize("tag", ["approve", "", None, 7, ["x"], {"a": 1}, "Z" * 5_000])
     def test_an_update_of_no_known_kind_is_not_repeated(self, tag: Any) -> None:
         message = refused(lambda: intake.parse_command(None, (confirm(kind=tag),)))
-        assert message.startswith("kind: must be one of amend_start_date, approve_application, ")
+        assert message.startswith("kind: must be one of amend_start_date, answer_partner, ")
         assert "ZZZ" not in message
 
     def test_an_unknown_signal(self) -> None:

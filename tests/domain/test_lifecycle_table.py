@@ -23,7 +23,8 @@ from domain.contract import Role, Stage
 from domain.decisions import Decision
 from domain.inquiry import AccessOutcome
 from domain.lifecycle import MOMENTS, STEPS
-from domain.notices import NOTICES, Audience, DeadlineEstimated, Notice
+from domain.notice import Audience, Notice
+from domain.notices import NOTICES, DeadlineEstimated
 from domain.policy import Policy
 from domain.refusal import RefusedError
 from domain.steps import OPEN, Step
@@ -57,10 +58,14 @@ choose_signing_path     ·    ·    ·    ·    ·    ·    ·    ·    o    · 
 sign_contract           ·    ·    ·    ·    ·    ·    ·    ·    o   sgnd  ·    ·    x    x    x    x
 reopen_terms            ·    ·    ·    ·    ·    ·    ·    ·   corr corr  ·    ·    x    x    x    x
 amend_start_date        ·    ·    ·    ·    ·    ·    ·    ·    ·    ·    o    ·    x    x    x    x
+ask_bd                  o    o    o    o    o    o    o    o    o    o    o    o    x    x    x    x
+answer_partner          o    o    o    o    o    o    o    o    o    o    o    o    x    x    x    x
 reassign_bd             o    o    o    o    o    o    o    o    o    o    o    o    x    x    x    x
+reassign_lead           o    o    o    o    o    o    o    o    o    o    o    o    x    x    x    x
 correct_contact         o    o    o    o    o    o    o    o    o    o    o    o    x    x    x    x
 resend_email            o    o    o    o    o    o    o    o    o    o    o    o    x    x    x    x
-decline                 ·    ·    ·    ·    ·   CANC CANC CANC CANC CANC  ·    ·    x    x    x    x
+decline                CANC CANC CANC CANC CANC CANC CANC CANC CANC CANC  ·    ·    x    x    x    x
+end_contract            ·    ·    ·    ·    ·    ·    ·    ·    ·    ·   CANC  ·    x    x    x    x
 cancel_application     CANC CANC CANC CANC CANC CANC CANC CANC CANC CANC  ·    ·    x    x    x    x
 """
 
@@ -108,10 +113,14 @@ sign_contract:partner         x                            x
 sign_contract:vendor                                x      x
 reopen_terms                        x      x
 amend_start_date                    x      x
+ask_bd                        x
+answer_partner                      x      x
 reassign_bd                                x
+reassign_lead                              x
 correct_contact               x     x      x                     x
 resend_email                  x     x      x                     x
 decline                       x
+end_contract                        x      x
 cancel_application                  x      x                     x
 """
 
@@ -171,10 +180,18 @@ sign  | sign_contract         | sign |                         |                
 1sig  | sign_contract         | sgnd | contract_signed         |                          |
 sign  | reopen_terms          | corr | terms_reopened          |                          |
 sgnd  | amend_start_date      | sgnd | start_date_amended      |                          |
-sgnd  | reassign_bd           | sgnd |                         | assigned_to_bd           |
+draft | ask_bd                | draft |                        | partner_asked            |
+sgnd  | ask_bd                | sgnd |                         | partner_asked            |
+sgnd  | answer_partner        | sgnd | partner_answered        |                          |
+sgnd  | reassign_bd           | sgnd |                         | assigned_to_bd handed_over |
+sgnd  | reassign_lead         | sgnd |                         |           | assigned_to_lead lead_handed_over
 sgnd  | correct_contact       | sgnd |                         |                          |
 revw  | resend_email          | revw |                         |                          |
+draft | decline               | CANC | application_cancelled   |                          |
+revw  | decline               | CANC | application_cancelled   | closed_to_bd             |
+wdrn  | decline               | CANC | application_cancelled   | closed_to_bd             |
 qual  | decline               | CANC | application_cancelled   | closed_to_bd             |
+sgnd  | end_contract          | CANC | contract_ended          | contract_ended_to_bd     |
 sign  | cancel_application    | CANC | application_cancelled   |                          |
 draft | time passes           | draft | expiry_warning         |                          |
 draft | time passes twice     | draft | expiry_warning         |                          |
@@ -242,10 +259,13 @@ def outcome(journey: Journey, kind: str, role: str | None = None, **payload: Any
 
 
 def ready_for(kind: str, situation: str) -> Journey:
-    """A journey to this situation; what is to be sent once more has failed before."""
+    """A journey to this situation; what is to be sent once more has failed before, what is to be answered
+    was asked."""
     journey = journey_to(situation)
     if kind == "resend_email":
         journey.bounce()
+    if kind == "answer_partner" and not journey.application.ended:
+        journey.say("ask_bd", question="May we start in May?")
     return journey
 
 
@@ -300,9 +320,10 @@ def test_the_same_command_again_under_an_id_of_its_own(kind: str) -> None:
     assert actual == expected
 
 
-def test_the_bd_who_looks_after_the_application_already_is_not_reassigned() -> None:
+def test_who_looks_after_the_application_already_is_not_reassigned() -> None:
     for stage in OPEN:
         assert outcome(journey_to(stage), "reassign_bd", bd=payloads.BD) == "=", stage
+        assert outcome(journey_to(stage), "reassign_lead", bd_lead=payloads.BD_LEAD) == "=", stage
 
 
 def who_may() -> list[tuple[str, set[str]]]:
@@ -334,7 +355,7 @@ def test_what_is_allowed_is_what_is_accepted() -> None:
     for situation, short in SHORT.items():
         if situation == "drafting":
             continue  # There the form waits for the company to be confirmed, which the list does not tell.
-        listed = set(journey_to(situation).status.allowed_commands)
+        listed = set(ready_for("answer_partner", situation).status.allowed_commands)
         expected = {kind for kind, cells in grid(SOMETHING_NEW).items() if cells[short] not in "·=x"}
         done = {kind for kind, cells in grid(SOMETHING_NEW).items() if cells[short] == "="}
         assert listed - done == expected, situation
@@ -472,6 +493,8 @@ def happens(journey: Journey, what: str) -> Decision:
         case kind:
             if kind == "resend_email":
                 journey.bounce()
+            if kind == "answer_partner":
+                journey.say("ask_bd", question="May we start in May?")
             payload = journey.something_new(kind)
             return journey.say(kind, role=usual_role(kind, payload), **payload)
 

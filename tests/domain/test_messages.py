@@ -27,7 +27,8 @@ OnboardingInput   company_master_uid contact_name contact_email locale? bd bd_le
 Policy            review_working_days? contact_working_days? reminder_working_days? partner_expiry_days? calendar? time_zone? + require_credit_control? access_delay_working_days? later_reminder_working_days? expiry_warning_days? mail_hour?
 Actor             role id name?
 Person            name email
-ApplicationForm   legal_name registration_number country address website? contact business_type main_uid associated_uids? territories? qualification
+ApplicationForm   legal_name registration_number country address website? contact business_type main_uid associated_uids? territories? qualification evidence?
+Evidence          reference sha256 media_type
 Contact           name title? email phone?
 DecisionSheet     basic commitment? commission_policy discounts?
 BasicTerms        business_type partner_level territories? currency contract_start_date time_zone term_months credit_line?
@@ -36,12 +37,13 @@ CommissionPolicy  code name bands?
 Band              from_amount to_amount? rate_percent
 Discount          product_code percent valid_from? valid_to?
 Deadline          kind due_at calendar? days_counted? provisional? + time_zone? estimate?
-Justification     question answer?
-IssuedSheet       revision hash content changes?
-SheetShown        revision hash content? changes?
+Justification     question answer? + evidence?
+Question          number question asked_at answer? answered_at?
+IssuedSheet       revision hash content changes? + issued_at?
+SheetShown        revision hash content? changes? + issued_at?
 SheetChange       field before? after?
 Signing           path? order? partner? vendor?
-Signature         signer_name signed_at document_ref?
+Signature         signer_name signed_at document_ref? + evidence? recorded_at?
 Access            granted? reason? available_at? + message? missing?
 Missing           cause uids?
 Refusal           at command command_id? error message
@@ -49,7 +51,7 @@ Rejection         reason_code explanation
 Via               channel client?
 AuditEvent        sequence at command verdict command_id? actor? occurred_at? from_stage to_stage error? message? form_revision? sheet_revision? via? details?
 Link              previous salt commitment hash
-Status            stage status_text waiting_on allowed_commands? due_at? overdue? deadline? form_revision? company? application? warnings? justification? sheet? modification? confirmed_revision? signing? contract_start_at? amendments? access? last_refusals? pending_emails? failed_emails? rejection? outcome? sequence? + application_id company_master_uid contact_email? bd? bd_lead? company_confirmed? modification_fields? contacted_at? closing? answered?
+Status            stage status_text waiting_on allowed_commands? due_at? overdue? deadline? form_revision? company? application? warnings? justification? sheet? modification? confirmed_revision? signing? contract_start_at? amendments? access? last_refusals? pending_emails? failed_emails? rejection? outcome? sequence? + application_id company_master_uid contact_email? bd? bd_lead? company_confirmed? modification_fields? contacted_at? closing? answered? questions?
 Answered          verdict stage sequence
 CompanyShown      legal_name registration_number country? verified? hash?
 """  # noqa: E501  # one model a line, to be read beside the contract
@@ -59,7 +61,7 @@ confirm_company         company_hash?
 submit_application      application
 withdraw_application    reason? form_revision?
 request_justification   question form_revision?
-provide_justification   answer form_revision?
+provide_justification   answer form_revision? evidence?
 approve_application     form_revision
 reject_application      reason_code explanation form_revision?
 issue_decision_sheet    sheet
@@ -67,11 +69,15 @@ confirm_terms           sheet_revision sheet_hash
 modify_terms            sheet_revision description fields?
 record_contact          note?
 choose_signing_path     path order?
-sign_contract           party signer_name sheet_revision sheet_hash signed_at document_ref?
+sign_contract           party signer_name sheet_revision sheet_hash signed_at document_ref? evidence?
 reopen_terms            reason sheet_revision?
 amend_start_date        start_date time_zone reason
+ask_bd                  question
+answer_partner          answer question_number?
 reassign_bd             bd
+reassign_lead           bd_lead
 decline                 reason?
+end_contract            reason
 cancel_application      reason
 """
 # Added later: what keeps a bounced mail from going unnoticed.

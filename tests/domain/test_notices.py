@@ -12,17 +12,10 @@ from domain import notices
 from domain.anytime import ALERTS
 from domain.clocks import ClockKind
 from domain.editions import In
-from domain.letters import SOURCES, compose
+from domain.facts import SOURCES, compose
 from domain.lifecycle import ATTEMPTS, MOMENTS, STEPS
-from domain.notices import (
-    NOTICE_ADAPTER,
-    NOTICES,
-    Audience,
-    Notice,
-    audience_of,
-    key_of,
-    templates_for,
-)
+from domain.notice import Audience, Notice
+from domain.notices import NOTICE_ADAPTER, NOTICES, audience_of, key_of, templates_for
 from domain.status import FailedEmail
 from domain.steps import Attempt, Moment, Step
 from tests.activities.notices import TEMPLATES, notice
@@ -42,7 +35,7 @@ class TestEachNotice:
 
     def test_each_of_its_fields_is_a_fact(self, each: type[Notice]) -> None:
         missing = each.model_fields.keys() - SOURCES.keys() - {"template", "withdraws"}
-        assert not missing, f"Say in SOURCES (letters.py) what {each.__name__} knows by {', '.join(missing)}"
+        assert not missing, f"Say in SOURCES (facts.py) what {each.__name__} knows by {', '.join(missing)}"
 
     def test_it_carries_no_document(self, each: type[Notice]) -> None:
         assert not DOCUMENTS & each.model_fields.keys()
@@ -144,8 +137,11 @@ class TestFacts:
 
     def test_what_there_is_not_is_none_or_empty(self) -> None:
         application = journey_to("drafting").application
-        told = {name: SOURCES[name](application) for name in SOURCES if name not in ("amendment", "start")}
-        assert {name for name, value in told.items() if value} == {"stage", "expiry", "deadline", "signing"}
+        there_is_one = ("amendment", "start", "asked", "answered")
+        told = {name: SOURCES[name](application) for name in SOURCES if name not in there_is_one}
+        assert {name for name, value in told.items() if value} == {
+            *("stage", "expiry", "deadline", "signing", "bd_lead")
+        }
 
     def test_what_is_missing_and_who_is_covered(self) -> None:
         journey = journey_to("activating")

@@ -91,6 +91,9 @@ BROKEN: Final[dict[Promise, Happening]] = {
     promises.nothing_is_told_that_did_not_happen: it(
         HALF_SIGNED, HALF_SIGNED, said("record_contact"), "contract_signed"
     ),
+    promises.no_question_gets_lost: it(
+        REVIEW, REVIEW, said("answer_partner", answer="Yes."), "partner_answered"
+    ),
     promises.it_is_always_known_until_when: it(REVIEW, status("under_review", due_at=None)),
     promises.what_changes_is_on_record: it(
         REVIEW, status("qualified", sequence=REVIEW.sequence), APPROVED, "application_approved"

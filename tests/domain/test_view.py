@@ -164,8 +164,8 @@ class TestStatus:
             "status_text": "Signing Process: Alibaba Cloud Reseller Partner",
             "waiting_on": "partner",
             "allowed_commands": [
-                *("confirm_company", "submit_application", "reassign_bd", "correct_contact", "resend_email"),
-                "cancel_application",
+                *("confirm_company", "submit_application", "ask_bd", "reassign_bd", "reassign_lead"),
+                *("correct_contact", "resend_email", "decline", "cancel_application"),
             ],
             "due_at": "2026-06-01T00:00:00Z",
             "contact_email": "join@acme.example.com",
@@ -290,7 +290,7 @@ class TestAnswer:
 
         assert (answer.application, answer.last_refusals) == (None, ())
         assert whole.sheet
-        assert answer.sheet == SheetShown(revision=2, hash=whole.sheet.hash)
+        assert answer.sheet == SheetShown(revision=2, hash=whole.sheet.hash, issued_at=JOINED_AT)
         kept = {"application": whole.application, "sheet": whole.sheet}
         assert answer.model_copy(update=kept) == whole, "and is whole apart from that"
         assert journey_to("drafting").status.without_documents().sheet is None
@@ -302,7 +302,7 @@ class TestAnswer:
             assert not {"application", "company", "last_refusals"} & said.keys()
             empty = [name for name, value in said.items() if value in (None, [], {})]
             assert empty == []
-            known = {"company": None, "access": Access()}
+            known = {"company": None, "access": Access(), "questions": ()}
             if status.access.reason != "not_signed":
                 del known["access"]
             assert Status.model_validate(said) == status.without_documents().model_copy(update=known)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
@@ -172,7 +172,7 @@ async def test_every_command_of_the_way_to_signature(running: Running) -> None:
     signed = await client.sign_contract(uid, VENDOR, Party.VENDOR, "Ada", 3, third.hash, at, "D-2")
     assert (signed.stage, signed.access.reason) == (Stage.SIGNED, "before_start_date")
     amended = await client.amend_start_date(
-        uid, BD, datetime(2020, 1, 1, tzinfo=UTC).date(), "Asia/Singapore", "now"
+        uid, BD, date.fromisoformat(payloads.REACHED), "Asia/Singapore", "now"
     )
     assert amended.amendments[-1].reason == "now"
     await running.temporal.get_workflow_handle(workflow_id(uid)).result()

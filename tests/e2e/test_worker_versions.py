@@ -145,7 +145,7 @@ async def test_runs_go_from_version_to_version_and_back_and_all_finish(site: Sit
                 named = {"sheet_revision": sheet.revision, "sheet_hash": sheet.hash}
                 await site.send(uid, "confirm_terms", **named)
                 for party in ("partner", "vendor"):
-                    signature = {"party": party, "signer_name": "S", "signed_at": "2026-01-05T02:00:00Z"}
+                    signature = {"party": party, "signer_name": "S", "signed_at": sheet.issued_at}
                     await site.send(uid, "sign_contract", role=party, **signature, **named)
             for uid in uids:
                 handle = site.temporal.get_workflow_handle(workflow_id(uid), result_type=Status)

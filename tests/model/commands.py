@@ -13,9 +13,10 @@ from tests.payloads import Json
 SIDEWAYS: Final = {
     *("reject_application", "decline", "cancel_application", "withdraw_application", "reopen_terms"),
     *("request_justification", "reassign_bd", "record_contact", "correct_contact", "resend_email"),
+    *("ask_bd", "answer_partner", "reassign_lead", "end_contract"),
 }
 """Commands that lead away from access, or could be said for ever without coming nearer to it."""
-ENDS_IT: Final = {"reject_application", "decline", "cancel_application"}
+ENDS_IT: Final = {"reject_application", "decline", "cancel_application", "end_contract"}
 FEW: Final[Mapping[str, Sequence[Any]]] = {
     "note": ["Called.", "Met."],
     "question": ["How many?", "Which?"],
@@ -83,6 +84,10 @@ def something_new(kind: str, application: Application, now: datetime, start: str
         },
         "correct_contact": lambda: {"email": "ann@acme.example.com"},
         "resend_email": lambda: {"key": failed[-1].key if failed else "0.none_failed"},
+        "ask_bd": lambda: {"question": "Does the discount hold for renewals?"},
+        "answer_partner": lambda: {"answer": "For the whole term."},
+        "reassign_lead": lambda: {"bd_lead": {"name": "Leo New", "email": "leo@vendor.example.com"}},
+        "end_contract": lambda: {"reason": "The partner has been taken over."},
         "reassign_bd": lambda: {"bd": {"name": "Nia New", "email": "nia@vendor.example.com"}},
         "decline": dict,
         "cancel_application": lambda: {"reason": "Out of business."},
@@ -126,6 +131,10 @@ def anything(kind: str, application: Application, now: datetime, pick: Pick, sta
             return {"form_revision": pick([new["form_revision"], 1])}
         case "request_justification":
             return {"question": pick(FEW["question"])}
+        case "ask_bd":
+            return {"question": pick(FEW["question"])}
+        case "answer_partner":
+            return {"answer": pick(FEW["answer"]), "question_number": pick([None, 1, 2])}
         case "provide_justification":
             return {"answer": pick(FEW["answer"])}
         case "issue_decision_sheet":

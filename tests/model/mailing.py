@@ -4,7 +4,8 @@ from datetime import datetime
 
 from activities.emails.addressed import AddressedNotice
 from domain import decisions
-from domain.notices import AnyNotice, Audience, audience_of, key_of
+from domain.notice import Audience
+from domain.notices import AnyNotice, audience_of, key_of
 from domain.state import Application
 
 
@@ -21,7 +22,7 @@ def addressed(notice: AnyNotice, application: Application, sequence: int, at: da
         application_id=application.application_id,
         locale=application.locale,
         at=at,
-        to=to[audience_of(notice.template)],
+        to=notice.addressee or to[audience_of(notice.template)],
         bd=application.bd,
         time_zone=application.policy.time_zone,
         company_master_uid=application.company_master_uid,

@@ -12,7 +12,8 @@ from typing import Final, Self
 
 from domain.audit import Verdict
 from domain.contract import Party, Role, Stage, WaitingOn
-from domain.notices import Audience, audience_of
+from domain.notice import Audience
+from domain.notices import audience_of
 from domain.status import Status
 from tests import payloads
 from tests.payloads import Json
@@ -75,7 +76,8 @@ class Known:
     """What the process owner has noted down so far, from what people said and never from the status.
 
     ``taken_back``: the form is the partner's again. ``disputed``: BD owes the partner another sheet.
-    ``escalated``: the lead knows of the deadline that is missed.
+    ``escalated``: the lead knows of the deadline that is missed. ``contract_ended``: the signed contract is
+    off.
     """
 
     issued: tuple[Terms, ...] = ()
@@ -85,6 +87,7 @@ class Known:
     taken_back: bool = False
     disputed: bool = False
     escalated: bool = False
+    contract_ended: bool = False
 
     @classmethod
     def of(cls, status: Status) -> Self:
@@ -120,6 +123,8 @@ class Known:
             known = replace(known, signed=known.signed | {(signature["party"], _named(signature))})
         if it.accepted("reopen_terms") is not None:
             known = replace(known, confirmed=None, signed=frozenset(), disputed=True)
+        if it.accepted("end_contract") is not None:
+            known = replace(known, contract_ended=True)
         told = not set(it.mails).isdisjoint(BD_DEADLINES.values())
         return replace(known, escalated=it.after.overdue and (known.escalated or told))
 
@@ -152,9 +157,10 @@ def a_party_signs_once(known: Known, it: Happening, now: Known) -> None:
 
 
 def the_contract_is_signed_when_both_have_signed(known: Known, it: Happening, now: Known) -> None:
-    """The contract is signed when both have signed, no sooner and no later."""
+    """The contract is signed when both have signed, no sooner and no later; so it is until BD ends it."""
     both = {party for party, _ in now.signed} == PARTIES
-    assert both == (it.after.stage in (Stage.SIGNED, Stage.ACTIVATING, Stage.ACTIVE))
+    signed = it.after.stage in (Stage.SIGNED, Stage.ACTIVATING, Stage.ACTIVE)
+    assert both == (signed or (now.contract_ended and it.after.stage is Stage.CANCELLED))
 
 
 def an_issued_sheet_never_changes(known: Known, it: Happening, now: Known) -> None:
@@ -274,6 +280,20 @@ def nothing_is_told_that_did_not_happen(known: Known, it: Happening, now: Known)
     assert ("access_granted" in it.mails) == (it.entered is Stage.ACTIVE)
 
 
+def no_question_gets_lost(known: Known, it: Happening, now: Known) -> None:
+    """What the partner has asked BD stays, with its number, until it is answered; then he is told."""
+    waiting = {each.number: each.question for each in it.before.questions if each.answer is None}
+    if (asked := it.accepted("ask_bd")) is not None:
+        [number] = {each.number for each in it.after.questions} - {
+            each.number for each in it.before.questions
+        }
+        waiting[number] = asked["question"]
+    answered = len(it.mails) if it.accepted("answer_partner") is not None else 0
+    still = {each.number: each.question for each in it.after.questions if each.answer is None}
+    assert still.items() <= waiting.items()
+    assert len(waiting) - len(still) == answered
+
+
 def it_is_always_known_until_when(known: Known, it: Happening, now: Known) -> None:
     """Until the end it is always shown whose move it is, until when, and what can be done."""
     ended = it.after.stage in OUTCOMES
@@ -306,6 +326,7 @@ PROMISES: Final[tuple[Promise, ...]] = (
     a_missed_deadline_is_told_to_the_lead,
     every_status_change_is_told_to_whoever_waits_on_it,
     nothing_is_told_that_did_not_happen,
+    no_question_gets_lost,
     it_is_always_known_until_when,
     what_changes_is_on_record,
 )

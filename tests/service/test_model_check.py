@@ -45,7 +45,7 @@ from tests.rig import Service
 
 RUNS: Final = int(os.environ.get("MODEL_CHECK_RUNS", "0"))
 pytestmark = [LONG] if RUNS else []
-STARTS: Final = ("2040-06-01", "2040-05-01", "2040-03-09", "2020-01-01")
+STARTS: Final = ("2040-06-01", "2040-05-01", "2040-03-09", payloads.REACHED)
 """Contract start dates: reached in months, in days, and long ago."""
 STRAIGHT: Final = (
     *("confirm_company", "submit_application", "approve_application", "issue_decision_sheet"),

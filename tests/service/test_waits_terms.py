@@ -236,13 +236,14 @@ class TestCorrectingTerms:
 
     async def test_three_rounds_each_with_its_differences(self, service: Service) -> None:
         applicant = await service.applicant()
-        await applicant.to_confirming(start="2020-01-01")
+        before, after = payloads.REACHED, payloads.REACHED.replace("-01-01", "-02-01")
+        await applicant.to_confirming(start=before)
         # Each round: what BD corrects, and the one field it changes.
         rounds = (
             ({"ecs": "11"}, ("discounts[ecs].percent", "10", "11")),
-            ({"ecs": "11", "start": "2020-02-01"}, ("basic.contract_start_date", "2020-01-01", "2020-02-01")),
+            ({"ecs": "11", "start": after}, ("basic.contract_start_date", before, after)),
             (
-                {"ecs": "11", "start": "2020-02-01", "zone": "Asia/Shanghai"},
+                {"ecs": "11", "start": after, "zone": "Asia/Shanghai"},
                 ("basic.time_zone", "Asia/Singapore", "Asia/Shanghai"),
             ),
         )

@@ -9,6 +9,7 @@ from domain.audit import Verdict
 from domain.contract import SYSTEM, ErrorType
 from domain.notices import SheetToConfirm
 from domain.publication import Receipt, stored_state
+from domain.values import instant_text
 from tests import payloads
 from tests.domain.applications import JOINED_AT, journey_to
 from tests.payloads import Json
@@ -215,7 +216,11 @@ class TestPublication:
         assert {name: value for name, value in whole.items() if value is not None} == stored_state(
             journey.application
         )
-        assert second.changes["sheet"] == {"revision": 1, "hash": journey.terms()["sheet_hash"]}
+        assert second.changes["sheet"] == {
+            "revision": 1,
+            "hash": journey.terms()["sheet_hash"],
+            "issued_at": instant_text(JOINED_AT),
+        }
         assert "form" not in whole
 
     def test_what_is_unset_is_told(self) -> None:

@@ -13,8 +13,8 @@ from domain import decisions, intake
 from domain.anytime import KEPT_RESENT_EMAILS
 from domain.audit import Verdict
 from domain.contract import Command, ErrorType
+from domain.facts import TOLD_BYTES
 from domain.inquiry import AccessOutcome, Account, Head
-from domain.letters import TOLD_BYTES
 from domain.notices import EmailFailed
 from domain.refusal import RefusedError
 from domain.state import KEPT_BYTES, newest_within

@@ -10,7 +10,8 @@ from domain.clocks import Clock, ClockKind, ClockRequest, When
 from domain.contract import Command, OnboardingInput, Person, Stage
 from domain.editions import FIRST, In, of_edition
 from domain.lifecycle import MOMENTS, NEWEST, STAGES, STEPS
-from domain.notices import NOTICES, Audience, Notice
+from domain.notice import Audience, Notice
+from domain.notices import NOTICES
 from domain.policy import Policy
 from domain.state import Application
 from domain.steps import Moment, Step
@@ -122,8 +123,8 @@ def _facts(step: Step) -> Iterator[str]:
     yield f"Leads to: {f'`{step.to}`' if step.to else 'the same stage'}{branch}."
     if told := _linked(step.notices):
         yield f"E-mails: {told}."
-    if step.before_signatures:
-        yield "Only before anybody has signed."
+    if step.only:
+        yield step.only.meaning
     if step.revision:
         yield f"Must hold: {prose(step.revision.__doc__) or CURRENT}"
     rules = (*of_edition(step.rules, NEWEST), *of_edition(step.timed_rules, NEWEST), *step.account_rules)

@@ -1,0 +1,30 @@
+"""A question and its answer on the real parts: kept, stored, mailed to the right people, twice."""
+
+from domain.contract import Stage
+from tests import payloads
+from tests.rig import Service
+from tests.service.evidence import row
+
+
+async def test_a_question_reaches_bd_and_the_answer_the_partner(service: Service) -> None:
+    applicant = await service.applicant()
+    for _ in range(2):
+        await applicant.update("ask_bd", command_id="q-1", question="Which UID is the Main UID?")
+    await applicant.signal("reassign_bd", bd={"name": "Nia New", "email": "nia@vendor.example.com"})
+    for _ in range(2):
+        await applicant.update("answer_partner", command_id="a-1", answer="Any of the same enterprise.")
+
+    [question] = (await applicant.settled()).questions
+    assert (question.number, question.answer) == (1, "Any of the same enterprise.")
+    told = [(mail["X-Onboarding-Template"], mail["To"]) for mail in service.mailbox.of(applicant.uid)]
+    assert told == [
+        ("partner_asked", f"{payloads.BD['name']} <{payloads.BD['email']}>"),
+        ("assigned_to_bd", "Nia New <nia@vendor.example.com>"),
+        ("handed_over", f"{payloads.BD['name']} <{payloads.BD['email']}>"),
+        ("partner_answered", "Ann Tan <join@acme.example.com>"),
+    ]
+    assert (await row(applicant)).status.questions == (question,)
+
+    await applicant.signal("decline", reason="Too dear.")
+    assert (await applicant.result()).stage is Stage.CANCELLED
+    assert applicant.templates()[-2:] == ["application_cancelled", "closed_to_bd"], "BD was asked"
