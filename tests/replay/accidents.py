@@ -129,6 +129,9 @@ async def _nothing_twice(applicant: Applicant) -> None:
     await twice("record_contact", note="By phone.")
     await twice("choose_signing_path", path="offline_paper", order="any")
     await twice("reassign_bd", bd={"name": "Mia", "email": "mia@vendor.example.com"})
+    await twice("reassign_lead", bd_lead={"name": "Ada", "email": "ada@vendor.example.com"})
+    await twice("ask_bd", question="May we start in May?")
+    await twice("answer_partner", answer="In June.")
     await twice("sign_contract", **await applicant.signature("partner", document_ref="DOC-1"))
     await applicant.sign("vendor", document_ref="DOC-2")
     await twice("amend_start_date", start_date="2098-01-01", time_zone="Asia/Tokyo", reason="Agreed.")
@@ -188,7 +191,8 @@ async def _failed_mail(applicant: Applicant, *, server: SmtpServer) -> None:
 
 
 async def _at_any_time_in_every_stage(applicant: Applicant, *, server: SmtpServer) -> None:
-    """In each stage: reassigned to a BD whose mails bounce, contact corrected, that mail sent again."""
+    """In each stage: reassigned to a BD whose mails bounce, and to another lead; a question asked and
+    answered; contact corrected, that mail sent again."""
     numbers = itertools.count(1)
 
     async def whatever_the_stage() -> None:
@@ -196,6 +200,10 @@ async def _at_any_time_in_every_stage(applicant: Applicant, *, server: SmtpServe
         wrong = f"wrong{number}@vendor.example.com"
         server.plan = Plan(recipients={wrong: "550 5.1.1 no such mailbox"})
         status = await applicant.signal("reassign_bd", bd={"name": f"BD {number}", "email": wrong})
+        lead = {"name": f"Lead {number}", "email": f"lead{number}@vendor.example.com"}
+        await applicant.signal("reassign_lead", bd_lead=lead)
+        await applicant.signal("ask_bd", question=f"Question {number}?")
+        await applicant.signal("answer_partner", answer=f"Answer {number}.")
         await applicant.signal("correct_contact", email=f"ann{number}@acme.example.com")
         server.plan = Plan()
         await applicant.signal("resend_email", key=status.failed_emails[-1].key)
@@ -224,7 +232,7 @@ async def _at_any_time_in_every_stage(applicant: Applicant, *, server: SmtpServe
     await whatever_the_stage()
     await applicant.service.account(applicant.uid, verified=False)
     await applicant.signal(
-        "amend_start_date", start_date="2020-01-01", time_zone="Asia/Singapore", reason="At once."
+        "amend_start_date", start_date=payloads.REACHED, time_zone="Asia/Singapore", reason="At once."
     )
     await whatever_the_stage()
 

@@ -211,7 +211,7 @@ async def _start_date_reached(applicant: Applicant) -> None:
 
 async def _amend_start_date(applicant: Applicant) -> None:
     await applicant.to_signed(start=FAR)
-    for start_date in ("2098-06-01", "2020-02-29"):
+    for start_date in ("2098-06-01", payloads.REACHED):
         await applicant.signal(
             "amend_start_date", start_date=start_date, time_zone="Asia/Shanghai", reason="As agreed by phone."
         )
@@ -220,6 +220,55 @@ async def _amend_start_date(applicant: Applicant) -> None:
 async def _reassign(applicant: Applicant) -> None:
     await applicant.to_review()
     await applicant.signal("reassign_bd", bd={"name": "Mia", "email": "mia@vendor.example.com"})
+
+
+async def _asks_and_answers(applicant: Applicant) -> None:
+    """Before there is a form, and about the terms; twice each, and the answer to one of two."""
+    await applicant.signal("ask_bd", question="Which of our accounts may be the Main UID?")
+    await applicant.signal("answer_partner", answer="Any of the same enterprise.")
+    await applicant.signal("answer_partner", answer="Any of the same enterprise.")
+    await applicant.to_confirming()
+    for question in ("Per year?", "Per year?", "And renewals?"):
+        await applicant.signal("ask_bd", question=question)
+    await applicant.signal("answer_partner", answer="As for new ones.", question_number=3)
+    await applicant.signal("answer_partner", answer="Again.", question_number=3)
+    await confirm(applicant)
+
+
+async def _evidence(applicant: Applicant) -> None:
+    """Files named by hash: for the qualification, its justification and the signatures on paper."""
+    file = {"reference": "dms://42", "sha256": "ab" * 32, "media_type": "application/pdf"}
+    await applicant.to_review(evidence=[file])
+    await applicant.signal("request_justification", question="Who are your customers?")
+    await applicant.signal("provide_justification", answer="Listed in the file.", evidence=[file])
+    await applicant.signal("approve_application", form_revision=1)
+    await issue(applicant, start=FAR)
+    await applicant.signal("modify_terms", sheet_revision=1, description="No.", fields=["basic.nonsense"])
+    await confirm(applicant)
+    await applicant.signal("choose_signing_path", path="offline_paper", order="any")
+    await applicant.sign("partner", evidence=[file], signed_at="1990-01-01T00:00:00Z")
+    await applicant.sign("partner", evidence=[file])
+    await applicant.sign("vendor", evidence=[file])
+
+
+async def _people_change(applicant: Applicant) -> None:
+    """BD and lead are replaced, twice each; then the contract is ended before its start."""
+    await applicant.to_signed(start=FAR)
+    for name in ("mia", "noa"):
+        await applicant.signal("reassign_bd", bd={"name": name, "email": f"{name}@vendor.example.com"})
+        await applicant.signal("reassign_lead", bd_lead={"name": name, "email": f"{name}@lead.example.com"})
+    await applicant.signal("reassign_lead", bd_lead={"name": "noa", "email": "noa@lead.example.com"})
+    await applicant.signal("end_contract", reason="The partner has been taken over.")
+
+
+async def _level_of_the_accounts(applicant: Applicant) -> None:
+    """The sheet's level is not that of the account, until the account's is changed; the start long past."""
+    await applicant.to_qualified()
+    await applicant.service.account(applicant.uid, partner_level="silver")
+    await issue(applicant)
+    await applicant.service.account(applicant.uid, partner_level="gold")
+    await issue(applicant, start="2001-01-01")
+    await issue(applicant)
 
 
 async def _if_sequence(applicant: Applicant) -> None:
@@ -378,7 +427,7 @@ ORDINARY: Final[tuple[Journey, ...]] = (
     *(Journey(f"open_in_{stage}", way, stage) for stage, way in WAYS.items()),
     Journey("active", Applicant.to_signed, Stage.ACTIVE),
     *_after(Stage.REJECTED, "reject_application", [Stage.UNDER_REVIEW, Stage.JUSTIFYING], **_REJECTION),
-    *_after(Stage.CANCELLED, "decline", _UNTIL_SIGNED[_STAGES.index(Stage.QUALIFIED) :], reason="Too dear."),
+    *_after(Stage.CANCELLED, "decline", _UNTIL_SIGNED, reason="Too dear."),
     *_after(Stage.CANCELLED, "cancel_application", _UNTIL_SIGNED, reason="Applied twice."),
     *(
         Journey(f"operator_cancels_in_{stage}", partial(_operator_cancels, way=way), Stage.CANCELLED)
@@ -399,6 +448,10 @@ ORDINARY: Final[tuple[Journey, ...]] = (
     Journey("start_date_reached", _start_date_reached, Stage.ACTIVE),
     Journey("amend_start_date", _amend_start_date, Stage.ACTIVE),
     Journey("reassign", _reassign, Stage.UNDER_REVIEW),
+    Journey("asks_and_answers", _asks_and_answers, Stage.AWAITING_SIGNATURES),
+    Journey("evidence", _evidence, Stage.SIGNED),
+    Journey("people_change", _people_change, Stage.CANCELLED),
+    Journey("level_of_the_accounts", _level_of_the_accounts, Stage.CONFIRMING_TERMS),
     Journey("if_sequence", _if_sequence, Stage.QUALIFIED),
     Journey("another_company", _another_company, Stage.WITHDRAWN),
     Journey("reset_mid_way", _reset_mid_way, Stage.AWAITING_SIGNATURES, asks=(calls.TAKE_UP,)),

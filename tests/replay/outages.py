@@ -159,7 +159,7 @@ async def _signed(applicant: Applicant) -> None:
 
 async def _in_effect_without_verification(applicant: Applicant) -> None:
     await applicant.service.account(applicant.uid, verified=False)
-    amended = {"start_date": "2020-02-29", "time_zone": "UTC", "reason": "As agreed by phone."}
+    amended = {"start_date": payloads.REACHED, "time_zone": "UTC", "reason": "As agreed by phone."}
     await applicant.signal("amend_start_date", **amended)
 
 

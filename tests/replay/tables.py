@@ -16,7 +16,7 @@ from domain.editions import In, in_force, of_edition
 from domain.lifecycle import MOMENTS, STAGES, STEPS, attempts_of
 from domain.periods import BY_EDITION
 from domain.state import OUTCOMES
-from domain.steps import Moment, Step
+from domain.steps import Condition, Moment, Step
 
 Tables = dict[str, dict[str, JsonValue]]
 """Rows by table and name."""
@@ -114,6 +114,8 @@ def _said(value: Any, edition: int) -> JsonValue:
             return str(value.value)
         case timedelta():
             return value.total_seconds()
+        case Condition():
+            return value.meaning
         case Mapping():
             return [_said(item, edition) for item in value]
         case tuple():
