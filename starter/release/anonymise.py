@@ -11,11 +11,11 @@ import json
 import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import TaskQueueKind
@@ -25,7 +25,7 @@ from temporalio.client import WorkflowHistory
 
 from domain import intake
 from domain.contract import UPDATE_NAME
-from domain.documents import DecisionSheet, sheet_hash
+from domain.documents import SHEET_FIELDS, ApplicationForm, DecisionSheet, canonical_hash, path_of, sheet_hash
 from domain.refusal import RefusedError
 from domain.status import Company
 from starter.release.harmless import SMALL, Harmless
@@ -61,10 +61,16 @@ _NAMES_OF_CODE: Final = frozenset(
 
 _SYSTEM_ATTRIBUTE: Final = re.compile(r"Temporal\w+|BuildIds")
 _FIELD_OF_ATTRIBUTE: Final = {STAGE.name: "stage", WAITING_ON.name: "waiting_on", DUE_AT.name: "due_at"}
+_SHEET_FIELDS: Final = frozenset({"fields", "modification_fields"})
+"""What names fields of the decision sheet, which only are accepted there."""
+_ITEM: Final = re.compile(r"(?<=\[)[^\]]+(?=\])")
+"""What an item of a list is called in the name of a field: what it is called in the sheet."""
 _METADATA: Final = frozenset({"encoding", "messageType", "type", CAME_CLEAR})
 _ENCODINGS: Final = frozenset(
     {b"json/plain", b"json/protobuf", b"binary/plain", b"binary/null", b"binary/protobuf"}
 )
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class Anonymiser:
@@ -90,19 +96,26 @@ class Anonymiser:
             for part in _objects(_decoded(payload)):
                 self._register_sheet(part.get("sheet"), part.get("sheet_hash"))
                 self._register_sheet(part.get("content"), part.get("hash"))
+                self._register_form(part.get("application"))
                 self._register_company(part)
         for name, arguments in _messages(events):
             self._register_fingerprint(name, tuple(_decoded(payload) for payload in arguments))
 
     def _register_sheet(self, content: Any, known_hash: Any) -> None:
-        original, stand_in = _sheet(content), _sheet(self._value(content))
+        original, stand_in = _parsed(DecisionSheet, content), _parsed(DecisionSheet, self._value(content))
         if original and stand_in:
             self._stand_ins.put_digest(sheet_hash(original), sheet_hash(stand_in))
             if isinstance(known_hash, str):
                 self._stand_ins.put_digest(known_hash, sheet_hash(stand_in))
 
+    def _register_form(self, content: Any) -> None:
+        original, stand_in = _parsed(ApplicationForm, content), _parsed(ApplicationForm, self._value(content))
+        if original and stand_in:
+            hashes = [canonical_hash(form.model_dump(mode="json")) for form in (original, stand_in)]
+            self._stand_ins.put_digest(*hashes)
+
     def _register_company(self, content: Any) -> None:
-        original, stand_in = _company(content), _company(self._value(content))
+        original, stand_in = _parsed(Company, content), _parsed(Company, self._value(content))
         if original and stand_in:
             self._stand_ins.put_digest(original.digest, stand_in.digest)
 
@@ -186,6 +199,8 @@ class Anonymiser:
 
     def _value(self, value: Any, key: str = "", beside: Collection[str] = ()) -> Any:
         match value:
+            case str() if key in _SHEET_FIELDS and path_of(value) in SHEET_FIELDS:
+                return _ITEM.sub(lambda item: self._stand_ins.text(item[0]), value)
             case str():
                 return value if self._harmless.holds(key, value, beside) else self._stand_ins.text(value)
             case bool() | None:
@@ -245,30 +260,22 @@ def _encoded(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 
+def _parsed(model: type[Model], content: Any) -> Model | None:
+    """What this is, if it is such a thing."""
+    if not isinstance(content, dict):
+        return None
+    try:
+        return model.model_validate_json(_encoded(content))
+    except ValidationError:
+        return None
+
+
 def _objects(value: Any) -> Iterator[dict[str, Any]]:
     if isinstance(value, dict):
         yield value
     children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for child in children:
         yield from _objects(child)
-
-
-def _sheet(content: Any) -> DecisionSheet | None:
-    if not isinstance(content, dict):
-        return None
-    try:
-        return DecisionSheet.model_validate_json(_encoded(content))
-    except ValidationError:
-        return None
-
-
-def _company(content: Any) -> Company | None:
-    if not isinstance(content, dict):
-        return None
-    try:
-        return Company.model_validate_json(_encoded(content))
-    except ValidationError:
-        return None
 
 
 def _is_map(field: FieldDescriptor) -> bool:

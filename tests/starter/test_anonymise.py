@@ -14,6 +14,7 @@ from temporalio.client import WorkflowHistory
 
 from domain.audit import Verdict
 from domain.contract import ErrorType, workflow_id
+from domain.documents import ApplicationForm, canonical_hash, path_of
 from domain.values import Code, Email, HeaderText, Text, Uid
 from starter.release.anonymise import Anonymiser
 from starter.release.anonymise import payloads as payloads_of
@@ -259,6 +260,26 @@ def sent(content: dict[str, Any]) -> dict[str, Any]:
 def test_what_only_looks_harmless_is_replaced(key: str, text: str) -> None:
     [value] = sent({key: text}).values()
     assert value != text
+
+
+def test_names_of_fields_stay_names_of_fields() -> None:
+    """A modification that names other ones is refused."""
+    named = ["basic.term_months", "commission_policy.bands[1].rate_percent", "discounts[walnut].percent"]
+    replaced = sent({"fields": named, "product_code": "walnut", "modification_fields": ["walnut.size"]})
+    first, second, third = replaced["fields"]
+    assert first == named[0]
+    assert path_of(second) == "commission_policy.bands[…].rate_percent"
+    assert third == f"discounts[{replaced['product_code']}].percent"
+    assert "walnut" not in str(replaced)
+
+
+def test_the_hash_of_a_form_is_that_of_its_stand_in() -> None:
+    form = ApplicationForm.model_validate(payloads.form("5000000000000001"))
+    known = canonical_hash(form.model_dump(mode="json"))
+    replaced = sent({"application": form.model_dump(mode="json"), "details": {"application_hash": known}})
+    stand_in = ApplicationForm.model_validate(replaced["application"])
+    assert stand_in.legal_name != form.legal_name
+    assert [*replaced["details"].values()] == [canonical_hash(stand_in.model_dump(mode="json"))]
 
 
 def test_free_content_under_known_names_is_replaced() -> None:
