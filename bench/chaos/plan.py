@@ -7,6 +7,8 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
+from domain.lifecycle import STEPS
+
 
 class FaultKind(StrEnum):
     """What can go wrong, by the names ``--faults`` takes."""
@@ -183,7 +185,10 @@ JUSTIFIED: Final = (*STRAIGHT[:2], "request_justification", "provide_justificati
 WITHDRAWN: Final = (*STRAIGHT[:2], "withdraw_application", "submit_application.2", *STRAIGHT[2:])
 JOURNEYS: Final = (STRAIGHT, STRAIGHT, JUSTIFIED, WITHDRAWN)
 """The reference story (guide §2.2 to §2.5), plain and with its two detours."""
-NEEDS_DIRECTORY: Final = frozenset({"confirm_company", "submit_application", "submit_application.2"})
+_ASKING: Final = frozenset(step.name for step in STEPS if step.asks)
+NEEDS_DIRECTORY: Final = frozenset(
+    step for journey in JOURNEYS for step in journey if step.partition(".")[0] in _ASKING
+)
 """Steps that are refused as unavailable while the account directory is down: their outcome must be asked."""
 TOO_EARLY: Final = {
     "confirm_company": "approve_application",
