@@ -183,8 +183,8 @@ sgnd  | amend_start_date      | sgnd | start_date_amended      |                
 draft | ask_bd                | draft |                        | partner_asked            |
 sgnd  | ask_bd                | sgnd |                         | partner_asked            |
 sgnd  | answer_partner        | sgnd | partner_answered        |                          |
-sgnd  | reassign_bd           | sgnd |                         | assigned_to_bd handed_over |
-sgnd  | reassign_lead         | sgnd |                         |           | assigned_to_lead lead_handed_over
+sgnd  | reassign_bd           | sgnd |                         | handed_over assigned_to_bd |
+sgnd  | reassign_lead         | sgnd |                         |           | lead_handed_over assigned_to_lead
 sgnd  | correct_contact       | sgnd |                         |                          |
 revw  | resend_email          | revw |                         |                          |
 draft | decline               | CANC | application_cancelled   |                          |
