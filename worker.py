@@ -26,9 +26,11 @@ from activities.access_http import HttpAcpnAccess
 from activities.account_directory import AccountDirectory
 from activities.account_directory_http import HttpAccountDirectory
 from activities.acpn_access import AcpnAccess
+from activities.coverage import CoverageActivities
 from activities.db.access import SqlAcpnAccess
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.applications import ApplicationRecords
+from activities.db.covered import CoveredAccounts
 from activities.db.email_ledger import EmailLedger
 from activities.db.engine import Database
 from activities.db.trail import AuditTrail
@@ -49,10 +51,11 @@ from runtime.process import log_plainly, until_signalled
 from runtime.search_attributes import SearchAttributesError, register_search_attributes
 from runtime.startup import StartupError, connect_when_up, prepare_database
 from settings import Settings, SettingsError, TemporalSettings, load_settings, load_temporal_settings
+from workflows.coverage import CoverageChange
 from workflows.delivery import OutstandingDelivery
 from workflows.onboarding import ResellerOnboarding
 
-WORKFLOWS: Final = (ResellerOnboarding, OutstandingDelivery)
+WORKFLOWS: Final = (ResellerOnboarding, OutstandingDelivery, CoverageChange)
 STICKY: Final = timedelta(seconds=2)
 GRACE: Final = timedelta(seconds=20)
 """What activities in flight get to finish in when the worker is told to stop."""
@@ -82,14 +85,20 @@ def build_worker(
     links = Links(portal_url=settings.portal_url, acpn_url=settings.acpn_url, verify_url=settings.verify_url)
     trail, ledger = AuditTrail(database), EmailLedger(database)
     deliverer = Deliverer(ledger, mail, Renderer(links), MessageFactory(settings.email_from))
-    publishing = PublishingActivities(trail, ledger, deliverer, access, ApplicationRecords(database))
+    records = ApplicationRecords(database)
+    publishing = PublishingActivities(trail, ledger, deliverer, access, records)
+    gate = AccessActivities(directory, access, trail)
     return Worker(
         client,
         task_queue=task_queue,
         workflows=WORKFLOWS,
         activities=[
-            LookUpActivities(directory, access, answer_within=answer_within).look_up,
-            AccessActivities(directory, access, trail).open_access,
+            LookUpActivities(
+                directory, access, CoveredAccounts(database), answer_within=answer_within
+            ).look_up,
+            gate.open_access,
+            gate.close_access,
+            CoverageActivities(records, ledger).recall,
             publishing.publish,
             publishing.deliver,
             publishing.take_up,

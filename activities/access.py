@@ -1,21 +1,21 @@
-"""Opening the ACPN platform once the contract is in effect (guide §2.5)."""
+"""Opening the ACPN platform once the contract is in effect (guide §2.5), and closing it to an account."""
 
 from collections.abc import Iterator, Mapping
 
 from temporalio import activity
 
 from activities.account_directory import AccountDirectory
-from activities.acpn_access import AcpnAccess, Grant
+from activities.acpn_access import AcpnAccess, Grant, TakenError
 from activities.db.trail import AuditTrail
 from activities.tables import same_enterprise
 from domain.access import by_cause
-from domain.inquiry import OUTAGE, AccessOutcome, AccessRequest, Account
-from domain.status import AccessCause
+from domain.inquiry import OUTAGE, AccessClosed, AccessOutcome, AccessRequest, Account
+from domain.status import AccessCause, Missing
 from domain.values import Uid
 
 
 class AccessActivities:
-    """Checks what access still needs, and gives it."""
+    """Checks what access still needs, and gives it; takes it back."""
 
     def __init__(self, directory: AccountDirectory, access: AcpnAccess, trail: AuditTrail) -> None:
         self._directory = directory
@@ -49,12 +49,27 @@ class AccessActivities:
             )
             for uid in dict.fromkeys(request.uids)
         ]
-        await self._access.give(grants)
+        try:
+            await self._access.give(grants)
+        except TakenError as error:
+            taken = Missing(cause=AccessCause.COVERED_ELSEWHERE, uids=error.uids)
+            return AccessOutcome(granted=False, missing=(taken,))
         # It may have been reset meanwhile, and taking up have found nothing yet to take back.
         if await self._reset_since(request):
-            await self._access.take_back(request.company_master_uid, request.application_id)
+            await self._access.take_back(request.company_master_uid, request.application_id, request.uids)
             return OUTAGE
         return AccessOutcome(granted=True)
+
+    @activity.defn(name="close_access")
+    async def close_access(self, request: AccessRequest) -> AccessClosed:
+        """Take back the access of the request's accounts, unless the application was reset since it asked.
+
+        Asking again is harmless. An outage of the platform, or of the database, raises.
+        """
+        if await self._reset_since(request):
+            return AccessClosed(closed=False)
+        await self._access.take_back(request.company_master_uid, request.application_id, request.uids)
+        return AccessClosed(closed=True)
 
     async def _reset_since(self, request: AccessRequest) -> bool:
         return (await self._trail.head(request.application_id)).generation != request.generation

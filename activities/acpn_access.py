@@ -17,15 +17,29 @@ class Grant(Contract):
     granted_at: Instant
 
 
+class TakenError(Exception):
+    """Another company's application has given these accounts access; none was given."""
+
+    def __init__(self, uids: Sequence[Uid]) -> None:
+        super().__init__(f"has access by another application: UID {', '.join(uids)}")
+        self.uids = tuple(uids)
+
+
 class AcpnAccess(Protocol):
     """Opens the platform. An outage raises the error of the transport (of SQLAlchemy or httpx)."""
 
     async def give(self, grants: Sequence[Grant]) -> None:
-        """Give these accounts of one company access, all or none; giving it again changes nothing."""
+        """Give these accounts of one company access, all or none; giving it again changes nothing.
 
-    async def take_back(self, company_master_uid: str, application_id: str) -> bool:
-        """Close what this application has opened; whether there was anything. Doing it again changes
-        nothing."""
+        Raises:
+            TakenError: some have access by another company's application, which keeps it.
+        """
+
+    async def take_back(
+        self, company_master_uid: str, application_id: str, uids: Sequence[Uid] | None = None
+    ) -> bool:
+        """Close what this application has opened, or only these accounts; whether there was anything. Doing
+        it again changes nothing."""
 
     async def is_partner(self, company_master_uid: str) -> bool:
         """Whether an application of this company ended in access."""

@@ -11,10 +11,12 @@ from activities import tables
 from activities.account_directory import AccountDirectory
 from activities.acpn_access import AcpnAccess
 from activities.clocks import set_clocks
+from activities.db.covered import CoveredAccounts
 from activities.outside_service import UnusableAnswerError
 from domain.inquiry import Account, AccountAnswers, AccountQuery, Answers, Inquiry
 from domain.lifecycle import NEWEST
 from domain.policy import Policy
+from domain.values import Uid
 
 ANSWER_WITHIN: Final = timedelta(milliseconds=800)
 """What a service gets to answer in; the caller of an update waits for it."""
@@ -32,11 +34,13 @@ class LookUpActivities:
         self,
         directory: AccountDirectory,
         access: AcpnAccess,
+        covered: CoveredAccounts,
         *,
         answer_within: timedelta = ANSWER_WITHIN,
     ) -> None:
         self._directory = directory
         self._access = access
+        self._covered = covered
         self._answer_within = answer_within
         self._abandoned: set[asyncio.Task[Any]] = set()
 
@@ -56,15 +60,20 @@ class LookUpActivities:
         if query is None:
             return None
         uids = tuple(dict.fromkeys((query.company_master_uid, *query.uids)))
-        accounts, already_partner = await asyncio.gather(
+        accounts, already_partner, elsewhere = await asyncio.gather(
             self._in_time("The account directory", self._directory.find(uids), self._patience(len(uids))),
             self._in_time(
                 "The ACPN platform",
                 self._access.is_partner(query.company_master_uid),
                 self._answer_within,
             ),
+            self._in_time(
+                "The database",
+                self._covered.elsewhere(query.company_master_uid, query.uids) if query.uids else _nobody(),
+                self._answer_within,
+            ),
         )
-        if accounts is None or already_partner is None:
+        if accounts is None or already_partner is None or elsewhere is None:
             return None
         master = next((account for account in accounts if account.uid == query.company_master_uid), None)
         named = query.legal_name and master and master.enterprise
@@ -72,6 +81,7 @@ class LookUpActivities:
             accounts=tuple(_as_the_applicant(account, master) for account in accounts),
             already_partner=already_partner,
             name_matches=tables.same_name(query.legal_name or "", named.legal_name) if named else None,
+            covered_elsewhere=elsewhere,
         )
 
     def _patience(self, accounts: int) -> timedelta:
@@ -118,3 +128,7 @@ def _as_the_applicant(account: Account, master: Account | None) -> Account:
     if master and tables.same_enterprise(account.enterprise, master.enterprise):
         return account.model_copy(update={"enterprise": master.enterprise})
     return account
+
+
+async def _nobody() -> tuple[Uid, ...]:
+    return ()

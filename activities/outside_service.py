@@ -59,6 +59,16 @@ class ServiceAddress:
         return httpx.AsyncClient(base_url=self.url, auth=self.auth, timeout=timeout.total_seconds())
 
 
+class ConflictError(httpx.HTTPStatusError):
+    """409; ``content`` says with what."""
+
+    def __init__(self, response: httpx.Response, content: bytes) -> None:
+        super().__init__(
+            f"409 Conflict for url '{response.url}'", request=response.request, response=response
+        )
+        self.content = content
+
+
 async def ask(
     client: httpx.AsyncClient, method: str, path: str, *, may_be_missing: bool = True, **options: Any
 ) -> bytes | None:
@@ -66,18 +76,22 @@ async def ask(
     `httpx.AsyncClient.stream`.
 
     Raises:
-        httpx.HTTPError: it can't be reached or answers with an error.
+        httpx.HTTPError: it can't be reached or answers with an error; `ConflictError`: with 409.
         UnusableAnswerError: its answer is longer than `MOST_BYTES`.
     """
     async with client.stream(method, path, **options) as response:
         if may_be_missing and response.status_code == httpx.codes.NOT_FOUND:
             return None
-        response.raise_for_status()
+        conflict = response.status_code == httpx.codes.CONFLICT
+        if not conflict:
+            response.raise_for_status()
         content = bytearray()
         async for part in response.aiter_bytes():
             content += part
             if len(content) > MOST_BYTES:
                 raise UnusableAnswerError(f"the answer to {method} {path} is over {MOST_BYTES // 1024} KiB")
+        if conflict:
+            raise ConflictError(response, bytes(content))
     return bytes(content)
 
 

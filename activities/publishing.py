@@ -117,6 +117,13 @@ class PublishingActivities:
             Grant(uid=uid, application_id=application_id, company_master_uid=company, granted_at=at)
             for uid in dict.fromkeys(request.uids)
         ]
-        # It may have been taken back on a way that has been left.
+        # It may have been taken back on a way that has been left, or more been given.
         await self._access.give(grants)
-        return head
+        given = await self._access.grants(company)
+        more = [
+            grant.uid
+            for grant in given
+            if grant.application_id == application_id and grant.uid not in request.uids
+        ]
+        taken_back = bool(more) and await self._access.take_back(company, application_id, more)
+        return head.model_copy(update={"access_taken_back": taken_back})

@@ -67,12 +67,7 @@ def _amend_start_date(
 
 def has_access(application: Application) -> tuple[Uid, ...]:
     """The accounts the application has given access to: {Main UID} and Associated UIDs, once it is active."""
-    return covered(application) if application.stage is Stage.ACTIVE else ()
-
-
-def covered(application: Application) -> tuple[Uid, ...]:
-    """The accounts the contract is for."""
-    return application.form.covered_uids if application.form else ()
+    return application.covered_uids if application.stage is Stage.ACTIVE else ()
 
 
 def access_request(application: Application, now: datetime, generation: int) -> AccessRequest:
@@ -81,7 +76,7 @@ def access_request(application: Application, now: datetime, generation: int) -> 
         application_id=application.application_id,
         generation=generation,
         company_master_uid=application.company_master_uid,
-        uids=covered(application),
+        uids=application.covered_uids,
         require_credit_control=application.policy.require_credit_control,
         at=now,
     )
@@ -103,6 +98,7 @@ _IN_WORDS: Final[Mapping[AccessCause, str]] = {
     AccessCause.ENTERPRISE_DIFFERS: (
         "The account is verified for another enterprise than the Company Master UID, please consult your BD"
     ),
+    AccessCause.COVERED_ELSEWHERE: ("The account has access by another application, please consult your BD"),
     AccessCause.CREDIT_CONTROL_MISSING: "Credit control is not set up yet, please consult your BD",
     AccessCause.PLATFORM_UNAVAILABLE: "The platform does not answer; there is nothing you have to do",
 }

@@ -5,6 +5,7 @@ One command, one place: what it carries, who may send it and where, its rules, w
 tell that it has done so already. The rows at the end are this part of the process.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar, Final, Literal
 
@@ -58,7 +59,7 @@ def company_can_be_confirmed(
     The one shown is the one the command names or, where it names none, the one the status shows, if any.
     """
     not_a_partner(application, accounts)
-    found = _verified(application.company_master_uid, accounts).enterprise
+    found = verified(application.company_master_uid, accounts).enterprise
     shown = application.company
     named = command.company_hash or (shown.digest if shown else None)
     if found is None or named is None or _is(named, found):
@@ -122,10 +123,11 @@ def _entries_of_the_form(command: SubmitApplication) -> tuple[TableEntry, ...]:
 def form_is_acceptable(
     application: Application, command: SubmitApplication, accounts: AccountAnswers
 ) -> None:
-    """Enterprise verified (FAQ Q1), company confirmed (§2.2 Step 1), UIDs that belong together (Q3, Q5)."""
+    """Enterprise verified (FAQ Q1), company confirmed (§2.2 Step 1), UIDs that belong together (Q3, Q5)
+    and that no other application covers, running or active."""
     form = command.application
     not_a_partner(application, accounts)
-    master = _verified(application.company_master_uid, accounts)
+    master = verified(application.company_master_uid, accounts)
     if not application.company_confirmed:
         raise RefusedError(
             ErrorType.COMPANY_NOT_CONFIRMED,
@@ -138,9 +140,11 @@ def form_is_acceptable(
             "confirm the company it shows, then submit the form again.",
             company=news,
         )
-    covered = [_verified(uid, accounts) for uid in form.covered_uids]
-    _same_enterprise(master, covered, form, accounts)
-    _same_business(covered, form)
+    covered = [verified(uid, accounts) for uid in form.covered_uids]
+    same_enterprise(master, covered)
+    _own_name(master, form, accounts)
+    same_business(covered, form)
+    not_covered_elsewhere(form.covered_uids, accounts)
 
 
 def _submit_application(
@@ -174,7 +178,8 @@ def not_a_partner(application: Application, accounts: AccountAnswers) -> None:
         raise already_partner(application)
 
 
-def _verified(uid: str, accounts: AccountAnswers) -> Account:
+def verified(uid: str, accounts: AccountAnswers) -> Account:
+    """The account; raises `RefusedError` unless enterprise verification is done (FAQ Q1)."""
     account = accounts.account(uid)
     if account is None:
         raise RefusedError(
@@ -190,9 +195,8 @@ def _verified(uid: str, accounts: AccountAnswers) -> Account:
     return account
 
 
-def _same_enterprise(
-    master: Account, covered: list[Account], form: ApplicationForm, accounts: AccountAnswers
-) -> None:
+def same_enterprise(master: Account, covered: Sequence[Account]) -> None:
+    """Raises `RefusedError` unless the accounts are verified for the applicant's enterprise (FAQ Q3)."""
     for account in covered:
         if account.enterprise != master.enterprise:
             raise RefusedError(
@@ -201,6 +205,9 @@ def _same_enterprise(
                 f"{master.uid}: Company Master UID, Main UID and Associated UIDs must apply the same "
                 "enterprise-verified information.",
             )
+
+
+def _own_name(master: Account, form: ApplicationForm, accounts: AccountAnswers) -> None:
     if master.enterprise and not accounts.name_matches:
         raise RefusedError(
             ErrorType.UID_MISMATCH,
@@ -209,7 +216,8 @@ def _same_enterprise(
         )
 
 
-def _same_business(covered: list[Account], form: ApplicationForm) -> None:
+def same_business(covered: Sequence[Account], form: ApplicationForm) -> None:
+    """Raises `RefusedError` unless the accounts may have one business type and partner level (FAQ Q5)."""
     for account in covered:
         if account.business_type not in (None, form.business_type):
             raise RefusedError(
@@ -223,6 +231,16 @@ def _same_business(covered: list[Account], form: ApplicationForm) -> None:
         raise RefusedError(
             ErrorType.UID_MISMATCH,
             f"Main UID and Associated UIDs must have the same partner level: {described}.",
+        )
+
+
+def not_covered_elsewhere(uids: Sequence[str], accounts: AccountAnswers) -> None:
+    """Raises `RefusedError` if another company's application, running or active, covers one of these."""
+    if taken := [uid for uid in uids if uid in accounts.covered_elsewhere]:
+        raise RefusedError(
+            ErrorType.UID_MISMATCH,
+            f"Another application covers UID {', '.join(taken)}: leave it out, or have it taken out there "
+            "first; your BD can tell which one it is.",
         )
 
 

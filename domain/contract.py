@@ -26,6 +26,7 @@ from domain.values import (
 WORKFLOW_TYPE: Final = "ResellerOnboarding"
 TASK_QUEUE: Final = "reseller-onboarding"
 DELIVERY_TYPE: Final = "OutstandingDelivery"
+COVERAGE_TYPE: Final = "CoverageChange"
 UPDATE_NAME: Final = "submit_command"
 QUERY_NAME: Final = "get_status"
 MOST_EVENTS: Final = 2**31 - 1
@@ -34,6 +35,11 @@ MOST_EVENTS: Final = 2**31 - 1
 def workflow_id(company_master_uid: str) -> str:
     """The one workflow ID an applicant has, whatever the number of applications."""
     return f"reseller-onboarding-{company_master_uid}"
+
+
+def coverage_id(company_master_uid: str) -> str:
+    """The one workflow ID under which changes of what a company's access covers run, one after the other."""
+    return f"reseller-onboarding-coverage-{company_master_uid}"
 
 
 class Stage(StrEnum):
@@ -95,7 +101,8 @@ class ErrorType(StrEnum):
     ENTERPRISE_NOT_VERIFIED = "enterprise_not_verified"
     """An account has not completed enterprise verification (guide, FAQ Q1)."""
     UID_MISMATCH = "uid_mismatch"
-    """Accounts of different enterprises, business types or levels, or another ``legal_name``."""
+    """Accounts of different enterprises, business types or levels, another ``legal_name``, or an account that
+    another application covers."""
     SIGNATURE_ORDER = "signature_order"
     """The other party has to sign first."""
     UNAVAILABLE = "unavailable"
@@ -106,7 +113,8 @@ class ErrorType(StrEnum):
     CLOSED = "closed"
     """The application has ended."""
     NOT_FOUND = "not_found"
-    """The account directory has no account of a UID; or the UID never joined, which only the client says."""
+    """The account directory has no account of a UID; or the UID never joined, as client and changes of
+    coverage say."""
 
 
 class SigningPath(StrEnum):

@@ -83,7 +83,13 @@ def inquiry(application: Application, command: Command, now: datetime, sequence:
 
     Raises `RefusedError` where it is refused whatever the outside says.
     """
-    step = _step_for(application, command)
+    return inquiry_by(_step_for(application, command), application, command, now, sequence)
+
+
+def inquiry_by(
+    step: Step, application: Application, command: Command, now: datetime, sequence: int
+) -> Inquiry:
+    """The `inquiry` of this row, whose sender may send it."""
     if _admit(step, application, command, sequence) is Verdict.NO_OP:
         return Inquiry(at=now)
     _check_rules(step, application, command, now)
@@ -105,7 +111,13 @@ def decide(
 
     Raises `RefusedError`.
     """
-    step = _step_for(application, command)
+    return decide_by(_step_for(application, command), application, command, now, sequence, answers)
+
+
+def decide_by(
+    step: Step, application: Application, command: Command, now: datetime, sequence: int, answers: Answers
+) -> Decision:
+    """Judge a command by this row, whose sender may send it. Raises `RefusedError`."""
     if _admit(step, application, command, sequence) is Verdict.NO_OP:
         return Decision(application, Verdict.NO_OP)
     _check_rules(step, application, command, now)
@@ -127,7 +139,7 @@ def _step_for(application: Application, command: Command) -> Step:
     """The row of the command; it is refused where it has none in the application's edition, once it is known
     that its sender may send it."""
     newest, mine = rows_of(type(command), application.edition)
-    _may_send(mine or newest, command)
+    may_send(mine or newest, command)
     if application.ended:
         raise RefusedError(ErrorType.CLOSED, f"The application has ended: {status_text(application)}.")
     if mine is None:
@@ -139,7 +151,8 @@ def _step_for(application: Application, command: Command) -> Step:
     return mine
 
 
-def _may_send(step: Step, command: Command) -> None:
+def may_send(step: Step, command: Command) -> None:
+    """Raises `RefusedError` where the actor's role may not send the command."""
     if command.actor.role not in step.by or not step.speaks_for(command):
         party = f" for party '{command.party}'" if isinstance(command, SignContract) else ""
         raise RefusedError(
@@ -152,7 +165,7 @@ def _may_send(step: Step, command: Command) -> None:
 def _admit(step: Step, application: Application, command: Command, sequence: int) -> Verdict:
     if step.done(application, command):
         return Verdict.NO_OP
-    if step.name not in allowed_commands(application):
+    if not step.possible(application):
         raise RefusedError(
             ErrorType.WRONG_STAGE,
             f"'{step.name}' is not possible in stage '{application.stage}' ({status_text(application)})"

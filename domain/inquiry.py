@@ -51,7 +51,8 @@ class TableEntry(Contract):
 
 
 class AccountQuery(Contract):
-    """Look up the applicant's account and these, and whether it already has access.
+    """Look up the applicant's account and these, whether it already has access, and whether others cover
+    these.
 
     ``legal_name``: the name in the form, to be compared with the verified enterprise's as people read it.
     """
@@ -87,12 +88,14 @@ class AccountAnswers(Contract):
     """The accounts found; unknown ones are absent.
 
     ``already_partner``: an earlier application got access. ``name_matches``: whether the form names the
-    verified enterprise of the applicant.
+    verified enterprise of the applicant. ``covered_elsewhere``: accounts that an application of
+    another company covers, which runs or is active.
     """
 
     accounts: tuple[Account, ...] = ()
     already_partner: bool = False
     name_matches: bool | None = None
+    covered_elsewhere: tuple[Uid, ...] = Field(default=(), exclude_if=says_nothing)
 
     def account(self, uid: str) -> Account | None:
         """The account with this UID."""
@@ -166,6 +169,12 @@ class AccessOutcome(Contract):
         return not self.granted and all(
             missing.cause is AccessCause.PLATFORM_UNAVAILABLE for missing in self.missing
         )
+
+
+class AccessClosed(Contract):
+    """Whether access was taken back; it was not from an application that had been reset since it asked."""
+
+    closed: bool
 
 
 OUTAGE: Final = AccessOutcome(granted=False, missing=(Missing(cause=AccessCause.PLATFORM_UNAVAILABLE),))

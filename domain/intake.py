@@ -8,7 +8,7 @@ arrive here: no argument, several, a payload nobody can decode. Each leads to a 
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import JsonValue, ValidationError
 
@@ -27,6 +27,7 @@ MAX_COMMAND_BYTES: Final = 64 * 1024
 in one piece (2 MiB a payload, 4 MiB a workflow task) it answers by terminating the run."""
 MAX_KEPT_CHARACTERS: Final = 4_000
 MAX_NAME_CHARACTERS: Final = 100
+Model = TypeVar("Model", bound=Command)
 _KINDS: Final = frozenset(step.name for step in STEPS)
 
 
@@ -53,6 +54,18 @@ def parse_command(kind: str | None, arguments: tuple[Any, ...]) -> Command:
     if len(command.model_dump_json().encode()) > MAX_COMMAND_BYTES:
         raise _invalid(f"payload: must not be larger than {MAX_COMMAND_BYTES // 1024} KiB of JSON")
     return command
+
+
+def parse_one_of(kinds: Mapping[str, type[Model]], arguments: tuple[Any, ...]) -> Model:
+    """The command that ``kind`` names of these. Raises `RefusedError` (``invalid``) as `parse_command`."""
+    payload = _only_object(arguments)
+    tag = payload.get("kind")
+    if not isinstance(tag, str) or tag not in kinds:
+        raise _invalid(f"kind: must be one of {', '.join(sorted(kinds))}")
+    try:
+        return kinds[tag].model_validate_json(_json(payload))
+    except ValidationError as error:
+        raise _invalid(field_errors(error)) from None
 
 
 def parse_start(arguments: tuple[Any, ...]) -> OnboardingInput:

@@ -16,6 +16,7 @@ from domain.notice import Audience, ContractStart, Notice, ToBd, ToBdLead
 from domain.status import (
     Amendment,
     Closing,
+    CoverageChanged,
     FailedEmail,
     Justification,
     Missing,
@@ -127,6 +128,14 @@ class AccessGranted(Notice):
     """Access is granted; with the link."""
 
     template: Literal["access_granted"] = "access_granted"
+    covered_uids: tuple[str, ...]
+
+
+class AssociatedUidChanged(Notice):
+    """An Associated UID has been added, or taken away, after access was given."""
+
+    template: Literal["associated_uid_changed"] = "associated_uid_changed"
+    coverage_change: CoverageChanged
     covered_uids: tuple[str, ...]
 
 
@@ -295,6 +304,14 @@ class AccessAlert(ToBd):
     missing: tuple[Missing, ...]
 
 
+class AssociatedUidChangedToBd(ToBd):
+    """With `associated_uid_changed`."""
+
+    template: Literal["associated_uid_changed_to_bd"] = "associated_uid_changed_to_bd"
+    coverage_change: CoverageChanged
+    covered_uids: tuple[str, ...]
+
+
 class EmailFailed(ToBd):
     """An e-mail to the partner can't be delivered."""
 
@@ -370,7 +387,8 @@ class ContactOverdue(ToBdLead):
 AnyNotice = Annotated[
     ApplicationReceived | JustificationRequested | ApplicationApproved | SheetToConfirm | TermsReminder
     | TermsConfirmed | SignatureReminder | TermsReopened | ContractSigned | StartDateAmended
-    | ContractStartMoved | AccessDelayed | AccessGranted | ApplicationRejected | ApplicationWithdrawn
+    | ContractStartMoved | AccessDelayed | AccessGranted | AssociatedUidChanged | AssociatedUidChangedToBd
+    | ApplicationRejected | ApplicationWithdrawn
     | ApplicationCancelled | ExpiryWarning | ApplicationExpired | ReviewRequested | ReviewReminder
     | JustificationAnswered | SheetReminder | ModificationRequested | TermsConfirmedToBd
     | SignatureReminderToBd | WithdrawnToBd | ClosedToBd | AssignedToBd | AccessAlert | EmailFailed

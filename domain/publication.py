@@ -37,7 +37,8 @@ class Entry(Contract):
 
 
 class Lineage(Contract):
-    """Who writes: an application, and how often Temporal's Reset has turned it back.
+    """Who writes: an application, and how often Temporal's Reset has turned it back, or a run of its own has
+    taken it over.
 
     What comes from a run that has been reset (an activity that is still on its way) is not written any more.
     """
@@ -66,7 +67,8 @@ class Publication(Contract):
     ``hold`` it.
 
     ``changes``: what has changed in the `Application`, field by field, since it was stored after the event
-    ``since``; without that, all of it (`stored_state`). ``failed_through``: the position of the newest
+    ``since``; without that, all of it (`stored_state`). ``takes_over``: from now on nobody of an older
+    generation writes, or sends what waits. ``failed_through``: the position of the newest
     failed e-mail the workflow knows of.
     """
 
@@ -75,6 +77,7 @@ class Publication(Contract):
     changes: dict[str, JsonValue]
     entries: tuple[Entry, ...]
     hold: bool = Field(default=False, exclude_if=says_nothing)
+    takes_over: bool = Field(default=False, exclude_if=says_nothing)
     failed_through: int = Field(default=0, exclude_if=says_nothing)
 
 

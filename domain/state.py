@@ -17,6 +17,7 @@ from domain.status import (
     Amendment,
     Closing,
     Company,
+    CoverageChanged,
     FailedEmail,
     IssuedSheet,
     Justification,
@@ -26,7 +27,7 @@ from domain.status import (
     Rejection,
     Signing,
 )
-from domain.values import Contract, Day, Instant, TimeZone
+from domain.values import Contract, Day, Instant, TimeZone, Uid
 
 OUTCOMES = frozenset({Stage.ACTIVE, Stage.REJECTED, Stage.CANCELLED, Stage.EXPIRED})
 
@@ -61,9 +62,9 @@ class Application(Contract):
     ``access_told``: what holds access up and has been told, last ``access_told_at``. ``estimates_told``:
     what deadlines can't be counted by, as the lead knows: the names of zones, or the desk's calendar.
     ``reminders``: how many in a row nobody has answered. ``calendar_entries``: what stands in the calendars
-    of partner and BD, and is not over.
-    ``former_bd``, ``former_lead``: whom the present one has replaced. ``last_answered``: the number of the
-    question that was answered last.
+    of partner and BD, and is not over. ``former_bd``, ``former_lead``: whom the present one has replaced.
+    ``last_answered``: the number of the question that was answered last. ``associated_uids``: those in force
+    since one was added or taken away after access was given; the form stays as it was submitted.
     """
 
     application_id: str
@@ -86,6 +87,8 @@ class Application(Contract):
     company_confirmed: bool = False
     account_unknown: bool = False
     form: ApplicationForm | None = None
+    associated_uids: tuple[Uid, ...] | None = None
+    coverage_changes: tuple[CoverageChanged, ...] = ()
     form_revision: int = 0
     submitted_revision: int = 0
     forms_used: int = 0
@@ -146,6 +149,20 @@ class Application(Contract):
     def known_to_bd(self) -> bool:
         """Whether BD has heard of it: by a form, a question, or by being put in charge."""
         return self.form is not None or self.questions_asked > 0 or self.former_bd is not None
+
+    @property
+    def covered_uids(self) -> tuple[str, ...]:
+        """The accounts the application is for: the Main UID, then the Associated UIDs."""
+        if self.form is None:
+            return ()
+        if self.associated_uids is None:
+            return self.form.covered_uids
+        return (self.form.main_uid, *self.associated_uids)
+
+    @property
+    def holds_uids(self) -> tuple[str, ...]:
+        """The accounts that no other application may cover: those of one that runs, or has access."""
+        return self.covered_uids if self.stage is Stage.ACTIVE or not self.ended else ()
 
     @property
     def company_name(self) -> str:

@@ -167,11 +167,21 @@ class Amendment(Contract):
     by: Actor | None = None
 
 
+class CoverageChanged(Contract):
+    """An Associated UID that was added or taken away after access was given; the form stays as submitted."""
+
+    uid: Uid
+    added: bool
+    at: Instant
+    by: Actor | None = None
+
+
 class AccessCause(StrEnum):
     """Why access can't be opened yet.
 
     ``account_unknown``: not in the account directory. ``enterprise_not_verified`` (guide, FAQ Q1).
     ``enterprise_differs``: verified, but for another enterprise than the Company Master UID (FAQ Q3).
+    ``covered_elsewhere``: another application has given the account access.
     ``credit_control_missing``: the policy requires it. ``platform_unavailable``: the account directory or
     the ACPN platform does not answer, so nothing is known.
     """
@@ -179,6 +189,7 @@ class AccessCause(StrEnum):
     ACCOUNT_UNKNOWN = "account_unknown"
     ENTERPRISE_NOT_VERIFIED = "enterprise_not_verified"
     ENTERPRISE_DIFFERS = "enterprise_differs"
+    COVERED_ELSEWHERE = "covered_elsewhere"
     CREDIT_CONTROL_MISSING = "credit_control_missing"
     PLATFORM_UNAVAILABLE = "platform_unavailable"
 
@@ -194,7 +205,7 @@ class Access(Contract):
     """The answer of the gate at the ACPN platform (guide §2.4, §2.5).
 
     ``reason`` is one of ``granted``, ``not_signed``, ``before_start_date``, ``being_opened``, ``closed``;
-    ``message`` is the text of the error box.
+    ``message`` is the text of the error box. ``covered_uids``: the accounts that have access.
     """
 
     granted: bool = False
@@ -202,6 +213,7 @@ class Access(Contract):
     message: str = ""
     available_at: Instant | None = None
     missing: tuple[Missing, ...] = ()
+    covered_uids: tuple[Uid, ...] = ()
 
 
 class Refusal(Contract):
@@ -285,6 +297,7 @@ class Status(Contract):
     contract_start_at: Instant | None = None
     amendments: tuple[Amendment, ...] = ()
     access: Access = Field(default_factory=Access)
+    coverage_changes: tuple[CoverageChanged, ...] = ()
     last_refusals: tuple[Refusal, ...] = ()
     pending_emails: int = 0
     failed_emails: tuple[FailedEmail, ...] = ()

@@ -65,6 +65,7 @@ def describe(
         contract_start_at=application.contract_start_at,
         amendments=application.amendments,
         access=gate(application),
+        coverage_changes=application.coverage_changes,
         last_refusals=tuple(refusals),
         pending_emails=pending_emails,
         failed_emails=application.failed_emails,
@@ -100,7 +101,12 @@ def gate(application: Application) -> Access:
     """What a log-in to the ACPN platform gets, and the text of the error box (guide §2.4, §2.5)."""
     match application.stage:
         case Stage.ACTIVE:
-            return Access(granted=True, reason="granted", message="ACPN access granted.")
+            return Access(
+                granted=True,
+                reason="granted",
+                message="ACPN access granted.",
+                covered_uids=application.covered_uids,
+            )
         case Stage.ACTIVATING:
             missing = application.access_missing
             waits = f" {in_words(missing)}" if missing else ""

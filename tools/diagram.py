@@ -37,8 +37,7 @@ def who(roles: Sequence[Role]) -> str:
 
 def places(stages: Sequence[Stage]) -> str:
     """Where something is possible, in words: a list of stages, or from which to which."""
-    first, last = OPEN.index(stages[0]), OPEN.index(stages[-1])
-    if len(stages) >= _MANY and tuple(stages) == OPEN[first : last + 1]:
+    if len(stages) >= _MANY and tuple(stages) == OPEN[OPEN.index(stages[0]) : OPEN.index(stages[-1]) + 1]:
         return f"any from {stages[0]} to {stages[-1]}"
     return ", ".join(stages)
 

@@ -13,6 +13,7 @@ PAGES: Final[Mapping[str, Mapping[str, Callable[[], str]]]] = {
     "docs/reference/commands.md": {
         "commands-at-a-glance": process.commands_table,
         "commands": process.commands,
+        "coverage": process.coverage_commands,
     },
     "docs/reference/stages.md": {
         "stages": process.stages,

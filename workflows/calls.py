@@ -13,7 +13,8 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import FailureError
 
-from domain.inquiry import OUTAGE, AccessOutcome, AccessRequest, Answers, Head, Inquiry
+from domain.coverage import Recall, Recalled
+from domain.inquiry import OUTAGE, AccessClosed, AccessOutcome, AccessRequest, Answers, Head, Inquiry
 from domain.publication import Delivery, Publication, Receipt, TakeUp
 
 LOOK_UP: Final = "look_up"
@@ -21,7 +22,9 @@ OPEN_ACCESS: Final = "open_access"
 PUBLISH: Final = "publish"
 DELIVER: Final = "deliver"
 TAKE_UP: Final = "take_up"
-NAMES: Final = (LOOK_UP, OPEN_ACCESS, PUBLISH, DELIVER, TAKE_UP)
+RECALL: Final = "recall"
+CLOSE_ACCESS: Final = "close_access"
+NAMES: Final = (LOOK_UP, OPEN_ACCESS, PUBLISH, DELIVER, TAKE_UP, RECALL, CLOSE_ACCESS)
 
 UNTIL_IT_WORKS: Final = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=5)
@@ -60,6 +63,22 @@ async def open_access(request: AccessRequest) -> AccessOutcome:
     return outcome
 
 
+async def close_access(request: AccessRequest) -> bool:
+    """Ask ACPN once to take access back; false in an outage, or if the application was reset meanwhile."""
+    try:
+        answer: AccessClosed = await workflow.execute_activity(
+            CLOSE_ACCESS,
+            request,
+            result_type=AccessClosed,
+            start_to_close_timeout=timedelta(seconds=10),
+            retry_policy=RetryPolicy(maximum_attempts=1),
+            summary="Take back access to ACPN",
+        )
+    except FailureError:
+        return False
+    return answer.closed
+
+
 def publish(publication: Publication) -> workflow.ActivityHandle[Receipt]:
     """Store what was decided, however long the database is down, and send its mails if the mail server
     takes them."""
@@ -82,6 +101,19 @@ async def take_up(request: TakeUp) -> Head:
         summary="Take up after a reset",
     )
     return head
+
+
+async def recall(request: Recall) -> Recalled:
+    """The application as its own run has left it; waits for the database, and for that run to end."""
+    recalled: Recalled = await workflow.execute_activity(
+        RECALL,
+        request,
+        result_type=Recalled,
+        start_to_close_timeout=timedelta(seconds=30),
+        retry_policy=UNTIL_IT_WORKS,
+        summary="Recall the application",
+    )
+    return recalled
 
 
 def _until_it_works(name: str, argument: Any, summary: str) -> workflow.ActivityHandle[Receipt]:

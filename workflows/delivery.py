@@ -7,6 +7,7 @@ from domain import decisions
 from domain.contract import DELIVERY_TYPE, ErrorType
 from domain.publication import Delivery, Receipt
 from workflows import calls
+from workflows.bounced import tell_of
 from workflows.memory import Memory, RunMemory
 from workflows.pauses import Pauses
 
@@ -38,7 +39,7 @@ class OutstandingDelivery:
             memory.received(receipt)
             memory.undelivered = receipt.pending > 0
             if receipt.failed:
-                self._tell(memory, receipt)
+                tell_of(memory, receipt.failed)
             elif memory.undelivered and not publishes:
                 if workflow.info().is_continue_as_new_suggested():
                     workflow.continue_as_new(memory.memory(handed_over=True))
@@ -54,9 +55,3 @@ class OutstandingDelivery:
 
     async def _deliver(self, memory: RunMemory) -> Receipt:
         return await calls.deliver(Delivery(lineage=memory.lineage, failed_through=memory.failed_through))
-
-    def _tell(self, memory: RunMemory, receipt: Receipt) -> None:
-        """Tell BD of mails that can't be delivered, as the onboarding itself would."""
-        decision = decisions.mails_bounced(memory.application, receipt.failed)
-        event = memory.event(workflow.now(), "email_failed", decision.verdict, decision.application)
-        memory.carry_out(decision, event)

@@ -143,7 +143,7 @@ class RunMemory:
             pending_emails=self.pending_emails,
         )
 
-    def publication(self, *, hold: bool) -> Publication:
+    def publication(self, *, hold: bool, takes_over: bool = False) -> Publication:
         """As many entries, the oldest first, as one activity takes, with the state as it stands."""
         batch: list[Entry] = []
         size = 0
@@ -160,6 +160,7 @@ class RunMemory:
             changes=_changes(before, self._state),
             entries=tuple(batch),
             hold=hold,
+            takes_over=takes_over,
             failed_through=self.failed_through,
         )
 

@@ -1,12 +1,18 @@
 """ACPN access kept in the database: stands in for the platform's own service."""
 
 from collections.abc import Sequence
+from typing import Final
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.acpn_access import Grant
+from activities.acpn_access import Grant, TakenError
 from activities.db.engine import Database
 from activities.db.tables import AccessGrantRow
+from domain.values import Uid
+
+_ONE_AT_A_TIME: Final = "LOCK TABLE access_grants IN SHARE ROW EXCLUSIVE MODE"
+"""Readers are not held up."""
 
 
 class SqlAcpnAccess:
@@ -16,16 +22,41 @@ class SqlAcpnAccess:
         self._database = database
 
     async def give(self, grants: Sequence[Grant]) -> None:
-        """Give these accounts access, all or none; given again, the first instant stays."""
-        statement = self._database.insert(AccessGrantRow).values([grant.model_dump() for grant in grants])
-        await self._database.write(lambda connection: connection.execute(statement.on_conflict_do_nothing()))
+        """Give these accounts access, all or none; given again, the first instant stays.
 
-    async def take_back(self, company_master_uid: str, application_id: str) -> bool:
-        """Close what this application has opened; whether there was anything."""
+        Raises:
+            TakenError: some have access by another company's application.
+        """
+        statement = self._database.insert(AccessGrantRow).values([grant.model_dump() for grant in grants])
+        others = (
+            select(AccessGrantRow.uid)
+            .where(
+                AccessGrantRow.uid.in_([grant.uid for grant in grants]),
+                AccessGrantRow.company_master_uid != grants[0].company_master_uid,
+            )
+            .order_by(AccessGrantRow.uid)
+        )
+
+        async def write(connection: AsyncConnection) -> None:
+            # Two at once would each find nothing: on SQLite the insert holds the file, on PostgreSQL this.
+            if connection.dialect.name == "postgresql":
+                await connection.execute(text(_ONE_AT_A_TIME))
+            await connection.execute(statement.on_conflict_do_nothing())
+            if taken := (await connection.scalars(others)).all():
+                raise TakenError(taken)
+
+        await self._database.write(write)
+
+    async def take_back(
+        self, company_master_uid: str, application_id: str, uids: Sequence[Uid] | None = None
+    ) -> bool:
+        """Close what this application has opened, or only these accounts; whether there was anything."""
         given = delete(AccessGrantRow).where(
             AccessGrantRow.company_master_uid == company_master_uid,
             AccessGrantRow.application_id == application_id,
         )
+        if uids is not None:
+            given = given.where(AccessGrantRow.uid.in_(uids))
         gone = await self._database.write(
             lambda connection: connection.execute(given.returning(AccessGrantRow.uid))
         )

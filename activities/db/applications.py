@@ -9,11 +9,12 @@ from activities.db.documents import issued_sheets, restored, sheet_rows, with_ch
 from activities.db.email_ledger import LedgerState
 from activities.db.engine import Database
 from activities.db.resets import counting_events, within
-from activities.db.tables import ApplicationRow, AuditEventRow, EmailRow
+from activities.db.tables import ApplicationRow, AuditEventRow, AuditHeadRow, EmailRow
 from domain.audit import AuditEvent
 from domain.chain import ChainedEvent, Link
-from domain.contract import Stage, WaitingOn
-from domain.state import OUTCOMES
+from domain.contract import ErrorType, Stage, WaitingOn
+from domain.inquiry import Head
+from domain.state import OUTCOMES, Application
 from domain.status import IssuedSheet, Refusal, Status
 from domain.values import Contract, Instant
 from domain.view import describe
@@ -75,6 +76,46 @@ class ApplicationRecords:
         async with self._database.session() as session:
             rows = (await session.scalars(query)).all()
             return tuple([await _whole(session, row) for row in rows])
+
+    async def newest_id(self, company_master_uid: str) -> str | None:
+        """The ID of the applicant's latest application, of those this release can go on with."""
+        query = (
+            select(ApplicationRow.application_id)
+            .where(ApplicationRow.company_master_uid == company_master_uid, ApplicationRow.state.is_not(None))
+            .order_by(ApplicationRow.created_at.desc(), ApplicationRow.updated_at.desc())
+        )
+        async with self._database.session() as session:
+            return (await session.scalars(query)).first()
+
+    async def recalled(self, application_id: str) -> tuple[Application, Head]:
+        """The application as it is stored, and where its trail ends, for going on with it."""
+        query = (
+            select(ApplicationRow.state, AuditHeadRow.generation, AuditHeadRow.sequence)
+            .join(AuditHeadRow, AuditHeadRow.application_id == ApplicationRow.application_id)
+            .where(ApplicationRow.application_id == application_id)
+        )
+        async with self._database.session() as session:
+            state, generation, sequence = (await session.execute(query)).one()
+            return await restored(session, state), Head(generation=generation, sequence=sequence)
+
+    async def answered(self, application_id: str, command_id: str, last: int) -> AuditEvent | None:
+        """The first event of the command with this ID, of those that count for who stands after the event
+        ``last``; what did not parse, or was to be sent again, is no answer to it."""
+        async with self._database.session() as session:
+            counting = await counting_events(session, application_id, last)
+            query = (
+                select(AuditEventRow)
+                .where(
+                    AuditEventRow.application_id == application_id,
+                    AuditEventRow.command_id == command_id,
+                    AuditEventRow.actor.is_not(None),
+                    func.coalesce(AuditEventRow.error, "") != ErrorType.UNAVAILABLE,
+                    within(AuditEventRow.sequence, counting),
+                )
+                .order_by(AuditEventRow.sequence)
+            )
+            row = (await session.scalars(query)).first()
+        return None if row is None else AuditEvent.model_validate(row, from_attributes=True)
 
     async def open(self, company_master_uid: str | None = None) -> tuple[OpenApplication, ...]:
         """The applications that have not ended, all of them or those of an applicant."""

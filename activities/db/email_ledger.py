@@ -24,6 +24,7 @@ from domain.documents import ApplicationForm
 from domain.notice import Audience
 from domain.notices import templates_for
 from domain.publication import Lineage, Receipt
+from domain.state import Application
 from domain.status import FailedEmail, IssuedSheet
 from domain.values import Contract, Instant
 
@@ -232,6 +233,22 @@ class EmailLedger:
         values = {"state": LedgerState.FAILED, "failed_at": at, "reason": reason}
         statement = _in_state(application_id, key, LedgerState.PENDING).values(values)
         await self._database.write(lambda connection: connection.execute(statement))
+
+    async def untold(self, application: Application) -> tuple[tuple[FailedEmail, ...], int]:
+        """The newest e-mails that could not be delivered and of which the application does not know; and the
+        position of the newest failed one there is."""
+        known = (*application.resent_emails, *(email.key for email in application.failed_emails))
+        failed = EmailRow.application_id == application.application_id, EmailRow.state == LedgerState.FAILED
+        unknown = (
+            select(EmailRow)
+            .where(*failed, EmailRow.key.not_in(known))
+            .order_by(EmailRow.position.desc())
+            .limit(REPORTED_FAILURES)
+        )
+        async with self._database.session() as session:
+            rows = (await session.scalars(unknown)).all()
+            newest = await session.scalar(select(func.max(EmailRow.position)).where(*failed))
+        return tuple(failed_email(row) for row in reversed(rows)), newest or 0
 
     async def of(self, application_id: str) -> list[LedgerRow]:
         """The e-mails of an application in the order they were queued."""

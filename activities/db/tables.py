@@ -210,6 +210,16 @@ class AccessGrantRow(Base):
     granted_at: Mapped[datetime]
 
 
+class CoveredAccountRow(Base):
+    """An account that an application which runs, or is active, is for: found by UID, whoever the applicant
+    is."""
+
+    __tablename__ = "covered_accounts"
+
+    application_id: Mapped[str] = mapped_column(primary_key=True)
+    uid: Mapped[str] = mapped_column(primary_key=True, index=True)
+
+
 class AccountRow(Base):
     """An account of the embedded account directory; without ``legal_name`` no enterprise is known for it."""
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activities.db.covered import keep_covered
 from activities.db.documents import restored
 from activities.db.email_ledger import LedgerState
 from activities.db.engine import Database
@@ -45,6 +46,10 @@ RUN_ENDED: Final = "run_ended"
 _FIXED: Final = frozenset({"application_id", "created_at"})
 
 
+class _SupersededError(Exception):
+    """Rolls back."""
+
+
 class Written(Enum):
     """What became of a publication: stored; not, as the writer's application was reset; or not, as rows are
     missing."""
@@ -65,13 +70,16 @@ class AuditTrail:
 
         Publishing again changes nothing.
         """
-        return await self._database.write(lambda connection: self._publish(connection, publication))
+        try:
+            return await self._database.write(lambda connection: self._publish(connection, publication))
+        except _SupersededError:
+            return Written.SUPERSEDED
 
     async def _publish(self, connection: AsyncConnection, publication: Publication) -> Written:
         entries = [entry.model_copy(update={"event": storable(entry.event)}) for entry in publication.entries]
-        head = await self._locked_head(connection, publication.lineage)
+        head = await self._locked_head(connection, publication.lineage, takes_over=publication.takes_over)
         if head is None or not await self._follows(connection, publication.lineage, entries, head):
-            return Written.SUPERSEDED
+            raise _SupersededError
         fresh = [entry for entry in entries if entry.event.sequence > head.sequence]
         if not fresh:
             return Written.STORED
@@ -165,15 +173,20 @@ class AuditTrail:
         )
         await connection.execute(row.on_conflict_do_nothing())
 
-    async def _locked_head(self, connection: AsyncConnection, lineage: Lineage) -> Head | None:
-        """The head, held until the transaction ends; ``None`` for a writer of an older generation."""
+    async def _locked_head(
+        self, connection: AsyncConnection, lineage: Lineage, *, takes_over: bool
+    ) -> Head | None:
+        """The head, held until the transaction ends; ``None`` for a writer of an older generation.
+
+        Who takes over raises the generation to his own.
+        """
         await self._ensure_head(connection, lineage.application_id)
         # An update holds the row on PostgreSQL, and the whole file on SQLite.
         held = (
             update(AuditHeadRow)
             .where(
                 AuditHeadRow.application_id == lineage.application_id,
-                AuditHeadRow.generation == lineage.generation,
+                AuditHeadRow.generation.in_((lineage.generation - takes_over, lineage.generation)),
             )
             .values(generation=lineage.generation)
             .returning(AuditHeadRow.sequence, AuditHeadRow.hash)
@@ -281,6 +294,7 @@ class AuditTrail:
         entries: list[Entry],
     ) -> None:
         row = _application_values(application, state, entries)
+        await keep_covered(self._database, connection, application)
         insert = self._database.insert(ApplicationRow).values(row)
         changed = {name: insert.excluded[name] for name in row.keys() - _FIXED}
         await connection.execute(

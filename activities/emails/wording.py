@@ -45,6 +45,7 @@ _ENGLISH_NAMES: Final = {
     "account_unknown": "entry in the account directory",
     "enterprise_not_verified": "enterprise verification",
     "enterprise_differs": "verification for the same enterprise as the Company Master UID",
+    "covered_elsewhere": "accounts that no other application has given access",
     "credit_control_missing": "credit control",
     "platform_unavailable": "an answer of the account directory and the ACPN platform",
 }
@@ -106,6 +107,7 @@ _CHINESE_NAMES: Final = {
     "account_unknown": "账号目录中的记录",
     "enterprise_not_verified": "企业认证",
     "enterprise_differs": "与 Company Master UID 相同企业的认证",
+    "covered_elsewhere": "未被其他申请开通权限的账号",
     "credit_control_missing": "信用控制",
     "platform_unavailable": "账号目录及 ACPN 平台的响应",
 }

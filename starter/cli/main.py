@@ -11,13 +11,14 @@ from rich.text import Text
 
 from settings import SettingsError, load_settings
 from starter.cli import codec as cli_codec
+from starter.cli import coverage as cli_coverage
 from starter.cli import deploy as cli_deploy
 from starter.cli import doctor as cli_doctor
 from starter.cli import ops as cli_ops
 from starter.cli import reconcile as cli_reconcile
 from starter.cli import setup as cli_setup
 from starter.cli import steps as cli_steps
-from starter.cli.runner import USAGE, fail
+from starter.cli.runner import PROCESS, USAGE, fail
 from starter.cli.session import Session, SettingsSession
 
 app: Final = typer.Typer(
@@ -127,6 +128,7 @@ app.add_typer(cli_ops.accounts, name="account", rich_help_panel=LOCAL)
 app.add_typer(cli_ops.app)
 app.add_typer(cli_reconcile.app)
 app.add_typer(cli_steps.app)
+app.add_typer(cli_coverage.app, name="coverage", rich_help_panel=PROCESS)
 app.add_typer(cli_setup.app)
 app.add_typer(cli_doctor.app)
 app.add_typer(cli_deploy.app)

@@ -47,4 +47,6 @@ TYPED: Final[Mapping[str, Typed]] = {
     "correct_contact": Typed(fields={"email": "--contact-email", "name": "--contact-name"}),
     "resend_email": Typed("resend", {"key": "KEY"}),
     "cancel_application": Typed("cancel"),
+    "add_associated_uid": Typed("coverage add"),
+    "remove_associated_uid": Typed("coverage remove"),
 }

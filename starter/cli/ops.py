@@ -45,7 +45,8 @@ async def read_status(session: Session, uid: str) -> tuple[Status, str]:
     """
     try:
         async with session.service() as service:
-            return await service.status(uid), ""
+            found = await service.status(uid)
+        return await _since_then(session, found), ""
     except OnboardingError as error:
         if error.type not in _FALL_BACK:
             raise
@@ -60,6 +61,17 @@ async def read_status(session: Session, uid: str) -> tuple[Status, str]:
     if stored is None:
         raise reason
     return stored.status, f"as stored at {shown(stored.updated_at)}: Temporal does not have it, or is down"
+
+
+async def _since_then(session: Session, found: Status) -> Status:
+    """The status with what has happened since its run ended: what access covers may have changed."""
+    if found.stage is Stage.ACTIVE:
+        with suppress(ArchiveError):
+            async with session.archive() as archive:
+                stored = await archive.newest(found.company_master_uid)
+            if stored and (stored.application_id, stored.stage) == (found.application_id, Stage.ACTIVE):
+                return stored.status if stored.sequence > found.sequence else found
+    return found
 
 
 async def _application_id(session: Session, archive: Archive, uid: str) -> str:
@@ -217,7 +229,8 @@ async def _gate(session: Session, uid: str) -> Access:
             f" by the application of Company Master UID {grant.company_master_uid}.",
         )
     found, _ = await read_status(session, uid)
-    covered = found.application.covered_uids if found.application else ()
+    form = found.application
+    covered = found.access.covered_uids or (form.covered_uids if form else ())
     if found.access.granted and uid not in covered:
         return Access(
             reason="closed",

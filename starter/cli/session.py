@@ -8,6 +8,7 @@ from rich.console import Console
 
 from domain.audit import AuditEvent
 from domain.contract import Command, OnboardingInput, Stage, WaitingOn
+from domain.coverage import AnyCoverageCommand, CoverageAnswer
 from domain.inquiry import Account
 from domain.status import Status
 from runtime.errors import connection_problem
@@ -31,6 +32,9 @@ class Service(Protocol):
 
     async def status(self, uid: str) -> Status:
         """The whole status."""
+
+    async def change_coverage(self, command: AnyCoverageCommand) -> CoverageAnswer:
+        """Add an Associated UID, or take one away, after access is given."""
 
     def list(
         self,

@@ -93,7 +93,7 @@ def _command(step: Step, options: tuple[Option, ...]) -> Any:
             fields["command_id"] = command_id or str(uuid4())
             fields["actor"] = {
                 "role": acting_role or step.by[0],
-                "id": actor_id or _user(),
+                "id": actor_id or acting_here(),
                 "name": actor_name,
             }
             fields["via"] = {"channel": CHANNEL}
@@ -148,7 +148,8 @@ async def _whole(service: Service, uid: str, answer: Status) -> Status:
     return whole if whole.application_id == answer.application_id else answer
 
 
-def _user() -> str:
+def acting_here() -> str:
+    """Who is logged in here."""
     try:
         return getpass.getuser()
     # No such user on this machine, as in a container; OSError from Python 3.13 on.

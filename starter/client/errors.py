@@ -20,7 +20,8 @@ _REMEDIES: Final[Mapping[ErrorType, str]] = {
     ErrorType.ENTERPRISE_NOT_VERIFIED: "Go to Verify, complete it, then send the command again: {verify_url}",
     ErrorType.UID_MISMATCH: (
         "Company Master, Main and Associated UIDs must be verified for the same enterprise; Main and"
-        " Associated UIDs must have the same business type and partner level."
+        " Associated UIDs must have the same business type and partner level, and be covered by no other"
+        " application."
     ),
     ErrorType.SIGNATURE_ORDER: "Let the other party sign first, or have BD choose another order.",
     ErrorType.UNAVAILABLE: "Try again, with the same command ID: a command is never carried out twice.",

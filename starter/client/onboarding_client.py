@@ -41,12 +41,14 @@ from domain.contract import (
     WaitingOn,
     workflow_id,
 )
+from domain.coverage import AnyCoverageCommand, CoverageAnswer
 from domain.policy import Policy
 from domain.state import OUTCOMES
 from domain.status import Answered, Status
 from domain.values import Contract, Instant
 from runtime.errors import keep_cancellation
 from settings import Settings, TemporalSettings
+from starter.client import coverage
 from starter.client.commands import Commands
 from starter.client.errors import OnboardingError
 from workflows.plugin import OnboardingPlugin
@@ -207,6 +209,26 @@ class OnboardingClient(Commands):
         if found is None or found.outcome is ErrorType.ALREADY_PARTNER:
             found = await self._ask(await self._last_application(uid), uid)
         return found
+
+    async def change_coverage(self, command: AnyCoverageCommand) -> CoverageAnswer:
+        """Add an Associated UID, or take one away, after access is given (`domain.coverage`).
+
+        The answer comes once ACPN has done it.
+
+        Raises:
+            OnboardingError: refused; ``unavailable``, no answer yet: it goes on all the same, and sent again
+                under its ``command_id`` it is answered.
+        """
+        try:
+            async with asyncio.timeout(self._answer_within.total_seconds()):
+                answer = await coverage.change(self._client, command)
+        except WorkflowFailureError as error:
+            raise self._refusal(error.cause) from None
+        except (TimeoutError, RPCTimeoutOrCancelledError):
+            raise self._no_answer(f"{command.kind} (command ID {command.command_id})") from None
+        if answer.error is not None:
+            raise self._error(answer.error, answer.message or "")
+        return answer
 
     async def list(
         self,

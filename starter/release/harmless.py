@@ -12,9 +12,20 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from activities.tables import problems
+from domain import coverage
 from domain.commands import AnyCommand
 from domain.contract import OnboardingInput
-from domain.inquiry import AccessOutcome, AccessRequest, Answers, Head, Inquiry, Table, TableEntry
+from domain.coverage import AnyCoverageCommand, CoverageAnswer, Recall, Recalled
+from domain.inquiry import (
+    AccessClosed,
+    AccessOutcome,
+    AccessRequest,
+    Answers,
+    Head,
+    Inquiry,
+    Table,
+    TableEntry,
+)
 from domain.lifecycle import STEPS
 from domain.publication import Delivery, Publication, Receipt, TakeUp
 from domain.status import Status
@@ -23,7 +34,8 @@ from workflows.memory import Memory
 
 _MODELS: Final[TypeAdapter[Any]] = TypeAdapter(
     AnyCommand | OnboardingInput | Memory | Inquiry | Answers | Publication | Delivery | Receipt | TakeUp
-    | Head | Status | AccessRequest | AccessOutcome
+    | Head | Status | AccessClosed | AccessRequest | AccessOutcome | AnyCoverageCommand | CoverageAnswer
+    | Recall | Recalled
 )  # fmt: skip
 """Whatever our payloads hold."""
 
@@ -78,7 +90,9 @@ class Harmless:
                 self._listed[name] = self._listed.get(name, frozenset()) | values
                 patterns = frozenset(_patterns(part))
                 self._patterns[name] = self._patterns.get(name, frozenset()) | patterns
-        self.words = frozenset[str]().union(*self._listed.values()) | {step.name for step in STEPS}
+        self.words = frozenset[str]().union(*self._listed.values()) | {
+            step.name for step in (*STEPS, *coverage.STEPS)
+        }
         """Every value the models list and the names of all commands."""
 
     @property

@@ -15,13 +15,14 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from domain.contract import workflow_id
+from domain.contract import coverage_id, workflow_id
 from domain.values import Email
 
 _EMAIL: Final[TypeAdapter[str]] = TypeAdapter(Email)
 _NAMED_ADDRESS: Final = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>")
 _WORKFLOW_ID: Final = re.compile(
-    re.escape(workflow_id("")) + r"(?P<uid>[0-9]+)(?:-delivery-(?P<application>.+)-(?P<sequence>[0-9]+))?"
+    rf"(?P<of>{re.escape(workflow_id(''))}|{re.escape(coverage_id(''))})"
+    r"(?P<uid>[0-9]+)(?:-delivery-(?P<application>.+)-(?P<sequence>[0-9]+))?"
 )
 _HEX: Final = re.compile(r"[0-9A-Fa-f-]{32,}")
 """UUIDs and digests."""
@@ -56,7 +57,7 @@ class StandIns:
         if digest is not None:
             return digest.upper() if original.isupper() else digest
         if identifier := _WORKFLOW_ID.fullmatch(original):
-            stand_in = workflow_id(self._shaped(identifier["uid"]))
+            stand_in = identifier["of"] + self._shaped(identifier["uid"])
             if identifier["application"]:
                 stand_in += f"-delivery-{self.text(identifier['application'])}-{identifier['sequence']}"
             return stand_in

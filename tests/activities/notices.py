@@ -102,6 +102,7 @@ def notice(template: str, *, user_text: str | None = None, **changes: Any) -> An
                 "at": "2025-03-14T09:30:00Z",
             }
         ],
+        "coverage_change": {"uid": "5000000000000003", "added": True, "at": "2025-04-21T02:00:00Z"},
         "covered_uids": ["5000000000000002", "5000000000000003"],
         "rejection": {"reason_code": "INCOMPLETE", "explanation": free},
         "closing": {"by": "bd", "reason": free},

@@ -256,6 +256,7 @@ WORDS_OF_A_CAUSE = {
     AccessCause.ENTERPRISE_NOT_VERIFIED: ("click Go to Verify", "前往认证 (Go to Verify)”完成认证"),
     AccessCause.ENTERPRISE_DIFFERS: ("the same enterprise-verified information", "相同的企业认证信息"),
     AccessCause.ACCOUNT_UNKNOWN: ("consult your BD", "咨询您的 BD"),
+    AccessCause.COVERED_ELSEWHERE: ("have access by another application", "已通过其他申请开通权限"),
     AccessCause.CREDIT_CONTROL_MISSING: ("Credit control still has to be set up", "尚未设置信用控制"),
     AccessCause.PLATFORM_UNAVAILABLE: ("There is nothing you have to do", "您无需进行任何操作"),
 }
@@ -296,6 +297,25 @@ def test_bd_and_lead_read_which_accounts_hold_access_up(template: str, locale: s
     for cause, name in zip(AccessCause, names, strict=True):
         assert name != cause.value, f"activities/emails/wording.py has no word for {cause}"
         assert f"{name} | 71, 72" in text
+
+
+@pytest.mark.parametrize("template", ["associated_uid_changed", "associated_uid_changed_to_bd"])
+@pytest.mark.parametrize(
+    ("locale", "added", "removed"),
+    [
+        ("en", ("has been added", "a further"), ("any more", "given up")),
+        ("zh", ("添加", "新增"), ("移除", "不再是")),
+    ],
+)
+def test_an_associated_uid_was_added_or_taken_away(
+    template: str, locale: str, added: tuple[str, str], removed: tuple[str, str]
+) -> None:
+    change = {"uid": "5000000000000003", "at": "2025-04-21T02:00:00Z"}
+    for which, words, others in ((True, added, removed), (False, removed, added)):
+        text = rendered(template, locale, coverage_change={**change, "added": which}).text
+        assert any(word in text for word in words)
+        assert not any(word in text for word in others)
+        assert "5000000000000002" in text, "what is covered now"
 
 
 def test_the_lead_reads_since_when() -> None:

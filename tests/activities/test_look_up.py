@@ -17,6 +17,7 @@ from activities.account_directory_http import AT_ONCE, HttpAccountDirectory
 from activities.acpn_access import AcpnAccess, Grant
 from activities.db.access import SqlAcpnAccess
 from activities.db.accounts import SqlAccountDirectory
+from activities.db.covered import CoveredAccounts
 from activities.db.engine import Database
 from activities.look_up import ANSWER_WITHIN, AT_MOST, LookUpActivities
 from domain.clocks import ClockKind, ClockRequest
@@ -100,13 +101,24 @@ def services(services: VendorServices) -> VendorServices:
     return services
 
 
+class Nowhere(CoveredAccounts):
+    """No application covers anything."""
+
+    def __init__(self) -> None:
+        """Without a database."""
+
+    async def elsewhere(self, company_master_uid: str, uids: Sequence[str]) -> tuple[str, ...]:
+        return ()
+
+
 async def look_up(
     inquiry: Inquiry,
     directory: AccountDirectory,
     access: AcpnAccess,
     within: timedelta = ON_A_BUSY_MACHINE,
+    covered: CoveredAccounts | None = None,
 ) -> Answers:
-    activities = LookUpActivities(directory, access, answer_within=within)
+    activities = LookUpActivities(directory, access, covered or Nowhere(), answer_within=within)
     answers: Answers = await ActivityEnvironment().run(activities.look_up, inquiry)
     return answers
 
@@ -312,7 +324,7 @@ async def test_a_service_that_does_not_answer_is_not_waited_for(
 async def test_cancelling_does_not_wait_for_a_service_either(access: SqlAcpnAccess) -> None:
     silent = Silent()
     environment = ActivityEnvironment()
-    activities = LookUpActivities(silent, access, answer_within=ON_A_BUSY_MACHINE)
+    activities = LookUpActivities(silent, access, Nowhere(), answer_within=ON_A_BUSY_MACHINE)
     looking = asyncio.create_task(environment.run(activities.look_up, EVERYTHING))
     await asyncio.sleep(0)
     environment.cancel()

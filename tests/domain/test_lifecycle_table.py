@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pytest
 
-from domain import decisions, lifecycle
+from domain import coverage, decisions, lifecycle
 from domain.anytime import ALERTS
 from domain.audit import Verdict
 from domain.clocks import Clock, ClockKind, ClockRequest
@@ -515,8 +515,10 @@ def test_mails_of_a_transition(row: str) -> None:
 
 
 def test_every_notice_is_in_the_table_of_mails() -> None:
-    """Those about mails that bounce and deadlines that can't be counted have tests of their own."""
-    of_their_own = {*ALERTS.values(), DeadlineEstimated}
+    """Those about mails that bounce, deadlines that can't be counted, and accounts that are added or taken
+    away later have tests of their own."""
+    later = {told for step in coverage.STEPS for told in step.notices}
+    of_their_own = {*ALERTS.values(), DeadlineEstimated, *later}
     listed = {notice for notice in NOTICES if notice.model_fields["template"].default in MAILS.split()}
     assert listed == set(NOTICES) - of_their_own
 

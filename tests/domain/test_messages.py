@@ -44,14 +44,14 @@ SheetShown        revision hash content? changes? + issued_at?
 SheetChange       field before? after?
 Signing           path? order? partner? vendor?
 Signature         signer_name signed_at document_ref? + evidence? recorded_at?
-Access            granted? reason? available_at? + message? missing?
+Access            granted? reason? available_at? + message? missing? covered_uids?
 Missing           cause uids?
 Refusal           at command command_id? error message
 Rejection         reason_code explanation
 Via               channel client?
 AuditEvent        sequence at command verdict command_id? actor? occurred_at? from_stage to_stage error? message? form_revision? sheet_revision? via? details?
 Link              previous salt commitment hash
-Status            stage status_text waiting_on allowed_commands? due_at? overdue? deadline? form_revision? company? application? warnings? justification? sheet? modification? confirmed_revision? signing? contract_start_at? amendments? access? last_refusals? pending_emails? failed_emails? rejection? outcome? sequence? + application_id company_master_uid contact_email? bd? bd_lead? company_confirmed? modification_fields? contacted_at? closing? answered? questions?
+Status            stage status_text waiting_on allowed_commands? due_at? overdue? deadline? form_revision? company? application? warnings? justification? sheet? modification? confirmed_revision? signing? contract_start_at? amendments? access? last_refusals? pending_emails? failed_emails? rejection? outcome? sequence? + application_id company_master_uid contact_email? bd? bd_lead? company_confirmed? modification_fields? contacted_at? closing? answered? questions? coverage_changes?
 Answered          verdict stage sequence
 CompanyShown      legal_name registration_number country? verified? hash?
 """  # noqa: E501  # one model a line, to be read beside the contract

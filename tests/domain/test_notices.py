@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from activities.db.queued import QueuedNotice
 from activities.emails.wording import WORDINGS
-from domain import notices
+from domain import coverage, notices
 from domain.anytime import ALERTS
 from domain.clocks import ClockKind
 from domain.editions import In
@@ -62,7 +62,7 @@ class TestEachNotice:
             assert NOTICE_ADAPTER.validate_json(said.model_dump_json(exclude_none=True)) == said
 
     def test_something_sends_it(self, each: type[Notice]) -> None:
-        rows: list[Step | Moment | Attempt] = [*STEPS, *MOMENTS, *ATTEMPTS]
+        rows: list[Step | Moment | Attempt] = [*STEPS, *coverage.STEPS, *MOMENTS, *ATTEMPTS]
         sent = [each for row in rows for each in row.notices]
         sent += [each for step in STEPS if step.branch for each in step.branch.notices]
         sent += [each for moment in MOMENTS for each in (*moment.if_start_moves, *moment.unanswered)]
@@ -137,7 +137,7 @@ class TestFacts:
 
     def test_what_there_is_not_is_none_or_empty(self) -> None:
         application = journey_to("drafting").application
-        there_is_one = ("amendment", "start", "asked", "answered")
+        there_is_one = ("amendment", "start", "asked", "answered", "coverage_change")
         told = {name: SOURCES[name](application) for name in SOURCES if name not in there_is_one}
         assert {name for name, value in told.items() if value} == {
             *("stage", "expiry", "deadline", "signing", "bd_lead")

@@ -180,6 +180,19 @@ class TestUids:
             return refusal.error.value, refusal.message
         return "", ""
 
+    def test_that_another_application_covers(self) -> None:
+        taken = AccountAnswers(
+            accounts=(account(UID), account(MAIN), account(ASSOCIATED)), covered_elsewhere=(ASSOCIATED,)
+        )
+        journey = journey_to("company_confirmed")
+        journey.directory = taken
+        form = payloads.form(MAIN, associated_uids=[ASSOCIATED])
+        error, message = refused(journey, "submit_application", application=form)
+        assert error == "uid_mismatch"
+        assert message.startswith(f"Another application covers UID {ASSOCIATED}: leave it out")
+        form["associated_uids"] = []
+        assert journey.say("submit_application", application=form).application.stage == "under_review"
+
     def test_all_of_one_enterprise(self) -> None:
         assert self.submit(account(MAIN), account(ASSOCIATED)) == ("", "")
 

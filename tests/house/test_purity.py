@@ -11,12 +11,14 @@ import pytest
 from temporalio import activity
 
 from activities.access import AccessActivities
+from activities.coverage import CoverageActivities
 from activities.look_up import LookUpActivities
 from activities.publishing import PublishingActivities
 from domain import intake, view
 from domain.commands import COMMAND_ADAPTER
 from domain.contract import Command
-from domain.inquiry import AccessOutcome, AccessRequest, Answers, Head, Inquiry
+from domain.coverage import Recall, Recalled
+from domain.inquiry import AccessClosed, AccessOutcome, AccessRequest, Answers, Head, Inquiry
 from domain.publication import Delivery, Publication, Receipt, TakeUp
 from domain.state import Application
 from tests import payloads
@@ -174,6 +176,8 @@ CALLED: Final[dict[str, tuple[Callable[..., Any], type, type]]] = {
     calls.PUBLISH: (PublishingActivities.publish, Publication, Receipt),
     calls.DELIVER: (PublishingActivities.deliver, Delivery, Receipt),
     calls.TAKE_UP: (PublishingActivities.take_up, TakeUp, Head),
+    calls.RECALL: (CoverageActivities.recall, Recall, Recalled),
+    calls.CLOSE_ACCESS: (AccessActivities.close_access, AccessRequest, AccessClosed),
 }
 """What the workflow calls by name, and what answers to that name."""
 
@@ -191,7 +195,7 @@ def test_every_name_the_workflow_calls_is_an_activitys() -> None:
 def test_every_activity_is_called_by_the_workflow() -> None:
     defined = {
         definition.name
-        for group in (LookUpActivities, AccessActivities, PublishingActivities)
+        for group in (LookUpActivities, AccessActivities, PublishingActivities, CoverageActivities)
         for member in vars(group).values()
         if callable(member) and (definition := activity._Definition.from_callable(member))
     }

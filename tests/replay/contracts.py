@@ -18,9 +18,12 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.history.v1 import HistoryEvent
 
 from activities.access import AccessActivities
+from activities.coverage import CoverageActivities
 from activities.look_up import LookUpActivities
 from activities.publishing import PublishingActivities
-from domain.contract import UPDATE_NAME, WORKFLOW_TYPE, OnboardingInput
+from domain import coverage
+from domain.contract import COVERAGE_TYPE, UPDATE_NAME, WORKFLOW_TYPE, OnboardingInput
+from domain.coverage import CoverageAnswer
 from domain.editions import FIRST
 from domain.lifecycle import NEWEST, STEPS
 from domain.status import Status
@@ -37,12 +40,15 @@ Readers = Mapping[str, Any]
 _START: Final = "start input"
 _MEMORY: Final = "memory"
 _STATUS: Final = "status"
+_CHANGE: Final = "answer to a change of coverage"
 ACTIVITIES: Final[Mapping[str, Any]] = {
     calls.LOOK_UP: LookUpActivities.look_up,
     calls.OPEN_ACCESS: AccessActivities.open_access,
     calls.PUBLISH: PublishingActivities.publish,
     calls.DELIVER: PublishingActivities.deliver,
     calls.TAKE_UP: PublishingActivities.take_up,
+    calls.RECALL: CoverageActivities.recall,
+    calls.CLOSE_ACCESS: AccessActivities.close_access,
 }
 """What carries out each activity, by the name that stands in histories."""
 
@@ -50,7 +56,8 @@ ACTIVITIES: Final[Mapping[str, Any]] = {
 def readers() -> dict[str, Any]:
     """Today's models: of the start input, of what runs hand on, of commands, answers and activities."""
     found: dict[str, Any] = {_START: OnboardingInput, _MEMORY: Memory, _STATUS: Status}
-    found |= {step.name: step.command for step in STEPS}
+    found |= {step.name: step.command for step in (*STEPS, *coverage.STEPS)}
+    found[_CHANGE] = CoverageAnswer
     for name in ACTIVITIES:
         found[f"input of {name}"], found[f"result of {name}"] = _signature(name)
     return found
@@ -227,6 +234,8 @@ def _of(
             "workflow_execution_started_event_attributes"
             | "workflow_execution_continued_as_new_event_attributes"
         ):
+            if workflow_type == COVERAGE_TYPE:
+                return [(json.loads(payload.data)["kind"], payload) for payload in attributes.input.payloads]
             order = (_START, _MEMORY) if workflow_type == WORKFLOW_TYPE else (_MEMORY,)
             return zip(order, attributes.input.payloads, strict=False)
         case "start_child_workflow_execution_initiated_event_attributes":
@@ -240,6 +249,8 @@ def _of(
             return [(_STATUS, payload) for payload in attributes.outcome.success.payloads]
         case "workflow_execution_completed_event_attributes" if workflow_type == WORKFLOW_TYPE:
             return [(_STATUS, payload) for payload in attributes.result.payloads]
+        case "workflow_execution_completed_event_attributes" if workflow_type == COVERAGE_TYPE:
+            return [(_CHANGE, payload) for payload in attributes.result.payloads]
         case "activity_task_scheduled_event_attributes":
             name = attributes.activity_type.name
             return [(f"input of {name}", payload) for payload in attributes.input.payloads]

@@ -29,8 +29,7 @@ from domain.audit import Verdict
 from domain.clocks import ClockKind
 from domain.contract import ErrorType, Stage
 from starter.release.replaying import WatchedRunner, stages_shown
-from workflows.delivery import OutstandingDelivery
-from workflows.onboarding import ResellerOnboarding
+from worker import WORKFLOWS
 from workflows.plugin import OnboardingPlugin
 from workflows.search_attributes import STAGE
 
@@ -162,7 +161,7 @@ class Replayed:
 
 async def replay(
     history: WorkflowHistory,
-    workflows: Sequence[type] = (ResellerOnboarding, OutstandingDelivery),
+    workflows: Sequence[type] = WORKFLOWS,
     *,
     codec: PayloadCodec | None = None,
 ) -> Replayed:

@@ -29,7 +29,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
 
-from domain.contract import Stage
+from domain.contract import Stage, coverage_id
 from starter.local.dev_server import (
     TIME_SKIPPING_DYNAMIC_CONFIG,
     dynamic_config_arguments,
@@ -38,6 +38,7 @@ from starter.local.dev_server import (
 from tests.replay import contracts
 from tests.replay.accidents import accidents
 from tests.replay.corpus import HISTORIES, Recorded, Replayed, parse, recorded, release, replay, written
+from tests.replay.coverage import coverage
 from tests.replay.journeys import ORDINARY, Journey
 from tests.replay.outages import outages
 from tests.rig import Applicant, Service, serve
@@ -60,7 +61,7 @@ class RefusedError(Exception):
 
 def journeys(server: SmtpServer) -> tuple[Journey, ...]:
     """All journeys of the corpus, with ``server`` as the service's mail server."""
-    return (*ORDINARY, *accidents(server), *outages(server))
+    return (*ORDINARY, *accidents(server), *outages(server), *coverage(server))
 
 
 def names() -> tuple[str, ...]:
@@ -217,7 +218,8 @@ def remove(folder: Path, journey: str) -> None:
 
 
 async def _runs(name: str, applicant: Applicant) -> AsyncIterator[tuple[str, WorkflowHistory]]:
-    """The applicant's newest application, run by run, and the children it leaves behind.
+    """The applicant's newest application, run by run, the changes of what it covers, and the children they
+    leave behind.
 
     Of a run that was reset, what it was turned into: that has its history in it.
     """
@@ -239,15 +241,28 @@ async def _runs(name: str, applicant: Applicant) -> AsyncIterator[tuple[str, Wor
             else None
         )
         number += 1
-        children += [
-            event.start_child_workflow_execution_initiated_event_attributes.workflow_id
-            for event in history.events
-            if event.event_type == EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED
-        ]
+        children += _children(history)
+    query = f"WorkflowId = '{coverage_id(applicant.uid)}'"
+    changes = [change async for change in client.list_workflows(query)]
+    for number, change in enumerate(sorted(changes, key=lambda change: change.start_time), 1):
+        history = await client.get_workflow_handle(change.id, run_id=change.run_id).fetch_history()
+        yield f"{name}.change-{number}", history
+        for child_id in _children(history):
+            child = client.get_workflow_handle(child_id)
+            await child.result()
+            yield f"{name}.change-{number}.child", await child.fetch_history()
     for child_id in children:
         child = client.get_workflow_handle(child_id)
         await child.result()
         yield f"{name}.child", await child.fetch_history()
+
+
+def _children(history: WorkflowHistory) -> list[str]:
+    return [
+        event.start_child_workflow_execution_initiated_event_attributes.workflow_id
+        for event in history.events
+        if event.event_type == EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED
+    ]
 
 
 def _normalised(history: WorkflowHistory) -> dict[str, Any]:

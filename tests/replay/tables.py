@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
+from domain import coverage
 from domain.contract import Stage
 from domain.editions import In, in_force, of_edition
 from domain.lifecycle import MOMENTS, STAGES, STEPS, attempts_of
@@ -43,7 +44,7 @@ def tables(edition: int) -> Tables:
         "stages": {
             stage.value: _row(row, edition, reached) for stage, row in STAGES.items() if stage in reached
         },
-        _STEPS: {step.name: _row(step, edition, reached) for step in steps},
+        _STEPS: {step.name: _row(step, edition, reached) for step in (*steps, *coverage.STEPS)},
         "moments": {
             f"{moment.name} in {', '.join(_where(moment, reached))}": _row(moment, edition, reached)
             for moment in moments

@@ -24,6 +24,7 @@ REMEDY_OF_EDITIONS: Final = (
 )
 GARBAGE: Final = frozenset(
     {
+        "associated_uid_too_early.change-2",
         "bad_signals",
         "bad_updates",
         "start_broken_json",

@@ -13,8 +13,9 @@ from typer.testing import CliRunner, Result
 from activities.acpn_access import Grant
 from activities.db.applications import StoredApplication, StoredSheet
 from activities.db.email_ledger import LedgerRow
-from domain.audit import AuditEvent
+from domain.audit import AuditEvent, Verdict
 from domain.contract import Command, ErrorType, OnboardingInput, Stage, WaitingOn, workflow_id
+from domain.coverage import AnyCoverageCommand, CoverageAnswer
 from domain.documents import DecisionSheet, sheet_hash
 from domain.inquiry import Account
 from domain.status import IssuedSheet, Status
@@ -70,6 +71,9 @@ class FakeService:
     """
 
     statuses: list[Status] = field(default_factory=lambda: [status()])
+    answer: CoverageAnswer = field(
+        default_factory=lambda: CoverageAnswer(verdict=Verdict.ACCEPTED, sequence=20, covered_uids=("1", "2"))
+    )
     applications: list[Listed] = field(default_factory=list)
     refusal: OnboardingError | None = None
     started: bool = True
@@ -91,6 +95,12 @@ class FakeService:
         if self.refusal:
             raise self.refusal
         return self.statuses[-1].without_documents()
+
+    async def change_coverage(self, command: AnyCoverageCommand) -> CoverageAnswer:
+        self.sent.append((command.company_master_uid, command))
+        if self.refusal:
+            raise self.refusal
+        return self.answer
 
     async def status(self, uid: str) -> Status:
         if self.refusal:

@@ -13,7 +13,7 @@ from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionSignaledEve
 from temporalio.client import WorkflowHistory
 
 from domain.audit import Verdict
-from domain.contract import ErrorType, workflow_id
+from domain.contract import ErrorType, coverage_id, workflow_id
 from domain.documents import ApplicationForm, canonical_hash, path_of
 from domain.values import Code, Email, HeaderText, Text, Uid
 from starter.release.anonymise import Anonymiser
@@ -89,6 +89,8 @@ def test_identifiers_made_of_others_stay_made_of_them() -> None:
     uid, application = "5000000000000001", "01a21003-6b20-7141-bbdc-6719a26768d9"
     stand_in = workflow_id(stand_ins.text(uid))
     assert stand_ins.text(workflow_id(uid)) == stand_in
+    change = stand_ins.text(f"{coverage_id(uid)}-delivery-{application}-12")
+    assert change == f"{coverage_id(stand_ins.text(uid))}-delivery-{stand_ins.text(application)}-12"
     delivery = stand_ins.text(f"{workflow_id(uid)}-delivery-{application}-12")
     assert delivery == f"{stand_in}-delivery-{stand_ins.text(application)}-12"
     assert stand_ins.number(int(uid)) == int(stand_ins.text(uid))

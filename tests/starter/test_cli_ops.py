@@ -12,8 +12,9 @@ from activities.db.applications import StoredSheet
 from activities.db.email_ledger import LedgerRow
 from domain.audit import AuditEvent, Verdict
 from domain.contract import Actor, ErrorType, Role, Stage, WaitingOn
+from domain.coverage import AddAssociatedUid, CoverageAnswer
 from domain.inquiry import Account
-from domain.status import Status
+from domain.status import Access, Status
 from starter.cli.main import app
 from starter.client.errors import OnboardingError
 from starter.client.onboarding_client import Listed
@@ -253,6 +254,57 @@ def test_the_gate_keeps_out_a_master_uid_that_is_not_covered() -> None:
     result = Cli(FakeService([active(application=form)])).run("access", UID, "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["granted"] is False
+
+
+def test_the_gate_goes_by_what_is_covered_now() -> None:
+    form = json.loads(FORM.read_text())
+    access = {"granted": True, "reason": "granted", "message": "", "covered_uids": ["77"]}
+    found = active(application=form, sequence=20).model_copy(
+        update={"access": Access.model_validate(access), "sequence": 21}
+    )
+    archive = FakeArchive(application=stored(found).model_copy(update={"sequence": 21}))
+    result = Cli(FakeService([active(application=form, sequence=20)]), archive).run("access", UID)
+    assert result.exit_code == 1
+    assert "Access was granted to UID 77" in result.stdout
+
+
+def test_the_status_of_an_active_application_is_the_newer_one() -> None:
+    ran, since = active(sequence=20), active(sequence=21)
+    for kept, shown in ((since, 21), (active(sequence=19), 20), (status(Stage.SIGNED, sequence=30), 20)):
+        archive = FakeArchive(application=stored(kept).model_copy(update={"sequence": kept.sequence}))
+        result = Cli(FakeService([ran]), archive).run("status", UID, "--json")
+        assert json.loads(result.stdout)["sequence"] == shown
+
+
+@pytest.mark.parametrize("role", [None, "bd"])
+def test_an_associated_uid_is_added_and_removed(role: str | None) -> None:
+    cli = Cli()
+    said = ["--as", role] if role else []
+    result = cli.run("coverage", "add", UID, "77", *said, "--command-id", "c-1", "--actor-id", "x")
+    assert result.stdout == "UID 77 has access now. Covered: 1, 2.\n"
+    command = cli.sent()
+    assert isinstance(command, AddAssociatedUid)
+    assert (command.company_master_uid, command.associated_uid) == (UID, "77")
+    assert (command.command_id, command.actor.role, command.actor.id) == ("c-1", role or "partner", "x")
+    assert command.via is not None
+    assert command.via.channel == "cli"
+    cli = Cli(FakeService(answer=CoverageAnswer(verdict=Verdict.NO_OP, sequence=21, covered_uids=("1",))))
+    result = cli.run("coverage", "remove", UID, "77", *said)
+    assert result.stdout == "UID 77 has no access already: nothing was done. Covered: 1.\n"
+    result = cli.run("coverage", "remove", UID, "77", "--json")
+    assert json.loads(result.stdout)["verdict"] == "no_op"
+
+
+def test_an_associated_uid_that_is_none_is_told_before_it_is_sent() -> None:
+    cli = Cli()
+    result = cli.run("coverage", "add", UID, "x77")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("invalid: associated_uid: ")
+    assert cli.running.sent == []
+    cli = Cli(FakeService(refusal=OnboardingError(ErrorType.UID_MISMATCH, "covered")))
+    result = cli.run("coverage", "add", UID, "77")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("uid_mismatch: covered")
 
 
 def test_join_starts_an_application() -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 import typer
 
+from domain import coverage
 from domain.commands import COMMAND_ADAPTER
 from domain.contract import Command, ErrorType, Role, Stage
 from domain.documents import ApplicationForm, DecisionSheet
@@ -74,7 +75,7 @@ def test_a_name_is_typed_for_one_command_only() -> None:
 
 def test_what_is_typed_is_said_only_of_what_there_is() -> None:
     """And of every command each field has an option of its own."""
-    fields = {step.name: step.command.model_fields for step in STEPS}
+    fields = {step.name: step.command.model_fields for step in (*STEPS, *coverage.STEPS)}
     assert TYPED.keys() <= fields.keys()
     for name, typed in TYPED.items():
         assert typed.fields.keys() <= fields[name].keys(), name

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from domain import periods
+from domain import coverage, periods
 from domain.clocks import Clock, ClockKind, ClockRequest, When
 from domain.contract import Command, OnboardingInput, Person, Stage
 from domain.editions import FIRST, In, of_edition
@@ -45,6 +45,11 @@ def commands_table() -> str:
 def commands() -> str:
     """Each command: what it says, its fields, its rules, what it leads to and who is told."""
     return "\n\n".join(_command(step) for step in steps())
+
+
+def coverage_commands() -> str:
+    """The commands after access is given, each a run of its own."""
+    return "\n\n".join(_command(step, waits=True) for step in coverage.STEPS)
 
 
 def stages() -> str:
@@ -102,17 +107,21 @@ def emails() -> str:
     )
 
 
-def _command(step: Step) -> str:
+def _command(step: Step, *, waits: bool = False) -> str:
     own = {name: info for name, info in step.command.model_fields.items() if name not in Command.model_fields}
     fields = table(
         ("field", "", "meaning"),
         ([f"`{name}`", REQUIRED[info.is_required()], info.description or ""] for name, info in own.items()),
     )
-    parts = [f"### `{step.name}`", prose(step.description), "\n".join(f"- {line}" for line in _facts(step))]
+    parts = [
+        f"### `{step.name}`",
+        prose(step.description),
+        "\n".join(f"- {line}" for line in _facts(step, waits=waits)),
+    ]
     return "\n\n".join([*parts, fields] if own else parts)
 
 
-def _facts(step: Step) -> Iterator[str]:
+def _facts(step: Step, *, waits: bool) -> Iterator[str]:
     typed = TYPED.get(step.name, Typed()).command or step.name.replace("_", "-")
     yield f"By {who(step.by)}, in: {places(step.where)}; on the console `onboarding {typed}`."
     branch = (
@@ -131,7 +140,8 @@ def _facts(step: Step) -> Iterator[str]:
     for rule in rules:
         yield f"Must hold: {prose(rule.__doc__)}"
     if step.asks:
-        yield "Asks the account directory; `unavailable` while it does not answer."
+        outage = "it waits" if waits else "`unavailable`"
+        yield f"Asks the account directory; {outage} while that does not answer."
     set_anew = _deadlines_of(of_edition(step.restarts, NEWEST))
     if step.stops or set_anew:
         stops = f"ends `{'`, `'.join(step.stops)}`" if step.stops else ""

@@ -61,6 +61,16 @@ def upgrade() -> None:
     }.items():
         for column in columns:
             op.add_column(table, column)
+    op.create_table(
+        "covered_accounts",
+        sa.Column("application_id", sa.Text(), nullable=False),
+        sa.Column("uid", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("application_id", "uid", name=op.f("pk_covered_accounts")),
+    )
+    op.create_index(op.f("ix_covered_accounts_uid"), "covered_accounts", ["uid"])
+    op.execute(
+        "INSERT INTO covered_accounts (application_id, uid) SELECT application_id, uid FROM access_grants"
+    )
     # Until now a revision replaced the one before it.
     op.execute("UPDATE decision_sheets SET replaces = revision - 1 WHERE revision > 1")
     op.create_index(op.f("ix_emails_state"), "emails", ["application_id", "state"])
@@ -79,6 +89,7 @@ def downgrade() -> None:
     }.items():
         for name in names:
             op.drop_column(table, name)
+    op.drop_table("covered_accounts")
     op.drop_table("forms")
     op.drop_table("audit_heads")
     op.drop_table("schema_revision")

@@ -1,0 +1,100 @@
+"""`onboarding coverage`: which accounts a company's access covers, once it is given."""
+
+from typing import Annotated, Final
+from uuid import uuid4
+
+import typer
+from rich.text import Text
+
+from domain.audit import Verdict
+from domain.contract import Role
+from domain.coverage import AddAssociatedUid, AnyCoverageCommand, CoverageAnswer, RemoveAssociatedUid
+from starter.cli.runner import JsonOption, UidArgument, perform
+from starter.cli.session import Session
+from starter.cli.steps import CHANNEL, ActorId, ActorName, CommandIdOption, IfSequence, acting_here
+from starter.client.errors import OnboardingError
+from starter.terminal.output import print_json, shown
+
+app: Final = typer.Typer(
+    help="Add Associated UIDs after access is given, or take them away.", no_args_is_help=True
+)
+
+ActingRole = Annotated[
+    Role, typer.Option("--as", help="The role that acts: partner, bd or bd_lead.", show_default="partner")
+]
+AssociatedUid = Annotated[str, typer.Argument(metavar="ASSOCIATED_UID", help="The Associated UID.")]
+
+
+@app.command(epilog="Example: onboarding coverage add 5123456789 5123456790")
+def add(
+    ctx: typer.Context,
+    uid: UidArgument,
+    associated_uid: AssociatedUid,
+    acting_role: ActingRole = Role.PARTNER,
+    actor_id: ActorId = None,
+    actor_name: ActorName = None,
+    command_id: CommandIdOption = None,
+    if_sequence: IfSequence = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give an account access, too: of the same enterprise, business type and partner level."""
+    envelope = _envelope(uid, associated_uid, acting_role, actor_id, actor_name, command_id, if_sequence)
+    _change(ctx, AddAssociatedUid, envelope, as_json=as_json)
+
+
+@app.command(epilog="Example: onboarding coverage remove 5123456789 5123456790 --as bd")
+def remove(
+    ctx: typer.Context,
+    uid: UidArgument,
+    associated_uid: AssociatedUid,
+    acting_role: ActingRole = Role.PARTNER,
+    actor_id: ActorId = None,
+    actor_name: ActorName = None,
+    command_id: CommandIdOption = None,
+    if_sequence: IfSequence = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take an account's access away; the Main UID keeps it."""
+    envelope = _envelope(uid, associated_uid, acting_role, actor_id, actor_name, command_id, if_sequence)
+    _change(ctx, RemoveAssociatedUid, envelope, as_json=as_json)
+
+
+def _envelope(
+    uid: str,
+    associated_uid: str,
+    role: Role,
+    actor_id: str | None,
+    actor_name: str | None,
+    command_id: str | None,
+    if_sequence: int | None,
+) -> dict[str, object]:
+    return {
+        "company_master_uid": uid,
+        "associated_uid": associated_uid,
+        "command_id": command_id or str(uuid4()),
+        "actor": {"role": role, "id": actor_id or acting_here(), "name": actor_name},
+        "via": {"channel": CHANNEL},
+        "if_sequence": if_sequence,
+    }
+
+
+def _change(
+    ctx: typer.Context, kind: type[AnyCoverageCommand], fields: dict[str, object], *, as_json: bool
+) -> None:
+    async def action(session: Session) -> None:
+        command = OnboardingError.unless_valid(kind, fields)
+        async with session.service() as service:
+            answer = await service.change_coverage(command)
+        if as_json:
+            print_json(session.console, answer)
+        else:
+            session.console.print(Text(shown(_told(command, answer))), soft_wrap=True)
+
+    perform(ctx, action)
+
+
+def _told(command: AnyCoverageCommand, answer: CoverageAnswer) -> str:
+    has = "has access" if isinstance(command, AddAssociatedUid) else "has no access"
+    now = "" if answer.verdict is Verdict.NO_OP else " now"
+    again = " already: nothing was done" if answer.verdict is Verdict.NO_OP else ""
+    return f"UID {command.associated_uid} {has}{now}{again}. Covered: {', '.join(answer.covered_uids)}."

@@ -1,0 +1,83 @@
+"""Journeys of active applications: Associated UIDs are added and taken away, each by a run of its own."""
+
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+
+from temporalio.client import WorkflowFailureError
+
+from domain.contract import Stage
+from tests import payloads
+from tests.coverage_changes import ADD, REMOVE, changed, started, wanted
+from tests.replay.journeys import Journey
+from tests.rig import Applicant
+from tests.service.test_waits_access import account_beside, grants_fail
+from tests.smtp_server import Plan, SmtpServer
+from tests.temporal_env import fast_forward
+from workflows import calls
+
+
+async def _to_active(applicant: Applicant) -> str:
+    """The application is active and its run has ended; another account of the enterprise."""
+    await applicant.to_signed()
+    await applicant.result()
+    return await account_beside(applicant)
+
+
+async def _added_and_removed(applicant: Applicant) -> None:
+    """Each twice under its ID and once under another; what the rules refuse in between."""
+    other = await _to_active(applicant)
+    for command_id in ("add", "add", "add-again"):
+        await changed(applicant, ADD, other, command_id=command_id)
+    await changed(applicant, ADD, "404")
+    await changed(applicant, REMOVE, applicant.uid)
+    await changed(applicant, ADD, other, role="vendor", command_id="forbidden")
+    await changed(applicant, REMOVE, other, command_id="add")
+    for command_id in ("remove", "remove", "remove-again"):
+        await changed(applicant, REMOVE, other, role="bd", command_id=command_id)
+
+
+async def _acpn_down(applicant: Applicant) -> None:
+    other = await _to_active(applicant)
+    async with grants_fail(applicant.service, other):
+        run = await started(applicant, wanted(applicant, ADD, other))
+        await fast_forward(applicant.service.env, run, timedelta(seconds=5))
+    await fast_forward(applicant.service.env, run, timedelta(minutes=1))
+    await run.result()
+
+
+async def _mails_wait(applicant: Applicant, *, server: SmtpServer) -> None:
+    """The partner's mailbox is refused for now when an account is added, and bounces in the end."""
+    other = await _to_active(applicant)
+    server.plan = Plan(recipients={payloads.CONTACT["email"]: "550 5.1.1 No such user"})
+    await changed(applicant, ADD, other)
+    server.plan = Plan(recipients={payloads.CONTACT["email"]: "450 4.2.1 Later, please"})
+    await changed(applicant, REMOVE, other)
+    server.plan = Plan()
+
+
+async def _too_early(applicant: Applicant) -> None:
+    await changed(applicant, ADD, "1")
+    run = await started(applicant, {"kind": ADD})
+    with suppress(WorkflowFailureError):
+        await run.result()
+
+
+def coverage(server: SmtpServer) -> tuple[Journey, ...]:
+    """These journeys, with ``server`` as the service's mail server."""
+    return (
+        Journey(
+            "associated_uids",
+            _added_and_removed,
+            Stage.ACTIVE,
+            asks=(calls.RECALL, calls.OPEN_ACCESS, calls.CLOSE_ACCESS),
+        ),
+        Journey("associated_uid_while_acpn_is_down", _acpn_down, Stage.ACTIVE, asks=(calls.RECALL,)),
+        Journey(
+            "associated_uid_mails_wait",
+            partial(_mails_wait, server=server),
+            Stage.ACTIVE,
+            asks=(calls.RECALL, calls.DELIVER),
+        ),
+        Journey("associated_uid_too_early", _too_early, Stage.DRAFTING, asks=(calls.RECALL,)),
+    )
