@@ -5,25 +5,30 @@ One command, one place: what it carries, who may send it and where, its rules, w
 tell that it has done so already. The rows at the end are this part of the process.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
 from domain import notices
+from domain.account_rules import (
+    not_a_partner,
+    not_covered_elsewhere,
+    own_name,
+    same_business,
+    same_enterprise,
+    verified,
+)
 from domain.clocks import ClockKind, PausedClock, When
 from domain.contract import Command, ErrorType, FormCommand, Stage
 from domain.documents import FILES, ApplicationForm, EvidenceFiles
-from domain.inquiry import Account, AccountAnswers, AccountQuery, Table, TableEntry
+from domain.inquiry import AccountAnswers, AccountQuery, Table, TableEntry
 from domain.refusal import RefusedError
 from domain.state import Application
 from domain.status import Closing, Company, Justification, Rejection, Status
 from domain.steps import BD, PARTNER, Moment, Step, known_to_bd
 from domain.values import Code, Digest, Text
 
-NOT_VERIFIED: Final = "Your account has not completed enterprise verification"
-"""The text of the guide's message box (FAQ Q1)."""
 BEFORE_APPROVAL: Final = frozenset({Stage.DRAFTING, Stage.UNDER_REVIEW, Stage.JUSTIFYING, Stage.WITHDRAWN})
 
 
@@ -142,7 +147,7 @@ def form_is_acceptable(
         )
     covered = [verified(uid, accounts) for uid in form.covered_uids]
     same_enterprise(master, covered)
-    _own_name(master, form, accounts)
+    own_name(master, form, accounts)
     same_business(covered, form)
     not_covered_elsewhere(form.covered_uids, accounts)
 
@@ -162,86 +167,6 @@ def _submit_application(
         paused_review=None,
         corrected_contact=None,
     )
-
-
-def already_partner(application: Application) -> RefusedError:
-    """An earlier application of the same company ended in access."""
-    return RefusedError(
-        ErrorType.ALREADY_PARTNER,
-        f"Company Master UID {application.company_master_uid} already has access to the ACPN platform.",
-    )
-
-
-def not_a_partner(application: Application, accounts: AccountAnswers) -> None:
-    """The applicant has no access yet."""
-    if accounts.already_partner:
-        raise already_partner(application)
-
-
-def verified(uid: str, accounts: AccountAnswers) -> Account:
-    """The account; raises `RefusedError` unless enterprise verification is done (FAQ Q1)."""
-    account = accounts.account(uid)
-    if account is None:
-        raise RefusedError(
-            ErrorType.NOT_FOUND,
-            f"The account directory has no account of UID {uid}: check its digits, or open the account"
-            " first.",
-        )
-    if not account.verified:
-        raise RefusedError(
-            ErrorType.ENTERPRISE_NOT_VERIFIED,
-            f"{NOT_VERIFIED} (UID {uid}): complete it by Go to Verify.",
-        )
-    return account
-
-
-def same_enterprise(master: Account, covered: Sequence[Account]) -> None:
-    """Raises `RefusedError` unless the accounts are verified for the applicant's enterprise (FAQ Q3)."""
-    for account in covered:
-        if account.enterprise != master.enterprise:
-            raise RefusedError(
-                ErrorType.UID_MISMATCH,
-                f"UID {account.uid} is verified for another enterprise than the Company Master UID "
-                f"{master.uid}: Company Master UID, Main UID and Associated UIDs must apply the same "
-                "enterprise-verified information.",
-            )
-
-
-def _own_name(master: Account, form: ApplicationForm, accounts: AccountAnswers) -> None:
-    if master.enterprise and not accounts.name_matches:
-        raise RefusedError(
-            ErrorType.UID_MISMATCH,
-            f"legal_name '{form.legal_name}' is not the name of the verified enterprise, "
-            f"'{master.enterprise.legal_name}': correct the form, or the verification.",
-        )
-
-
-def same_business(covered: Sequence[Account], form: ApplicationForm) -> None:
-    """Raises `RefusedError` unless the accounts may have one business type and partner level (FAQ Q5)."""
-    for account in covered:
-        if account.business_type not in (None, form.business_type):
-            raise RefusedError(
-                ErrorType.UID_MISMATCH,
-                f"UID {account.uid} has business type {account.business_type}, the form says "
-                f"{form.business_type}: Main UID and Associated UIDs must have the same business type.",
-            )
-    levels = {account.partner_level: account.uid for account in covered if account.partner_level}
-    if len(levels) > 1:
-        described = ", ".join(f"{uid} has {level}" for level, uid in levels.items())
-        raise RefusedError(
-            ErrorType.UID_MISMATCH,
-            f"Main UID and Associated UIDs must have the same partner level: {described}.",
-        )
-
-
-def not_covered_elsewhere(uids: Sequence[str], accounts: AccountAnswers) -> None:
-    """Raises `RefusedError` if another company's application, running or active, covers one of these."""
-    if taken := [uid for uid in uids if uid in accounts.covered_elsewhere]:
-        raise RefusedError(
-            ErrorType.UID_MISMATCH,
-            f"Another application covers UID {', '.join(taken)}: leave it out, or have it taken out there "
-            "first; your BD can tell which one it is.",
-        )
 
 
 def form_is_current(application: Application, command: Command) -> None:

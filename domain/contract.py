@@ -113,8 +113,8 @@ class ErrorType(StrEnum):
     CLOSED = "closed"
     """The application has ended."""
     NOT_FOUND = "not_found"
-    """The account directory has no account of a UID; or the UID never joined, as client and changes of
-    coverage say."""
+    """The account directory has no account of a UID; or the UID never joined, as the client says, and a
+    change of what is covered."""
 
 
 class SigningPath(StrEnum):

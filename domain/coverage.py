@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue
 
 from domain import decisions, notices
 from domain.access import in_words
-from domain.application import not_covered_elsewhere, same_business, same_enterprise, verified
+from domain.account_rules import not_covered_elsewhere, same_business, same_enterprise, verified
 from domain.audit import AuditEvent, Verdict
 from domain.contract import Command, ErrorType, Stage
 from domain.decisions import Decision

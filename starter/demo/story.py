@@ -5,7 +5,7 @@ from typing import Final
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-from domain.application import NOT_VERIFIED
+from domain.account_rules import NOT_VERIFIED
 from domain.contract import ErrorType, Party, Stage
 from domain.documents import DecisionSheet, sheet_hash
 from domain.status import Access, IssuedSheet, Status
