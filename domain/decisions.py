@@ -153,12 +153,12 @@ def _step_for(application: Application, command: Command) -> Step:
 
 def may_send(step: Step, command: Command) -> None:
     """Raises `RefusedError` where the actor's role may not send the command."""
-    if command.actor.role not in step.by or not step.speaks_for(command):
+    if command.actor.role not in step.senders(command):
         party = f" for party '{command.party}'" if isinstance(command, SignContract) else ""
         raise RefusedError(
             ErrorType.FORBIDDEN,
             f"Role '{command.actor.role}' may not send '{step.name}'{party}; it is for: "
-            f"{', '.join(step.by)}.",
+            f"{', '.join(step.senders(command))}.",
         )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 from pydantic import JsonValue, ValidationError
+from pydantic_core import ErrorDetails
 
 from domain.commands import COMMAND_ADAPTER
 from domain.contract import (
@@ -21,6 +22,7 @@ from domain.contract import (
 )
 from domain.lifecycle import STEPS
 from domain.refusal import RefusedError
+from domain.values import PATTERNS
 
 MAX_COMMAND_BYTES: Final = 64 * 1024
 """A command comes back in the status, its notices and its record, several at once. What Temporal can't take
@@ -28,6 +30,11 @@ in one piece (2 MiB a payload, 4 MiB a workflow task) it answers by terminating 
 MAX_KEPT_CHARACTERS: Final = 4_000
 MAX_NAME_CHARACTERS: Final = 100
 Model = TypeVar("Model", bound=Command)
+_WORDS: Final[Mapping[str, str]] = {
+    "model_type": "must be a JSON object",
+    "model_attributes_type": "must be a JSON object",
+    "string_unicode": "must be UTF-8",
+}
 _KINDS: Final = frozenset(step.name for step in STEPS)
 
 
@@ -79,8 +86,8 @@ def parse_start(arguments: tuple[Any, ...]) -> OnboardingInput:
 def field_errors(error: ValidationError) -> str:
     """What is wrong, field by field, without repeating what was sent (it may be personal, or huge)."""
     shown = [
-        f"{_path(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
-        for problem in error.errors(include_url=False, include_input=False, include_context=False)[:20]
+        f"{_path(problem['loc'])}: {_said(problem)}"
+        for problem in error.errors(include_url=False, include_input=False)[:20]
     ]
     return "; ".join(shown)
 
@@ -121,6 +128,13 @@ def fingerprint(command: Command) -> str:
 def printable(name: str) -> str:
     """A name from outside, safe to show in a terminal, a log or a page."""
     return name[:MAX_NAME_CHARACTERS].encode("unicode_escape").decode("ascii")
+
+
+def _said(problem: ErrorDetails) -> str:
+    """What is wrong with a field, in words where the library says it in its own or by a pattern."""
+    if problem["type"] == "string_pattern_mismatch":
+        return PATTERNS.get(problem["ctx"]["pattern"], problem["msg"])
+    return _WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
 
 
 def _only_object(arguments: tuple[Any, ...]) -> dict[str, Any]:

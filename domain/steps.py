@@ -136,6 +136,14 @@ class Step:
         """Whether it can be done to the application as it stands, whoever may send it."""
         return application.stage in self.where and (self.only is None or self.only.holds(application))
 
+    def senders(self, command: Command) -> tuple[Role, ...]:
+        """The roles that may send this command: a signature, those that may sign for the party it names."""
+        as_sent_by = (
+            command.model_copy(update={"actor": command.actor.model_copy(update={"role": role})})
+            for role in self.by
+        )
+        return tuple(sent.actor.role for sent in as_sent_by if self.speaks_for(sent))
+
     def holds(self, edition: int) -> bool:
         """Whether applications of this edition have the step."""
         return self.since <= edition and (self.until is None or edition < self.until)

@@ -8,6 +8,7 @@ change with their libraries: that is asked once, in an activity, and recorded (`
 update would refuse on replay what was accepted.
 """
 
+from collections.abc import Mapping
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Final
@@ -177,7 +178,23 @@ _DECIMAL: Final = (
     WithJsonSchema({"type": "string", "examples": ["12.50"]}),
 )
 
-Uid = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,32}$")]
+_UID: Final = r"^[0-9]{1,32}$"
+_CODE: Final = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$"
+_EMAIL: Final = r"^[^@\s<>(),;:\\\"\[\]]+@[^@\s<>(),;:\\\"\[\]]+$"
+_COUNTRY: Final = r"^[A-Z]{2}$"
+_CURRENCY: Final = r"^[A-Z]{3}$"
+_TIME_ZONE: Final = r"^[A-Za-z][A-Za-z0-9_+/-]{0,63}$"
+PATTERNS: Final[Mapping[str, str]] = {
+    _UID: "must be 1 to 32 digits",
+    _CODE: "must be 1 to 64 letters, digits or any of . _ / - and begin with a letter or digit",
+    _EMAIL: "must be an e-mail address, such as mei@lincloud.example",
+    _COUNTRY: "must be a country's two letters (ISO 3166-1), such as CN",
+    _CURRENCY: "must be a currency's three letters (ISO 4217), such as USD",
+    _TIME_ZONE: "must be an IANA time zone, such as Asia/Shanghai",
+}
+"""What a text that does not match a pattern is told."""
+
+Uid = Annotated[str, StringConstraints(pattern=_UID)]
 """An account of the vendor's cloud: a digit string."""
 Digest = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=128), AfterValidator(without_control_characters)
@@ -194,7 +211,7 @@ MediaType = Annotated[
     ),
 ]
 """What a file is, such as ``application/pdf`` (RFC 6838 §4.2), without parameters."""
-Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$")]
+Code = Annotated[str, StringConstraints(pattern=_CODE)]
 """A configured code (partner level, commission policy, product): configuration, not an enum."""
 HeaderText = Annotated[
     str,
@@ -212,19 +229,17 @@ Text = Annotated[
 """Free text of up to 4,000 characters, line breaks allowed."""
 Email = Annotated[
     str,
-    StringConstraints(
-        strip_whitespace=True, max_length=254, pattern=r"^[^@\s<>(),;:\\\"\[\]]+@[^@\s<>(),;:\\\"\[\]]+$"
-    ),
+    StringConstraints(strip_whitespace=True, max_length=254, pattern=_EMAIL),
     AfterValidator(safe_in_header),
 ]
 """The shape of an e-mail address (RFC 5321); a non-ASCII local part is possible (RFC 6531)."""
 CommandId = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(safe_in_header)]
 """The caller's unique ID of one command; the Temporal update ID is the same."""
-Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+Country = Annotated[str, StringConstraints(pattern=_COUNTRY)]
 """The shape of ISO 3166-1 alpha-2."""
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Currency = Annotated[str, StringConstraints(pattern=_CURRENCY)]
 """The shape of ISO 4217."""
-TimeZone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]{0,63}$")]
+TimeZone = Annotated[str, StringConstraints(pattern=_TIME_ZONE)]
 """The shape of the name of an IANA time zone."""
 Day = Annotated[date, BeforeValidator(_plain_date), AfterValidator(_within_timers)]
 """A calendar date, ISO 8601, of the years 1900 to 2200."""

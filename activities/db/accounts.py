@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.account_directory import usable
 from activities.db.engine import Database
@@ -29,25 +30,44 @@ class SqlAccountDirectory:
         found = {row.uid: _account(row) for row in rows}
         return tuple(found[uid] for uid in dict.fromkeys(uids) if uid in found)
 
-    async def put(self, account: Account) -> None:
-        """Enter an account, or replace what is known of it.
+    async def all(self) -> tuple[Account, ...]:
+        """Every account, by UID, as it was entered."""
+        async with self._database.session() as session:
+            rows = (await session.scalars(select(AccountRow).order_by(AccountRow.uid))).all()
+        return tuple(map(_account, rows))
 
-        Raises `UnusableAnswerError` for one that could not be found again.
+    async def put(self, *accounts: Account) -> None:
+        """Enter accounts, or replace what is known of them: all, or on an outage none.
+
+        Raises `UnusableAnswerError` for one that could not be found again; then none is entered, either.
         """
-        account = usable(account)
-        company = account.enterprise
-        values = {
-            "legal_name": company and company.legal_name,
-            "registration_number": company and company.registration_number,
-            "country": company and company.country,
-            "verified": account.verified,
-            "business_type": account.business_type,
-            "partner_level": account.partner_level,
-            "credit_control": account.credit_control,
-        }
-        statement = self._database.insert(AccountRow).values(uid=account.uid, **values)
-        replacing = statement.on_conflict_do_update(index_elements=["uid"], set_=values)
-        await self._database.write(lambda connection: connection.execute(replacing))
+        entered = [usable(account) for account in accounts]
+
+        async def enter(connection: AsyncConnection) -> None:
+            for account in entered:
+                values = _values(account)
+                statement = self._database.insert(AccountRow).values(uid=account.uid, **values)
+                await connection.execute(statement.on_conflict_do_update(index_elements=["uid"], set_=values))
+
+        await self._database.write(enter)
+
+    async def delete(self, uid: str) -> bool:
+        """Delete an account; false: it was not there."""
+        found = delete(AccountRow).where(AccountRow.uid == uid)
+        return (await self._database.write(lambda connection: connection.execute(found))).rowcount > 0
+
+
+def _values(account: Account) -> dict[str, object]:
+    company = account.enterprise
+    return {
+        "legal_name": company and company.legal_name,
+        "registration_number": company and company.registration_number,
+        "country": company and company.country,
+        "verified": account.verified,
+        "business_type": account.business_type,
+        "partner_level": account.partner_level,
+        "credit_control": account.credit_control,
+    }
 
 
 def _account(row: AccountRow) -> Account:

@@ -72,7 +72,7 @@ def _envelope(
         "company_master_uid": uid,
         "associated_uid": associated_uid,
         "command_id": command_id or str(uuid4()),
-        "actor": {"role": role, "id": actor_id or acting_here(), "name": actor_name},
+        "actor": {"role": role, "id": acting_here() if actor_id is None else actor_id, "name": actor_name},
         "via": {"channel": CHANNEL},
         "if_sequence": if_sequence,
     }

@@ -11,11 +11,9 @@ from rich.text import Text
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from runtime.errors import connection_problem
 from settings import load_settings, load_temporal_settings
 from starter.cli.runner import FAILED, USAGE, fail, perform
-from starter.cli.session import Session, UnreachableError
-from starter.client.onboarding_client import connect
+from starter.cli.session import Session, reach
 from starter.terminal.output import print_broken, print_table, progress, shown
 
 if TYPE_CHECKING:
@@ -50,12 +48,7 @@ SinceOption = Annotated[
 
 @asynccontextmanager
 async def _temporal() -> AsyncIterator[Client]:
-    temporal = load_temporal_settings()
-    try:
-        client = await connect(temporal, load_settings().codec)
-    except RuntimeError as error:
-        raise UnreachableError(f"{temporal.address} ({connection_problem(error)})") from None
-    yield client
+    yield await reach(load_temporal_settings(), load_settings())
 
 
 @app.command("replay-check", rich_help_panel=DEPLOY, epilog="Example: onboarding replay-check --limit 500")
@@ -221,7 +214,10 @@ def _print_check(session: Session, checked: "Checked", client: Client) -> None:
     elif checked.breaks:
         fail(f"{len(checked.breaks)} of {replayed} runs break under this code: don't deploy it.")
     elif replayed:
-        console.print(Text(f"All {replayed} runs replay: this code can take them over.", style="green"))
+        which, it = (
+            ("The one run replays", "it") if replayed == 1 else (f"All {replayed} runs replay", "them")
+        )
+        console.print(Text(f"{which}: this code can take {it} over.", style="green"))
 
 
 def _print_breaks(session: Session, breaks: "tuple[Break, ...]") -> None:

@@ -1,6 +1,7 @@
 """The console script ``onboarding``."""
 
 import asyncio
+import signal
 import sys
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ import typer
 from rich.text import Text
 
 from settings import SettingsError, load_settings
+from starter.cli import accounts as cli_accounts
 from starter.cli import codec as cli_codec
 from starter.cli import coverage as cli_coverage
 from starter.cli import deploy as cli_deploy
@@ -18,10 +20,17 @@ from starter.cli import ops as cli_ops
 from starter.cli import reconcile as cli_reconcile
 from starter.cli import setup as cli_setup
 from starter.cli import steps as cli_steps
-from starter.cli.runner import PROCESS, USAGE, fail
+from starter.cli.runner import PROCESS, USAGE, fail, without_password
 from starter.cli.session import Session, SettingsSession
 
+
+def _with_hyphens(name: str) -> str:
+    """Commands, options and choices may be typed as the contract writes them, with underscores."""
+    return name.replace("_", "-")
+
+
 app: Final = typer.Typer(
+    context_settings={"token_normalize_func": _with_hyphens},
     help="Reseller onboarding: from JOIN NOW to access to the ACPN platform.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -40,10 +49,12 @@ def up(
         typer.Option(help="Folder that keeps everything.", show_default="ONBOARDING_DATA or .onboarding"),
     ] = None,
     db: Annotated[
-        str | None, typer.Option(help="SQLAlchemy URL.", show_default="SQLite in the data folder")
+        str | None,
+        typer.Option(help="SQLAlchemy URL, without a password.", show_default="SQLite in the data folder"),
     ] = None,
     smtp: Annotated[
-        str | None, typer.Option(help="A mail server.", show_default="a sink that keeps the mails")
+        str | None,
+        typer.Option(help="A mail server, without a password.", show_default="a sink that keeps the mails"),
     ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Of Temporal.")] = DEFAULT_PORT,
     ui_port: Annotated[int, typer.Option(min=1, max=65535, help="Of Temporal's Web UI.")] = DEFAULT_UI_PORT,
@@ -54,7 +65,7 @@ def up(
     from runtime.search_attributes import SearchAttributesError
     from runtime.startup import StartupError
     from starter.local.dev_server import DevServerError
-    from starter.local.up import Addresses, AlreadyUpError, run_up
+    from starter.local.up import Addresses, AlreadyUpError, DataFolderError, run_up
 
     session: Session = ctx.obj
     console = session.console
@@ -86,6 +97,8 @@ def up(
         )
 
     try:
+        without_password("--db", db, "ONBOARDING_DATABASE_URL")
+        without_password("--smtp", smtp, "ONBOARDING_SMTP_URL")
         settings = load_settings(data=data, database_url=db, smtp_url=smtp)
         console.print("Starting …")
         asyncio.run(until_signalled(run_up(settings, port=port, ui_port=ui_port, ready=ready)))
@@ -93,6 +106,8 @@ def up(
         fail(f"Wrong settings:\n{error}", code=USAGE)
     except AlreadyUpError as error:
         fail(f"{error}.", "Use that one, or name another folder: --data DIR --port N --ui-port N.")
+    except DataFolderError as error:
+        fail(f"{error}.", "Name another folder: --data DIR.")
     except DevServerError as error:
         fail(f"{error}", "Another port: --port N, --ui-port N.")
     except (StartupError, SearchAttributesError, OSError) as error:
@@ -117,14 +132,17 @@ def _environment(port: int, data: Path | None, db: str | None, smtp: str | None)
 @app.command(rich_help_panel=LOCAL, epilog="Example: onboarding demo --keep")
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running afterwards.")] = False,
+    mails: Annotated[
+        Path, typer.Option(help="Folder to leave the mails in, to be looked at; it replaces the last ones.")
+    ] = Path(".onboarding", "demo-mails"),
 ) -> None:
     """Play the reference story on a real Temporal server, weeks in seconds."""
     from starter.demo.run import run_demo
 
-    raise typer.Exit(run_demo(keep=keep))
+    raise typer.Exit(run_demo(keep=keep, mails=mails))
 
 
-app.add_typer(cli_ops.accounts, name="account", rich_help_panel=LOCAL)
+app.add_typer(cli_accounts.app, name="account", rich_help_panel=LOCAL)
 app.add_typer(cli_ops.app)
 app.add_typer(cli_reconcile.app)
 app.add_typer(cli_steps.app)
@@ -137,9 +155,14 @@ app.add_typer(cli_codec.app)
 
 def main() -> None:
     """Run the console script on what the environment describes."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal of another encoding gets what it can't show as escapes, not a trace.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # the console script's are files
     try:
         app(obj=SettingsSession())
     finally:
+        # Whoever presses Ctrl-C twice has been heard.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.stdout.flush()
         # The SDK's threads may still be at work, and a process ending under them aborts (sdk-python #300).
         time.sleep(0.05)

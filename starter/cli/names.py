@@ -1,7 +1,8 @@
 """What a person types for a command and its fields, where that is not the contract's name.
 
 Everything else about a console command comes from the table of commands (`domain.lifecycle.STEPS`). A command
-not named here is typed as the contract calls it, with hyphens; so are its fields.
+not named here is typed as the contract calls it, with hyphens; so are its fields. The contract's names are
+taken for the others, too.
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,9 @@ TYPED: Final[Mapping[str, Typed]] = {
     "request_justification": Typed("ask", {"form_revision": "--revision"}),
     "provide_justification": Typed("justify", {"form_revision": "--revision"}),
     "approve_application": Typed("approve", {"form_revision": "--revision"}),
-    "reject_application": Typed("reject", {"reason_code": "--code", "form_revision": "--revision"}),
+    "reject_application": Typed(
+        "reject", {"reason_code": "--code", "explanation": "--reason", "form_revision": "--revision"}
+    ),
     "issue_decision_sheet": Typed("issue-sheet"),
     "confirm_terms": Typed("confirm", {"sheet_revision": "--revision", "sheet_hash": "--hash"}),
     "modify_terms": Typed(

@@ -9,11 +9,8 @@ from rich.live import Live
 from rich.text import Text
 
 from domain.contract import ErrorType, OnboardingInput, Stage, WaitingOn
-from domain.documents import BusinessType
-from domain.inquiry import Account
 from domain.status import Access, Status
-from settings import load_settings
-from starter.cli.runner import FAILED, PROCESS, JsonOption, UidArgument, fail, perform
+from starter.cli.runner import FAILED, PROCESS, JsonOption, UidArgument, perform, telling_how_far
 from starter.cli.session import Archive, Session, UnreachableError
 from starter.client.errors import ArchiveError, OnboardingError
 from starter.terminal.output import (
@@ -34,7 +31,6 @@ _FALL_BACK: Final = frozenset({ErrorType.NOT_FOUND, ErrorType.UNAVAILABLE})
 LOOK: Final = "Look"
 
 app: Final = typer.Typer()
-accounts: Final = typer.Typer(help="The embedded account directory.", no_args_is_help=True)
 
 
 async def read_status(session: Session, uid: str) -> tuple[Status, str]:
@@ -60,7 +56,14 @@ async def read_status(session: Session, uid: str) -> tuple[Status, str]:
             stored = await archive.newest(uid)
     if stored is None:
         raise reason
-    return stored.status, f"as stored at {shown(stored.updated_at)}: Temporal does not have it, or is down"
+    return stored.status, f"as stored at {shown(stored.updated_at)}: {_why_stored(reason)}"
+
+
+def _why_stored(reason: Exception) -> str:
+    if isinstance(reason, UnreachableError):
+        return f"Temporal does not answer at {reason}"
+    gone = isinstance(reason, OnboardingError) and reason.type is ErrorType.NOT_FOUND
+    return "Temporal does not have it" if gone else shown(reason)
 
 
 async def _since_then(session: Session, found: Status) -> Status:
@@ -269,53 +272,12 @@ def join(
 
     async def action(session: Session) -> None:
         joining = OnboardingError.unless_valid(OnboardingInput, fields)
-        async with session.service() as service:
-            joined = await service.join(joining)
+        with telling_how_far() as progress:
+            async with session.service() as service:
+                progress.told = f"JOIN NOW was sent; an application of UID {uid} may have started."
+                progress.remedy = f"`onboarding status {uid}` shows it; joining again starts nothing twice."
+                joined = await service.join(joining)
         note = "" if joined.started else "this application was running already"
         print_status(session.console, joined.status, note)
 
     perform(ctx, action)
-
-
-@accounts.command(
-    "set",
-    epilog="Example: onboarding account set 5123456789 --enterprise 'Lin Cloud Ltd'"
-    " --registration 91310000X --verified",
-)
-def set_account(
-    ctx: typer.Context,
-    uid: Annotated[str, typer.Argument(metavar="UID", help="The account.")],
-    enterprise: Annotated[str | None, typer.Option(help="The enterprise's legal name.")] = None,
-    registration: Annotated[str | None, typer.Option(help="Its registration number.")] = None,
-    country: Annotated[str | None, typer.Option(help="ISO 3166 alpha-2.")] = None,
-    verified: Annotated[
-        bool | None, typer.Option("--verified/--unverified", help="Enterprise verification is done, or not.")
-    ] = None,
-    business_type: Annotated[BusinessType | None, typer.Option(help="Set by the vendor.")] = None,
-    level: Annotated[str | None, typer.Option(help="Partner level, set by the vendor.")] = None,
-    credit_control: Annotated[bool | None, typer.Option(help="Credit control is enabled, or not.")] = None,
-) -> None:
-    """Enter an account, or change what is given; a new one is unverified unless you say otherwise."""
-
-    async def action(session: Session) -> None:
-        if load_settings().accounts_url is not None:
-            fail("Accounts are kept by the service at ONBOARDING_ACCOUNTS_URL.", "Change them there.")
-        async with session.archive(create=True) as archive:
-            known = await archive.account(uid)
-            company = known.enterprise.model_dump() if known and known.enterprise else {}
-            company |= _given(
-                legal_name=enterprise, registration_number=registration, country=country, verified=verified
-            )
-            fields = {"uid": uid} | (known.model_dump() if known else {}) | {"enterprise": company}
-            fields |= _given(business_type=business_type, partner_level=level, credit_control=credit_control)
-            account = OnboardingError.unless_valid(Account, fields)
-            await archive.put_account(account)
-        state = "verified" if account.verified else "not verified (--verified)"
-        name = account.enterprise.legal_name if account.enterprise else ""
-        session.console.print(Text(shown(f"Account {uid}: {name}, {state}")), soft_wrap=True)
-
-    perform(ctx, action)
-
-
-def _given(**options: object) -> dict[str, object]:
-    return {name: value for name, value in options.items() if value is not None}

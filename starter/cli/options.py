@@ -23,16 +23,19 @@ from domain.steps import Step
 from starter.client.errors import OnboardingError
 
 CURRENT: Final = "the current one"
+JSON_ENCODING: Final = "utf-8-sig"
+"""UTF-8, with or without the mark that editors on Windows begin a file with."""
 FLAG: Final = "true"
 """What an example has for a yes: the option alone."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """``path``: where its value goes in the command's fields; ``example``: what an example has there."""
+    """``path``: where its value goes in the command's fields; ``spellings``: what may be typed, the one in
+    examples first, the contract's name included; ``example``: what they have there."""
 
     path: tuple[str, ...]
-    typed: str
+    spellings: tuple[str, ...]
     parameter: inspect.Parameter
     read: Callable[[Any], object]
     example: str | None
@@ -42,10 +45,11 @@ class Option:
         """As it is typed in an example."""
         if self.example is None:
             return ""
+        typed = self.spellings[0]
         if self.example == FLAG:
-            return f" {self.typed}"
+            return f" {typed}"
         value = shlex.quote(self.example)
-        return f" {self.typed} {value}" if self.typed.startswith("-") else f" {value}"
+        return f" {typed} {value}" if typed.startswith("-") else f" {value}"
 
 
 def options_of(step: Step, typed: Mapping[str, str]) -> tuple[Option, ...]:
@@ -119,14 +123,16 @@ def _option(
         settings["help"] += " May be repeated."
         example = example and example[0]
     elif shown is typer.FileText:
-        settings |= {"help": f"{described} A JSON file; - is stdin.", "encoding": "utf-8"}
+        settings |= {"help": f"{described} A JSON file; - is stdin.", "encoding": JSON_ENCODING}
         example = f"examples/{path[-1]}.json"
     if example is None and required:
         example = _any(kind) or path[-1].upper()
     given = ... if required else None
+    spellings: tuple[str, ...] = (typed,)
     if typed.startswith("-"):
-        declared = f"{typed}/--no-{typed.lstrip('-')}" if kind is bool else typed
-        default = typer.Option(given, declared, **settings)
+        spellings = tuple(dict.fromkeys((typed, f"--{_hyphens('-'.join(path))}")))
+        declared = [f"{each}/--no-{each.lstrip('-')}" if kind is bool else each for each in spellings]
+        default = typer.Option(given, *declared, **settings)
     else:
         default = typer.Argument(given, metavar=typed, **settings)
     # Named apart from the parameters every command has.
@@ -134,7 +140,7 @@ def _option(
     keyword = inspect.Parameter.KEYWORD_ONLY
     annotation = shown if required else shown | None
     parameter = inspect.Parameter(name, keyword, default=default, annotation=annotation)
-    return Option(path, typed, parameter, read, None if example is None else str(example))
+    return Option(path, spellings, parameter, read, None if example is None else str(example))
 
 
 def _shown(kind: Any) -> tuple[Any, Callable[[Any], object]]:
@@ -213,6 +219,11 @@ def _json(file: typer.FileText | None) -> object:
         return None
     try:
         return json.load(file)
-    # ValueError: no JSON, no UTF-8, or a number Python won't read; RecursionError: nested too deeply.
+    except UnicodeDecodeError:
+        problem = f"{file.name} is not UTF-8"
+    # ValueError: no JSON, or a number Python won't read; RecursionError: nested too deeply.
     except (ValueError, RecursionError) as error:
-        raise OnboardingError(ErrorType.INVALID, f"{file.name} is not JSON: {error}") from None
+        problem = f"{file.name} is not JSON: {error}"
+    raise OnboardingError(
+        ErrorType.INVALID, problem, remedy="Nothing was sent: correct the file, then send it again."
+    )

@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.text import Text
 
-from runtime.errors import connection_problem
 from settings import load_settings, load_temporal_settings
 from starter.cli.ops import LOOK
 from starter.cli.runner import perform
-from starter.cli.session import Session, UnreachableError
-from starter.client.onboarding_client import connect
+from starter.cli.session import Session, reach
 from starter.terminal.output import print_table, shown
 
 if TYPE_CHECKING:
@@ -38,11 +36,8 @@ def reconcile(
         # Only this command needs both Temporal and the database's libraries.
         from starter.client.lost import reconcile as look
 
-        settings, temporal = load_settings(), load_temporal_settings()
-        try:
-            client = await connect(temporal, settings.codec)
-        except RuntimeError as error:
-            raise UnreachableError(f"{temporal.address} ({connection_problem(error)})") from None
+        settings = load_settings()
+        client = await reach(load_temporal_settings(), settings)
         found = await look(client, settings, close=yes, forgotten=forgotten)
         print_table(session.console, ("UID", "application", "its run", "at"), [*map(_row, found)])
         if found and not yes:

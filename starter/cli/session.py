@@ -1,19 +1,20 @@
 """What the commands of the console script work with: the running service, and what is stored of it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
+from temporalio.client import Client
 
 from domain.audit import AuditEvent
 from domain.contract import Command, OnboardingInput, Stage, WaitingOn
 from domain.coverage import AnyCoverageCommand, CoverageAnswer
 from domain.inquiry import Account
 from domain.status import Status
-from runtime.errors import connection_problem
-from settings import load_settings, load_temporal_settings
-from starter.client.onboarding_client import Joined, Listed, OnboardingClient
+from runtime.errors import unconnected
+from settings import Settings, TemporalSettings, load_settings, load_temporal_settings
+from starter.client.onboarding_client import Joined, Listed, OnboardingClient, connect
 
 if TYPE_CHECKING:
     from activities.acpn_access import Grant
@@ -64,11 +65,18 @@ class Archive(Protocol):
     async def grant(self, uid: str) -> "Grant | None":
         """The access an account has."""
 
-    async def account(self, uid: str) -> Account | None:
-        """The account in the embedded directory."""
+    @property
+    def name(self) -> str:
+        """Which database it is, without a password."""
 
-    async def put_account(self, account: Account) -> None:
-        """Enter an account into the embedded directory, or replace it."""
+    async def accounts(self, uids: Sequence[str] | None = None) -> tuple[Account, ...]:
+        """The accounts in the embedded directory: those with these UIDs, or all of them."""
+
+    async def put_accounts(self, accounts: Sequence[Account]) -> None:
+        """Enter accounts into the embedded directory, or replace them: all or none."""
+
+    async def delete_account(self, uid: str) -> bool:
+        """Delete an account from the embedded directory; false: it was not there."""
 
 
 class Session(Protocol):
@@ -81,12 +89,28 @@ class Session(Protocol):
     def service(self) -> AbstractAsyncContextManager[Service]:
         """The running service."""
 
-    def archive(self, *, create: bool = False) -> AbstractAsyncContextManager[Archive]:
-        """What is stored; ``create`` makes the database ready if no worker has done so."""
+    def archive(self) -> AbstractAsyncContextManager[Archive]:
+        """What is stored."""
 
 
 class UnreachableError(Exception):
-    """Temporal does not answer; the message names where."""
+    """Temporal does not answer; the message names where, and why."""
+
+    def __init__(self, address: str, error: Exception) -> None:
+        problem, self.remedy = unconnected(error)
+        super().__init__(f"{address} ({problem})")
+
+
+async def reach(temporal: TemporalSettings, settings: Settings) -> Client:
+    """A connection to Temporal.
+
+    Raises:
+        UnreachableError: nothing answers there, or something else.
+    """
+    try:
+        return await connect(temporal, settings.codec)
+    except RuntimeError as error:
+        raise UnreachableError(temporal.address, error) from None
 
 
 class SettingsSession:
@@ -105,22 +129,19 @@ class SettingsSession:
         Raises:
             UnreachableError: nothing answers there.
         """
-        temporal = load_temporal_settings()
-        try:
-            client = await OnboardingClient.connect(load_settings(), temporal)
-        except RuntimeError as error:
-            raise UnreachableError(f"{temporal.address} ({connection_problem(error)})") from None
-        yield client
+        settings = load_settings()
+        client = await reach(load_temporal_settings(), settings)
+        yield OnboardingClient(client, verify_url=settings.verify_url)
 
     @asynccontextmanager
-    async def archive(self, *, create: bool = False) -> "AsyncIterator[Archive]":
-        """The database at ``ONBOARDING_DATABASE_URL``; ``create`` brings its schema up to date.
+    async def archive(self) -> "AsyncIterator[Archive]":
+        """The database at ``ONBOARDING_DATABASE_URL``.
 
         Raises:
-            ArchiveError: it can't be used.
+            ArchiveError: it can't be used; it is never made here.
         """
         # Most commands need no database, and start faster without its libraries.
         from starter.client.stored import open_archive
 
-        async with open_archive(load_settings().database, create=create) as archive:
+        async with open_archive(load_settings().database) as archive:
             yield archive

@@ -6,19 +6,20 @@ It is also known by the contract's name.
 
 import getpass
 import inspect
+import shlex
 from typing import Annotated, Any, Final
 from uuid import uuid4
 
 import typer
 from rich.markup import escape
 
-from domain.contract import Command, Role
+from domain.contract import Command, ErrorType, Role
 from domain.lifecycle import newest_rows
 from domain.status import Status
 from domain.steps import Step
 from starter.cli.names import TYPED, Typed
 from starter.cli.options import Option, fields_from, options_of
-from starter.cli.runner import PROCESS, UidArgument, perform
+from starter.cli.runner import PROCESS, UidArgument, perform, telling_how_far
 from starter.cli.session import Service, Session
 from starter.client.errors import OnboardingError
 from starter.terminal.output import print_status
@@ -90,10 +91,10 @@ def _command(step: Step, options: tuple[Option, ...]) -> Any:
     ) -> None:
         async def action(session: Session) -> None:
             fields = fields_from(options, values)
-            fields["command_id"] = command_id or str(uuid4())
+            fields["command_id"] = str(uuid4()) if command_id is None else command_id
             fields["actor"] = {
                 "role": acting_role or step.by[0],
-                "id": actor_id or acting_here(),
+                "id": acting_here() if actor_id is None else actor_id,
                 "name": actor_name,
             }
             fields["via"] = {"channel": CHANNEL}
@@ -118,24 +119,40 @@ def _command(step: Step, options: tuple[Option, ...]) -> Any:
 
 
 async def _send(session: Session, uid: str, step: Step, fields: dict[str, Any], *, own_role: bool) -> None:
-    async with session.service() as service:
-        missing = {name: read for name, read in (step.current or {}).items() if name not in fields}
-        if missing:
-            status = await service.status(uid)
-            fields = fields | {name: read(status) for name, read in missing.items()}
-        command = OnboardingError.unless_valid(step.command, fields)
-        if own_role:
-            command = _by_whom_it_is_for(step, command)
-        print_status(session.console, await _whole(service, uid, await service.send(uid, command)))
+    with telling_how_far() as progress:
+        try:
+            async with session.service() as service:
+                missing = {name: read for name, read in (step.current or {}).items() if name not in fields}
+                if missing:
+                    status = await service.status(uid)
+                    fields = fields | {name: read(status) for name, read in missing.items()}
+                command = OnboardingError.unless_valid(step.command, fields)
+                if own_role:
+                    command = _by_whom_it_is_for(step, command)
+                progress.told = f"{step.name} was sent, and may still be carried out."
+                progress.remedy = _ask_again(command)
+                answer = await service.send(uid, command)
+                progress.told = f"{step.name} was answered; `onboarding status {uid}` shows what it led to."
+                print_status(session.console, await _whole(service, uid, answer))
+        except OnboardingError as error:
+            if error.type is not ErrorType.UNAVAILABLE:
+                raise
+            told = "It was not carried out." if error.answered else progress.told
+            remedy = progress.remedy or error.remedy
+            raise OnboardingError(error.type, f"{error.message} {told}", remedy=remedy) from None
+
+
+def _ask_again(command: Command) -> str:
+    return (
+        f"The same line with `--command-id {shlex.quote(command.command_id)}` asks again:"
+        " it gets the answer, and is never carried out twice."
+    )
 
 
 def _by_whom_it_is_for(step: Step, command: Command) -> Command:
     """The command as sent by the first role that may send it; a signature, by the party that signs."""
-    for role in step.by:
-        sent = command.model_copy(update={"actor": command.actor.model_copy(update={"role": role})})
-        if step.speaks_for(sent):
-            return sent
-    return command
+    role = next(iter(step.senders(command)), command.actor.role)
+    return command.model_copy(update={"actor": command.actor.model_copy(update={"role": role})})
 
 
 async def _whole(service: Service, uid: str, answer: Status) -> Status:

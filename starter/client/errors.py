@@ -14,7 +14,7 @@ Model = TypeVar("Model", bound=BaseModel)
 _REMEDIES: Final[Mapping[ErrorType, str]] = {
     ErrorType.WRONG_STAGE: "Read the status: it names the stage and the commands allowed in it.",
     ErrorType.STALE_REVISION: "Read the status with what is current, then send it for that.",
-    ErrorType.FORBIDDEN: "Send it as somebody who may: partner, BD, BD lead or the vendor's signatory.",
+    ErrorType.FORBIDDEN: "Send it as one of the roles that the message names; on the console: --as ROLE.",
     ErrorType.INVALID: "Correct the fields named and send the command again, under a new command ID.",
     ErrorType.COMPANY_NOT_CONFIRMED: "Confirm the company the status shows first (confirm_company).",
     ErrorType.ENTERPRISE_NOT_VERIFIED: "Go to Verify, complete it, then send the command again: {verify_url}",
@@ -34,6 +34,9 @@ _REMEDIES: Final[Mapping[ErrorType, str]] = {
 }
 
 
+NOT_DONE: Final = "Nothing was done: correct what is named, then do it again."
+
+
 class OnboardingError(Exception):
     """Refused, or not possible now: ``type`` is for programs, ``message`` and ``remedy`` are for people.
 
@@ -41,13 +44,20 @@ class OnboardingError(Exception):
     """
 
     def __init__(
-        self, error: ErrorType, message: str, *, verify_url: str = "", answered: Answered | None = None
+        self,
+        error: ErrorType,
+        message: str,
+        *,
+        remedy: str | None = None,
+        verify_url: str = "",
+        answered: Answered | None = None,
     ) -> None:
+        """``remedy``: what helps here, where more is known than the type alone says."""
         super().__init__(message)
         self.type: Final = error
         self.message: Final = message
         self.answered: Final = answered
-        self.remedy: Final = _REMEDIES[error].format(verify_url=verify_url).removesuffix(": ")
+        self.remedy: Final = remedy or _REMEDIES[error].format(verify_url=verify_url).removesuffix(": ")
 
     @classmethod
     def unless_valid(cls, model: type[Model], fields: object) -> Model:
@@ -59,7 +69,7 @@ class OnboardingError(Exception):
         try:
             return model.model_validate(fields, extra="forbid")
         except ValidationError as error:
-            raise cls(ErrorType.INVALID, field_errors(error)) from None
+            raise cls(ErrorType.INVALID, field_errors(error), remedy=NOT_DONE) from None
 
 
 class ArchiveError(Exception):

@@ -46,7 +46,7 @@ from domain.policy import Policy
 from domain.state import OUTCOMES
 from domain.status import Answered, Status
 from domain.values import Contract, Instant
-from runtime.errors import keep_cancellation
+from runtime.errors import keep_cancellation, no_namespace
 from settings import Settings, TemporalSettings
 from starter.client import coverage
 from starter.client.commands import Commands
@@ -56,6 +56,9 @@ from workflows.reset import ASK_AGAIN
 from workflows.search_attributes import DUE_AT, OVERDUE, STAGE, WAITING_ON
 
 ANSWER_WITHIN: Final = timedelta(seconds=30)
+NO_WORKER: Final = (
+    "Start a worker (`onboarding up`, `python worker.py`); `onboarding doctor` says what is missing."
+)
 _WITHOUT_OUTCOME: Final = {
     WorkflowExecutionStatus.TERMINATED: "was terminated",
     WorkflowExecutionStatus.TIMED_OUT: "timed out",
@@ -115,7 +118,8 @@ class OnboardingClient(Commands):
 
     Every method that asks or commands raises `OnboardingError` with the contract's error type: ``not_found``
     where the UID never joined, ``closed`` where its application has ended, ``unavailable`` where no answer
-    came within ``answer_within``. Errors of the connection itself come as `temporalio.service.RPCError`.
+    came within ``answer_within``. Errors of the connection itself, a namespace that does not exist included,
+    come as `temporalio.service.RPCError`.
 
     Args:
         client: a connection made with `connect`.
@@ -162,7 +166,8 @@ class OnboardingClient(Commands):
 
         Raises:
             OnboardingError: ``already_partner``, an earlier application ended in access; ``not_found``, the
-                account directory has no such account (while it is down, one can join); ``invalid``.
+                account directory has no such account (while it is down, one can join); ``invalid``;
+                ``unavailable``, no worker has taken up the application, which has started all the same.
         """
         uid = joining.company_master_uid
         await self._check_known(uid)
@@ -188,7 +193,12 @@ class OnboardingClient(Commands):
             started = True
         except WorkflowAlreadyStartedError:
             handle, started = self._client.get_workflow_handle(workflow_id(uid)), False
-        status = await self._first_status(uid, handle)
+        try:
+            status = await self._first_status(uid, handle)
+        except OnboardingError as error:
+            if error.type is not ErrorType.UNAVAILABLE:
+                raise
+            raise self._not_taken_up(uid, error, started=started) from None
         return Joined(
             started=started, workflow_id=handle.id, application_id=status.application_id, status=status
         )
@@ -316,6 +326,14 @@ class OnboardingClient(Commands):
                     raise self._refusal(error.cause) from None
             await asyncio.sleep(_PAUSE_BETWEEN_TRIES.total_seconds() / 4)
 
+    def _not_taken_up(self, uid: str, error: OnboardingError, *, started: bool) -> OnboardingError:
+        begun = "has started" if started else "had started before"
+        return OnboardingError(
+            ErrorType.UNAVAILABLE,
+            f"The application of UID {uid} {begun}; no worker has taken it up yet. {error.message}",
+            remedy=f"Nothing is lost, and joining again starts nothing twice. {NO_WORKER}",
+        )
+
     async def _last_application(self, uid: str) -> WorkflowHandle[Any, Any]:
         """The run of the UID's last application; what JOIN NOW refused never came to an outcome."""
         outcomes = ", ".join(f"'{stage}'" for stage in sorted(OUTCOMES))
@@ -339,7 +357,7 @@ class OnboardingClient(Commands):
                         )
                         return status
                     except RPCError as error:
-                        if error.status is RPCStatusCode.NOT_FOUND:
+                        if error.status is RPCStatusCode.NOT_FOUND and not no_namespace(error):
                             raise self._never_joined(uid) from None
                         if error.status not in _PASSING:
                             raise
@@ -349,7 +367,7 @@ class OnboardingClient(Commands):
                             raise self._error(ErrorType.UNAVAILABLE, told) from None
                     await asyncio.sleep(_PAUSE_BETWEEN_TRIES.total_seconds())
         except (TimeoutError, RPCTimeoutOrCancelledError):
-            raise self._no_answer(QUERY_NAME) from None
+            raise self._no_answer(QUERY_NAME, NO_WORKER) from None
 
     async def _may_pass(self, error: RPCError, uid: str, handle: WorkflowHandle[Any, Any]) -> None:
         """Return if sending again may succeed.
@@ -358,6 +376,8 @@ class OnboardingClient(Commands):
             OnboardingError: it can't.
             RPCError: the connection's own affair.
         """
+        if no_namespace(error):
+            raise error
         if error.status is RPCStatusCode.NOT_FOUND:
             try:
                 described = await handle.describe()
@@ -383,11 +403,12 @@ class OnboardingClient(Commands):
     def _never_joined(self, uid: str) -> OnboardingError:
         return self._error(ErrorType.NOT_FOUND, f"UID {uid} has no application.")
 
-    def _no_answer(self, asked: str) -> OnboardingError:
+    def _no_answer(self, asked: str, remedy: str | None = None) -> OnboardingError:
         keep_cancellation()
-        return self._error(
+        return OnboardingError(
             ErrorType.UNAVAILABLE,
             f"No answer to {asked} within {self._answer_within.total_seconds():g} s: does a worker run?",
+            remedy=remedy,
         )
 
     def _error(self, error: ErrorType, message: str) -> OnboardingError:

@@ -1,6 +1,6 @@
 """What is stored of the applications, as the console script reads it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,10 @@ from domain.inquiry import Account
 from runtime.errors import first_line
 from starter.client.errors import ArchiveError, OnboardingError
 
-_NO_FILE: Final = "A worker prepares it: `onboarding up`."
+_NO_FILE: Final = (
+    "Is this the folder you mean? ONBOARDING_DATA or ONBOARDING_DATABASE_URL name another."
+    " A worker prepares it (`onboarding up`), and so does `onboarding setup`."
+)
 
 
 class StoredArchive:
@@ -56,34 +59,43 @@ class StoredArchive:
             row = (await session.scalars(query)).first()
         return None if row is None else Grant.model_validate(row, from_attributes=True)
 
-    async def account(self, uid: str) -> Account | None:
-        """The account in the embedded directory, as it was entered."""
-        return next(iter(await self._accounts.stored([uid])), None)
+    @property
+    def name(self) -> str:
+        """Which database it is, without a password."""
+        return self._database.name
 
-    async def put_account(self, account: Account) -> None:
-        """Enter an account into the embedded directory, or replace it.
+    async def accounts(self, uids: Sequence[str] | None = None) -> tuple[Account, ...]:
+        """The accounts in the embedded directory, as they were entered: those with these UIDs, or all."""
+        return await (self._accounts.all() if uids is None else self._accounts.stored(uids))
+
+    async def put_accounts(self, accounts: Sequence[Account]) -> None:
+        """Enter accounts into the embedded directory, or replace them: all or none.
 
         Raises `OnboardingError` (``invalid``) for one that a look-up could not use.
         """
         try:
-            await self._accounts.put(account)
+            await self._accounts.put(*accounts)
         except UnusableAnswerError as error:
             raise OnboardingError(ErrorType.INVALID, str(error)) from None
 
+    async def delete_account(self, uid: str) -> bool:
+        """Delete an account from the embedded directory; false: it was not there."""
+        return await self._accounts.delete(uid)
+
 
 @asynccontextmanager
-async def open_archive(url: str, *, create: bool = False) -> AsyncIterator[StoredArchive]:
-    """The archive at an SQLAlchemy URL; ``create`` brings its schema as far as `Schema.migrate` may.
+async def open_archive(url: str) -> AsyncIterator[StoredArchive]:
+    """The archive at an SQLAlchemy URL; it is never made here, or a wrong folder would have one of its own.
 
     Raises:
         ArchiveError: also when the database fails later, within the block.
     """
-    async with open_database(url, create=create) as database:
+    async with open_database(url) as database:
         yield StoredArchive(database)
 
 
 @asynccontextmanager
-async def open_database(url: str, *, create: bool = False) -> AsyncIterator[Database]:
+async def open_database(url: str) -> AsyncIterator[Database]:
     """The database `open_archive` reads, on the same terms.
 
     Raises:
@@ -91,9 +103,7 @@ async def open_database(url: str, *, create: bool = False) -> AsyncIterator[Data
     """
     database = Database(url)
     try:
-        if create:
-            await _migrate(database)
-        elif has_no_file(database):
+        if has_no_file(database):
             raise SchemaMismatchError(f"{database.name} does not exist", _NO_FILE)
         await Schema(database).check()
         yield database
@@ -106,16 +116,6 @@ async def open_database(url: str, *, create: bool = False) -> AsyncIterator[Data
         ) from None
     finally:
         await database.dispose()
-
-
-async def _migrate(database: Database) -> None:
-    try:
-        await Schema(database).migrate()
-    except OSError as error:
-        raise ArchiveError(
-            f"The folder of the database {database.name} can't be made: {error.strerror}",
-            "Check ONBOARDING_DATA and ONBOARDING_DATABASE_URL.",
-        ) from None
 
 
 def has_no_file(database: Database) -> bool:

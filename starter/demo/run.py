@@ -10,6 +10,7 @@ from typing import Final
 
 from pydantic import SecretStr
 from rich.console import Console
+from rich.text import Text
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.service import RPCError
 
@@ -35,22 +36,30 @@ from starter.demo.play import BrokenOffError, Play
 from starter.demo.service import DemoService
 from starter.demo.story import FirstApplicant
 from starter.local.dev_server import TIME_SKIPPING_DYNAMIC_CONFIG, DevServer, DevServerError
-from starter.local.mail_sink import MailSink
+from starter.local.mail_sink import MailSink, save_as_files
 from worker import running_worker
 
+MAIL_FOLDER: Final = "mails"
 GOOD: Final = 0
 FAILED: Final = 1
 INTERRUPTED: Final = 130
 """What a shell expects of a program ended by Ctrl-C."""
 
 
-def run_demo(*, keep: bool) -> int:
+def run_demo(*, keep: bool, mails: Path) -> int:
     """Play the story; the exit code is 0 only if every check held.
 
-    Everything runs in a folder that is deleted at the end, whatever the environment names. With ``keep`` all
-    of it stays up afterwards, until Ctrl-C.
+    Everything runs in a folder that is deleted at the end, whatever the environment names; only the mails are
+    left, in the folder ``mails``. With ``keep`` all of it stays up afterwards, until Ctrl-C.
     """
-    demo = Demo(Console(highlight=False), keep=keep)
+    console = Console(highlight=False)
+    demo = Demo(console, keep=keep, mails=mails)
+    try:
+        mails.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        console.print(Text(f"The folder for the mails, {mails}, can't be made: {error.strerror}", "red"))
+        console.print("Name another folder: --mails DIR.")
+        return FAILED
     asyncio.run(until_signalled(demo.play()))
     return demo.exit_code
 
@@ -58,10 +67,11 @@ def run_demo(*, keep: bool) -> int:
 class Demo:
     """One performance; ``exit_code`` says how it went."""
 
-    def __init__(self, console: Console, *, keep: bool) -> None:
+    def __init__(self, console: Console, *, keep: bool, mails: Path) -> None:
         self.exit_code = INTERRUPTED
         self._narrator = Narrator(console)
         self._keep = keep
+        self._mails = mails
 
     async def play(self) -> None:
         """Raise everything, tell the story, and take it all down again."""
@@ -88,7 +98,7 @@ class Demo:
                     dynamic_config=TIME_SKIPPING_DYNAMIC_CONFIG,
                 )
             )
-            sink = await stack.enter_async_context(MailSink(folder / "mails").running())
+            sink = await stack.enter_async_context(MailSink(folder / MAIL_FOLDER).running())
             settings = _settings(folder, sink)
             client = await connect_when_up(_temporal(server))
             await stack.enter_async_context(running_worker(client, settings))
@@ -99,6 +109,9 @@ class Demo:
                 await self._tell(DemoService(client, settings, database, sink), checks)
             except (BrokenOffError, OnboardingError, TimeoutError, RPCError, SQLAlchemyError) as error:
                 broken = f"{type(error).__name__}: {error}"
+            left = await asyncio.to_thread(save_as_files, folder / MAIL_FOLDER, self._mails)
+            self._narrator.say("")
+            self._narrator.say(f"Every mail to be looked at: {left} files in {self._mails}")
             self._close(checks, broken, time.monotonic() - began)
             if self._keep:
                 await self._stay_up(server, folder)

@@ -53,7 +53,7 @@ class DemoService:
     async def account(self, uid: str, company: Company, *, verified: bool = True) -> None:
         """Enter an account of a company into the account directory."""
         enterprise = company.model_copy(update={"verified": verified})
-        await self.archive.put_account(Account.model_validate({"uid": uid, "enterprise": enterprise}))
+        await self.archive.put_accounts([Account.model_validate({"uid": uid, "enterprise": enterprise})])
 
     async def signal(self, uid: str, kind: str, payload: dict[str, Any]) -> None:
         """Send a command by plain signal, as a service without our client does."""

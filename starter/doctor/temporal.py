@@ -1,7 +1,6 @@
 """What `onboarding doctor` asks the Temporal server; it only reads."""
 
 import asyncio
-import re
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -19,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.contract import TASK_QUEUE, WORKFLOW_TYPE
 from runtime import deployments
-from runtime.errors import connection_problem
+from runtime.errors import ALLOWED, START, unconnected
 from runtime.search_attributes import compare
 from settings import TemporalSettings
 from starter.doctor.pollers import polling_processes
@@ -33,10 +32,6 @@ SHORT_RETENTION: Final = timedelta(days=7)
 """`onboarding replay-check` and `histories export` look back that far."""
 AGES: Final = tuple(timedelta(days=days) for days in (0, 7, 30, 90, 365))
 """Of the open applications older than each the newest is read: old ones have old keys."""
-_START: Final = (
-    "Start it (`onboarding up`, `docker compose up`), or set TEMPORAL_ADDRESS to the server you mean."
-)
-_ALLOWED: Final = "Check TEMPORAL_API_KEY and TEMPORAL_TLS_*, and what this client may do in the namespace."
 
 
 class TemporalExamination:
@@ -93,7 +88,7 @@ class TemporalExamination:
             except RPCError as error:
                 return Finding.failed(part, f"Temporal answered: {error.message}", _remedy(error.status))
 
-        return await within(self._limit, part, answered(), remedy=_START, whom=self._temporal.address)
+        return await within(self._limit, part, answered(), remedy=START, whom=self._temporal.address)
 
     async def _server(self) -> Finding:
         address = self._temporal.address
@@ -101,7 +96,7 @@ class TemporalExamination:
             client = await Client.connect(**self._temporal.options)
         # A connection that can't be made is a RuntimeError.
         except RuntimeError as error:
-            problem, remedy = _why(connection_problem(error))
+            problem, remedy = unconnected(error)
             return Finding.failed(Part.TEMPORAL, f"{address}: {problem}", remedy)
         self._client = client
         version = (await client.workflow_service.get_system_info(GetSystemInfoRequest())).server_version
@@ -242,36 +237,7 @@ class TemporalExamination:
         ]
 
 
-_CONNECTION_PROBLEMS: Final = (
-    (
-        r"InvalidCertificate\((\w+)",
-        r"its certificate does not verify (\1)",
-        "Check TEMPORAL_TLS_SERVER_CA_CERT_PATH and TEMPORAL_TLS_SERVER_NAME.",
-    ),
-    (
-        "InvalidMessage",
-        "it does not speak TLS",
-        "Unset TEMPORAL_TLS and TEMPORAL_API_KEY (which switches TLS on), or check TEMPORAL_ADDRESS.",
-    ),
-    ("Unauthenticated|PermissionDenied", "it does not let this client in", _ALLOWED),
-    (
-        "transport error",
-        "it hangs up",
-        "Does it want TLS? TEMPORAL_TLS=true. Is it a Temporal server? TEMPORAL_ADDRESS.",
-    ),
-    ("dns error", "there is no such host", "Check TEMPORAL_ADDRESS."),
-)
-"""What stands in the SDK's text, what to say of it, and what to do. The first that is found counts."""
-
-
-def _why(problem: str) -> tuple[str, str]:
-    for pattern, said, remedy in _CONNECTION_PROBLEMS:
-        if found := re.search(pattern, problem):
-            return found.expand(said), remedy
-    return problem, _START
-
-
 def _remedy(status: RPCStatusCode) -> str:
     if status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED):
-        return _ALLOWED
+        return ALLOWED
     return "Look at the server's log; `temporal operator cluster health` tells whether it is up."

@@ -30,11 +30,22 @@ class KeptMail:
 
 def kept_mails(folder: Path) -> list[KeptMail]:
     """The mails kept in a folder, in the order they arrived; none when there is no such folder."""
-    if not (folder / "new").is_dir():
-        return []
-    maildir = mailbox.Maildir(folder)
-    mails = [_read(maildir.get_bytes(key)) for key in maildir.keys()]  # noqa: SIM118 - a Maildir iterates values
-    return sorted(mails, key=lambda mail: mail.number)
+    return sorted(map(_read, _contents(folder)), key=lambda mail: mail.number)
+
+
+def save_as_files(kept: Path, folder: Path) -> int:
+    """Save what a sink has kept as ``.eml`` files, which any mail program opens, and return how many.
+
+    They are numbered as they arrived, and named for their template; those of an earlier time go.
+    """
+    for old in folder.glob("[0-9][0-9][0-9]-*.eml"):
+        old.unlink()
+    contents = _contents(kept)
+    for content in contents:
+        mail = _read(content)
+        name = f"{mail.number:03}-{mail.message['X-Onboarding-Template']}.eml"
+        (folder / name).write_bytes(content)
+    return len(contents)
 
 
 class MailSink:
@@ -91,6 +102,13 @@ class MailSink:
         ]
         content = cast(bytes, envelope.original_content)
         self._maildir.add("".join(f"{line}\r\n" for line in trace).encode() + content)
+
+
+def _contents(folder: Path) -> list[bytes]:
+    if not (folder / "new").is_dir():
+        return []
+    maildir = mailbox.Maildir(folder)
+    return [maildir.get_bytes(key) for key in maildir.keys()]  # noqa: SIM118 - a Maildir iterates values
 
 
 def _read(content: bytes) -> KeptMail:

@@ -22,6 +22,10 @@ class AlreadyUpError(Exception):
     """Another `onboarding up` uses this data folder."""
 
 
+class DataFolderError(Exception):
+    """The data folder can't be made, or written to."""
+
+
 class Addresses(Contract):
     """Where everything is."""
 
@@ -41,12 +45,16 @@ async def run_up(settings: Settings, *, port: int, ui_port: int, ready: Callable
 
     Raises:
         AlreadyUpError: another one uses the folder.
+        DataFolderError: it can't be written to.
         DevServerError: a port is taken, Temporal does not start, or it ends by itself.
         StartupError, SearchAttributesError: the database or the namespace can't be used as it is.
     """
     folder = settings.data
     logs = folder / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataFolderError(f"The data folder {folder} can't be made: {error.strerror}") from None
     async with AsyncExitStack() as stack:
         stack.enter_context(_only_one(folder))
         log_plainly(logging.FileHandler(logs / "worker.log", encoding="utf-8"))
@@ -103,12 +111,17 @@ def _only_one(folder: Path) -> Iterator[None]:
 
     A lock of SQLite's: it works on every system, and ends with the process however that ends.
     """
-    lock = sqlite3.connect(folder / "up.lock", timeout=0, isolation_level=None)
+    try:
+        lock = sqlite3.connect(folder / "up.lock", timeout=0, isolation_level=None)
+    except sqlite3.OperationalError as error:
+        raise DataFolderError(f"The data folder {folder} can't be written to: {error}") from None
     try:
         lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
         lock.close()
-        raise AlreadyUpError(f"`onboarding up` runs already with the data folder {folder}") from None
+        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            raise AlreadyUpError(f"`onboarding up` runs already with the data folder {folder}") from None
+        raise DataFolderError(f"The data folder {folder} can't be written to: {error}") from None
     try:
         yield
     finally:

@@ -27,7 +27,7 @@ def test_a_refusal_says_who_may_and_what_is_possible() -> None:
         journey.judge("choose_signing_path", path="offline_paper", order="any")
 
     assert forbidden.value.message == (
-        "Role 'bd' may not send 'sign_contract' for party 'vendor'; it is for: partner, vendor, esign."
+        "Role 'bd' may not send 'sign_contract' for party 'vendor'; it is for: vendor, esign."
     )
     assert wrong_stage.value.message == (
         "'approve_application' is not possible in stage 'awaiting_signatures' (Waiting for signing contract)."

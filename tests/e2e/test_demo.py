@@ -6,6 +6,8 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Mapping
+from email import message_from_bytes
+from email.policy import SMTPUTF8
 from pathlib import Path
 from uuid import uuid4
 
@@ -50,6 +52,7 @@ TOLD_IN_ORDER = (
 
 WRONG_AND_BROKEN_OFF = """
 import sys
+from pathlib import Path
 import starter.demo.story as story
 from starter.demo.run import run_demo
 
@@ -58,27 +61,32 @@ async def agree(self):
 
 story.AMIRA_EMAIL = "somebody.else@falcon.example.com"
 story.FirstApplicant.agree = agree
-sys.exit(run_demo(keep=False))
+sys.exit(run_demo(keep=False, mails=Path("mails")))
 """
 
 KEEP_WITHOUT_A_STORY = """
 import sys
+from pathlib import Path
 from starter.demo.run import Demo, run_demo
 
 async def tell(self, service, checks):
     pass
 
 Demo._tell = tell
-sys.exit(run_demo(keep=True))
+sys.exit(run_demo(keep=True, mails=Path("mails")))
 """
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """A folder of its own for temporary files, and settings that would fail if the demo used them."""
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Folders of its own to work in and for temporary files, and settings that would fail if it used them."""
+    here, temporary = tmp_path / "here", tmp_path / "temporary"
+    here.mkdir()
+    temporary.mkdir()
+    monkeypatch.chdir(here)
     return os.environ | {
         MARK: str(uuid4()),
-        "TMPDIR": str(tmp_path),
+        "TMPDIR": str(temporary),
         "ONBOARDING_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nowhere",
         "ONBOARDING_SMTP_URL": "smtp://127.0.0.1:1",
         "ONBOARDING_EMAIL_FROM": "nobody",
@@ -137,6 +145,12 @@ def test_the_story_is_told_and_checked_and_leaves_nothing_behind(environment: di
     assert "FAILED" not in result.stdout
     assert "\x1b" not in result.stdout
     assert left_behind(environment) == []
+    mails = sorted(Path(".onboarding/demo-mails").iterdir())
+    assert f"Every mail to be looked at: {len(mails)} files in .onboarding/demo-mails\n" in result.stdout
+    assert result.stdout.count("✉ to ") == len(mails)
+    first = message_from_bytes(mails[0].read_bytes(), policy=SMTPUTF8)
+    assert mails[0].name == f"001-{first['X-Onboarding-Template']}.eml"
+    assert f"✉ to {first['Delivered-To']}: {first['Subject']}\n" in result.stdout
 
 
 @pytest.mark.timeout(300)

@@ -1,0 +1,203 @@
+"""`onboarding account`: the embedded account directory, for who has no account service."""
+
+import json
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Final
+
+import typer
+from rich.text import Text
+
+from domain.documents import BusinessType
+from domain.inquiry import Account
+from settings import load_settings
+from starter.cli.options import JSON_ENCODING
+from starter.cli.runner import FAILED, USAGE, JsonOption, a_uid, fail, perform
+from starter.cli.session import Archive, Session
+from starter.client.errors import OnboardingError
+from starter.terminal.output import print_json, print_table, shown
+
+MOST_TOLD: Final = 20
+"""So many lines of a file are said to be wrong, at most."""
+
+app: Final = typer.Typer(help="The embedded account directory.", no_args_is_help=True)
+
+AccountArgument = Annotated[str, typer.Argument(metavar="UID", help="The account.", callback=a_uid)]
+
+
+@asynccontextmanager
+async def _directory(session: Session) -> AsyncIterator[Archive]:
+    if load_settings().accounts_url is not None:
+        fail("Accounts are kept by the service at ONBOARDING_ACCOUNTS_URL.", "Ask and change them there.")
+    async with session.archive() as archive:
+        yield archive
+
+
+@app.command(
+    "set",
+    epilog="Example: onboarding account set 5123456789 --enterprise 'Lin Cloud Ltd'"
+    " --registration 91310000X --verified",
+)
+def set_account(
+    ctx: typer.Context,
+    uid: AccountArgument,
+    enterprise: Annotated[str | None, typer.Option(help="The enterprise's legal name.")] = None,
+    registration: Annotated[str | None, typer.Option(help="Its registration number.")] = None,
+    country: Annotated[str | None, typer.Option(help="ISO 3166 alpha-2.")] = None,
+    verified: Annotated[
+        bool | None, typer.Option("--verified/--unverified", help="Enterprise verification is done, or not.")
+    ] = None,
+    business_type: Annotated[BusinessType | None, typer.Option(help="Set by the vendor.")] = None,
+    level: Annotated[str | None, typer.Option(help="Partner level, set by the vendor.")] = None,
+    credit_control: Annotated[bool | None, typer.Option(help="Credit control is enabled, or not.")] = None,
+) -> None:
+    """Enter an account, or change what is given; a new one is unverified unless you say otherwise."""
+
+    async def action(session: Session) -> None:
+        async with _directory(session) as archive:
+            known = next(iter(await archive.accounts([uid])), None)
+            company = known.enterprise.model_dump() if known and known.enterprise else {}
+            company |= _given(
+                legal_name=enterprise, registration_number=registration, country=country, verified=verified
+            )
+            if not {"legal_name", "registration_number"} <= company.keys():
+                fail(
+                    f"Account {uid} is not in {archive.name} yet, and a new one needs its enterprise.",
+                    "Give both: --enterprise NAME --registration NUMBER.",
+                    USAGE,
+                )
+            fields = {"uid": uid} | (known.model_dump() if known else {}) | {"enterprise": company}
+            fields |= _given(business_type=business_type, partner_level=level, credit_control=credit_control)
+            account = OnboardingError.unless_valid(Account, fields)
+            await archive.put_accounts([account])
+        name = account.enterprise.legal_name if account.enterprise else ""
+        state = "verified" if account.verified else "not verified (--verified)"
+        _print(session, f"Account {uid}: {name}, {state}; in {archive.name}")
+
+    perform(ctx, action)
+
+
+@app.command("import", epilog="Example: onboarding account import accounts.jsonl")
+def import_accounts(
+    ctx: typer.Context,
+    file: Annotated[
+        typer.FileText,
+        typer.Argument(
+            metavar="FILE",
+            help="One JSON object a line, as an account service answers; - is stdin.",
+            encoding=JSON_ENCODING,
+        ),
+    ],
+) -> None:
+    """Enter the accounts of a file, or replace what is known of them: all, or with a wrong line none."""
+
+    async def action(session: Session) -> None:
+        accounts = _accounts(file.name, file)
+        async with _directory(session) as archive:
+            known = {account.uid: account for account in await archive.accounts()}
+            differ = [account for account in accounts if known.get(account.uid) != account]
+            if differ:
+                await archive.put_accounts(differ)
+        new = sum(account.uid not in known for account in differ)
+        _print(
+            session,
+            f"Accounts: {new} new, {len(differ) - new} changed, {len(accounts) - len(differ)} as they were;"
+            f" in {archive.name}",
+        )
+
+    perform(ctx, action)
+
+
+@app.command("list", epilog="Example: onboarding account list --json")
+def list_accounts(ctx: typer.Context, as_json: JsonOption = False) -> None:
+    """List the accounts, by UID."""
+
+    async def action(session: Session) -> None:
+        async with _directory(session) as archive:
+            found = await archive.accounts()
+        if as_json:
+            print_json(session.console, found)
+            return
+        print_table(
+            session.console,
+            ("UID", "Enterprise", "Registration", "Country", "Verified", "Type", "Level", "Credit control"),
+            [*map(_row, found)],
+        )
+
+    perform(ctx, action)
+
+
+@app.command("delete", epilog="Example: onboarding account delete 5123456789")
+def delete_account(ctx: typer.Context, uid: AccountArgument) -> None:
+    """Delete an account; exit code 1 if there is none. Applications keep what they were told of it."""
+
+    async def action(session: Session) -> None:
+        async with _directory(session) as archive:
+            was_there = await archive.delete_account(uid)
+        if not was_there:
+            _print(session, f"Account {uid} is not in {archive.name}: nothing to delete.")
+            raise typer.Exit(FAILED)
+        _print(session, f"Account {uid}: deleted from {archive.name}")
+
+    perform(ctx, action)
+
+
+def _accounts(name: str, lines: Iterable[str]) -> list[Account]:
+    """The accounts of a file of JSON lines, empty lines left out.
+
+    Raises:
+        typer.Exit: lines are wrong, which are told with their numbers; or it has none.
+    """
+    accounts: dict[str, tuple[int, Account]] = {}
+    wrong: list[str] = []
+    for number, line in _numbered(name, lines):
+        try:
+            account = OnboardingError.unless_valid(Account, json.loads(line))
+        except OnboardingError as error:
+            wrong.append(f"line {number}: {error.message}")
+        # ValueError: no JSON, or a number Python won't read; RecursionError: nested too deeply.
+        except (ValueError, RecursionError) as error:
+            wrong.append(f"line {number}: is not JSON: {error}")
+        else:
+            first, _ = accounts.setdefault(account.uid, (number, account))
+            if first != number:
+                wrong.append(f"line {number}: UID {account.uid} is in line {first}, too")
+    if wrong:
+        more = len(wrong) - MOST_TOLD
+        told = [*wrong[:MOST_TOLD], *([f"and {more} more"] if more > 0 else [])]
+        fail(
+            "\n".join([f"{name}:", *told]), "Nothing was changed: correct these lines, then import it again."
+        )
+    if not accounts:
+        fail(f"{name} has no account in it.", "One JSON object a line is expected; nothing was changed.")
+    return [account for _, account in accounts.values()]
+
+
+def _numbered(name: str, lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    try:
+        yield from ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    except UnicodeDecodeError:
+        fail(f"{name} is not UTF-8.", "Nothing was changed: save it as UTF-8, then import it again.")
+
+
+def _row(account: Account) -> list[Text]:
+    company = account.enterprise
+    cells = (
+        account.uid,
+        company and company.legal_name,
+        company and company.registration_number,
+        company and company.country,
+        "verified" if account.verified else "",
+        account.business_type,
+        account.partner_level,
+        "enabled" if account.credit_control else "",
+    )
+    return [Text(shown(cell)) for cell in cells]
+
+
+def _print(session: Session, told: str) -> None:
+    session.console.print(Text(shown(told)), soft_wrap=True)
+
+
+def _given(**options: object) -> dict[str, object]:
+    return {name: value for name, value in options.items() if value is not None}
