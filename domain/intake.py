@@ -34,6 +34,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "model_type": "must be a JSON object",
     "model_attributes_type": "must be a JSON object",
     "string_unicode": "must be UTF-8",
+    "timezone_aware": "must name its zone, such as 2026-03-31T09:00:00Z",
 }
 _KINDS: Final = frozenset(step.name for step in STEPS)
 

@@ -92,7 +92,7 @@ def import_accounts(
     """Enter the accounts of a file, or replace what is known of them: all, or with a wrong line none."""
 
     async def action(session: Session) -> None:
-        accounts = _accounts(file.name, file)
+        accounts = _accounts(getattr(file, "name", "<stdin>"), file)
         async with _directory(session) as archive:
             known = {account.uid: account for account in await archive.accounts()}
             differ = [account for account in accounts if known.get(account.uid) != account]

@@ -96,6 +96,8 @@ def up(
             soft_wrap=True,
         )
 
+    if port == ui_port:
+        fail(f"--port and --ui-port are both {port}.", "Name another for one of them.", USAGE)
     try:
         without_password("--db", db, "ONBOARDING_DATABASE_URL")
         without_password("--smtp", smtp, "ONBOARDING_SMTP_URL")

@@ -1,5 +1,6 @@
 """What is stored of the applications, as the console script reads it."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -105,17 +106,30 @@ async def open_database(url: str) -> AsyncIterator[Database]:
     try:
         if has_no_file(database):
             raise SchemaMismatchError(f"{database.name} does not exist", _NO_FILE)
+        _open_once(database)
         await Schema(database).check()
         yield database
     except SchemaMismatchError as error:
         raise ArchiveError(f"The database is not ready: {error}.", error.remedy) from None
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:
         raise ArchiveError(
             f"The database {database.name} can't be used: {first_line(error)}",
             "Check ONBOARDING_DATABASE_URL.",
         ) from None
     finally:
         await database.dispose()
+
+
+def _open_once(database: Database) -> None:
+    """Raises `sqlite3.Error` where SQLite can't open its file.
+
+    aiosqlite would say so, too, but leaves a thread behind, which shows a trace if it outlives the loop.
+    """
+    file = database.engine.url.database
+    if database.engine.dialect.name == "sqlite" and file is not None:
+        if Path(file).is_dir():
+            raise sqlite3.OperationalError("it is a folder, not a file")
+        sqlite3.connect(f"{Path(file).absolute().as_uri()}?mode=ro", uri=True).close()
 
 
 def has_no_file(database: Database) -> bool:

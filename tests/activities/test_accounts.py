@@ -67,6 +67,26 @@ async def test_putting_an_account_again_replaces_it(database: Database) -> None:
         assert await directory.find(("1002",)) == (account,)
 
 
+async def test_accounts_are_put_all_or_none(database: Database) -> None:
+    directory = SqlAccountDirectory(database)
+    # No driver takes a lone surrogate.
+    broken = Account.model_construct(uid="1004", partner_level="\ud800")
+    with pytest.raises((SQLAlchemyError, UnicodeEncodeError)):
+        await directory.put(*ACCOUNTS, broken)
+    assert await directory.all() == ()
+    await directory.put(*reversed(ACCOUNTS))
+    assert await directory.all() == ACCOUNTS
+    await directory.put()
+    assert await directory.all() == ACCOUNTS
+
+
+async def test_an_account_is_deleted_once(database: Database) -> None:
+    directory = SqlAccountDirectory(database)
+    await directory.put(*ACCOUNTS)
+    assert [await directory.delete("1002") for _ in range(2)] == [True, False]
+    assert await directory.all() == (MASTER, BLANK)
+
+
 async def test_an_error_of_the_service_is_an_outage(
     services: VendorServices, http_directory: AccountDirectory
 ) -> None:

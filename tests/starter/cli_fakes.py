@@ -1,7 +1,7 @@
 """A service and an archive in memory, for the console script to work with."""
 
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -128,7 +128,9 @@ class FakeArchive:
     ledger: list[LedgerRow] = field(default_factory=list)
     revisions: tuple[StoredSheet, ...] = ()
     granted: Grant | None = None
-    accounts: dict[str, Account] = field(default_factory=dict)
+    directory: dict[str, Account] = field(default_factory=dict)
+    written: int = 0
+    name: str = "sqlite:///onboarding.db"
 
     async def newest(self, uid: str) -> StoredApplication | None:
         return self.application
@@ -145,11 +147,15 @@ class FakeArchive:
     async def grant(self, uid: str) -> Grant | None:
         return self.granted if self.granted and self.granted.uid == uid else None
 
-    async def account(self, uid: str) -> Account | None:
-        return self.accounts.get(uid)
+    async def accounts(self, uids: Sequence[str] | None = None) -> tuple[Account, ...]:
+        return tuple(account for account in self.directory.values() if uids is None or account.uid in uids)
 
-    async def put_account(self, account: Account) -> None:
-        self.accounts[account.uid] = account
+    async def put_accounts(self, accounts: Sequence[Account]) -> None:
+        self.written += len(accounts)
+        self.directory |= {account.uid: account for account in accounts}
+
+    async def delete_account(self, uid: str) -> bool:
+        return self.directory.pop(uid, None) is not None
 
 
 @dataclass
@@ -175,11 +181,11 @@ class Cli:
     @asynccontextmanager
     async def service(self) -> AsyncIterator[FakeService]:
         if not self.reachable:
-            raise UnreachableError("localhost:7233")
+            raise UnreachableError("localhost:7233", RuntimeError("ConnectionRefused"))
         yield self.running
 
     @asynccontextmanager
-    async def archive(self, *, create: bool = False) -> AsyncIterator[FakeArchive]:
+    async def archive(self) -> AsyncIterator[FakeArchive]:
         yield self.archived
 
     def run(self, *arguments: str, stdin: str | None = None) -> Result:

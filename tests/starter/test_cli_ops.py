@@ -13,7 +13,6 @@ from activities.db.email_ledger import LedgerRow
 from domain.audit import AuditEvent, Verdict
 from domain.contract import Actor, ErrorType, Role, Stage, WaitingOn
 from domain.coverage import AddAssociatedUid, CoverageAnswer
-from domain.inquiry import Account
 from domain.status import Access, Status
 from starter.cli.main import app
 from starter.client.errors import OnboardingError
@@ -326,33 +325,6 @@ def test_wrong_join_fields_are_named() -> None:
     assert result.exit_code == 1
     assert "locale: " in result.stderr
     assert "contact_email: " in result.stderr
-
-
-def test_an_account_is_entered_and_then_changed_in_part() -> None:
-    cli = Cli()
-    line = ["account", "set", UID, "--enterprise", "Lin Cloud Ltd", "--registration", "91310000X"]
-    assert "not verified" in cli.run(*line, "--level", "L2", "--business-type", "reseller").stdout
-    assert not cli.archived.accounts[UID].verified
-    assert cli.run("account", "set", UID, "--verified", "--credit-control").exit_code == 0
-    account = cli.archived.accounts[UID]
-    assert account.verified
-    assert account.credit_control
-    assert account == Account.model_validate(account.model_dump() | {"partner_level": "L2"})
-
-
-def test_a_new_account_needs_an_enterprise() -> None:
-    result = Cli().run("account", "set", UID, "--verified")
-    assert result.exit_code == 1
-    assert "enterprise.legal_name: " in result.stderr
-
-
-def test_an_outside_directory_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ONBOARDING_ACCOUNTS_URL", "https://accounts.example.com")
-    cli = Cli()
-    result = cli.run("account", "set", UID, "--enterprise", "X", "--registration", "Y")
-    assert result.exit_code == 1
-    assert "ONBOARDING_ACCOUNTS_URL" in result.stderr
-    assert cli.archived.accounts == {}
 
 
 def test_wrong_settings_exit_with_2(monkeypatch: pytest.MonkeyPatch) -> None:

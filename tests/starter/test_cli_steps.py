@@ -81,7 +81,7 @@ def test_what_is_typed_is_said_only_of_what_there_is() -> None:
         assert typed.fields.keys() <= fields[name].keys(), name
     for step in STEPS:
         options = options_of(step, TYPED.get(step.name, Typed()).fields)
-        typed_there = [*(option.typed for option in options), *SHARED_OPTIONS]
+        typed_there = [*(each for option in options for each in option.spellings), *SHARED_OPTIONS]
         assert len(set(typed_there)) == len(typed_there), step.name
 
 
@@ -344,13 +344,15 @@ def test_wrong_fields_are_named_by_their_path(tmp_path: Path) -> None:
     assert cli.running.sent == []
 
 
-@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b""])
-def test_a_file_that_is_not_json_is_named(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "what"), [(b"{", "JSON"), (b"\xff\xfe", "UTF-8"), (b"", "JSON"), (b"[" * 100_000, "JSON")]
+)
+def test_a_file_that_is_not_json_is_named(tmp_path: Path, content: bytes, what: str) -> None:
     file = tmp_path / "form.json"
     file.write_bytes(content)
     result = Cli().run("submit", UID, "--form", str(file))
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"invalid: {file} is not JSON")
+    assert result.stderr.startswith(f"invalid: {file} is not {what}")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,145 @@
+"""`onboarding account`: one account, or a file of them; all or none, and never twice."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from domain.inquiry import Account
+from tests.starter.cli_fakes import UID, Cli, FakeArchive
+
+OTHER = "5123456790"
+LIN = {
+    "legal_name": "上海云集（集团）有限公司",
+    "registration_number": "9131",
+    "country": "CN",
+    "verified": True,
+}
+SET = ["account", "set", UID, "--enterprise", "Lin Cloud Ltd", "--registration", "91310000X"]
+
+
+def line(uid: str, **fields: object) -> str:
+    return json.dumps({"uid": uid, "enterprise": LIN} | fields, ensure_ascii=False)
+
+
+def directory(*lines: str) -> dict[str, Account]:
+    accounts = map(Account.model_validate_json, lines)
+    return {account.uid: account for account in accounts}
+
+
+def test_an_account_is_entered_and_then_changed_in_part() -> None:
+    cli = Cli()
+    told = cli.run(*SET, "--level", "L2", "--business-type", "reseller").stdout
+    assert told == f"Account {UID}: Lin Cloud Ltd, not verified (--verified); in sqlite:///onboarding.db\n"
+    assert not cli.archived.directory[UID].verified
+    assert cli.run("account", "set", UID, "--verified", "--credit-control").exit_code == 0
+    account = cli.archived.directory[UID]
+    assert account.verified
+    assert account.credit_control
+    assert account == Account.model_validate(account.model_dump() | {"partner_level": "L2"})
+
+
+def test_a_new_account_needs_an_enterprise() -> None:
+    result = Cli().run("account", "set", UID, "--verified")
+    assert result.exit_code == 2
+    assert f"Account {UID} is not in sqlite:///onboarding.db yet" in result.stderr
+    assert "--enterprise NAME --registration NUMBER" in result.stderr
+
+
+@pytest.mark.parametrize("command", [SET, ["account", "list"], ["account", "delete", UID]])
+def test_an_outside_directory_is_neither_read_nor_written(
+    command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONBOARDING_ACCOUNTS_URL", "https://accounts.example.com")
+    cli = Cli(archived=FakeArchive(directory=directory(line(OTHER))))
+    result = cli.run(*command)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "ONBOARDING_ACCOUNTS_URL" in result.stderr
+    assert cli.archived.directory.keys() == {OTHER}
+
+
+def test_a_file_of_accounts_is_imported_and_the_second_time_changes_nothing() -> None:
+    lines = f"{line(UID)}\n\n{line(OTHER, partner_level='L2')}\n"
+    cli = Cli(archived=FakeArchive(directory=directory(line(OTHER))))
+    told = [cli.run("account", "import", "-", stdin=lines).stdout for _ in range(2)]
+    assert told == [
+        "Accounts: 1 new, 1 changed, 0 as they were; in sqlite:///onboarding.db\n",
+        "Accounts: 0 new, 0 changed, 2 as they were; in sqlite:///onboarding.db\n",
+    ]
+    assert cli.archived.directory == directory(line(UID), line(OTHER, partner_level="L2"))
+    assert cli.archived.written == 2
+
+
+def test_what_the_list_shows_can_be_imported() -> None:
+    cli = Cli(archived=FakeArchive(directory=directory(line(UID), line(OTHER, business_type="agency"))))
+    listed = json.loads(cli.run("account", "list", "--json").stdout)
+    other = Cli()
+    other.run("account", "import", "-", stdin="\n".join(map(json.dumps, listed)))
+    assert other.archived.directory == cli.archived.directory
+
+
+def test_wrong_lines_are_all_told_and_nothing_is_changed() -> None:
+    lines = [
+        line(UID),
+        line("5x"),
+        line("7", colour="red"),
+        "nonsense",
+        "[]",
+        line(UID),
+        json.dumps({"uid": "9", "enterprise": {"legal_name": "A"}}),
+    ]
+    cli = Cli()
+    result = cli.run("account", "import", "-", stdin="\n".join(lines))
+    assert result.exit_code == 1
+    _, *told, remedy = result.stderr.splitlines()
+    assert told == [
+        "line 2: uid: must be 1 to 32 digits",
+        "line 3: colour: Extra inputs are not permitted",
+        "line 4: is not JSON: Expecting value: line 1 column 1 (char 0)",
+        "line 5: payload: must be a JSON object",
+        f"line 6: UID {UID} is in line 1, too",
+        "line 7: enterprise.registration_number: Field required",
+    ]
+    assert remedy.startswith("Nothing was changed: ")
+    assert cli.archived.directory == {}
+
+
+def test_of_many_wrong_lines_the_first_are_told() -> None:
+    result = Cli().run("account", "import", "-", stdin="x\n" * 1_000)
+    assert result.stderr.count("is not JSON") == 20
+    assert "\nand 980 more\n" in result.stderr
+
+
+@pytest.mark.parametrize(("content", "said"), [(b"", "has no account in it"), (b"\xff\xfe{", "is not UTF-8")])
+def test_a_file_without_accounts(content: bytes, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "accounts.jsonl"
+    file.write_bytes(content)
+    result = Cli().run("account", "import", str(file))
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"{file} {said}")
+
+
+def test_a_file_may_begin_with_the_mark_of_editors_on_windows(tmp_path: Path) -> None:
+    file = tmp_path / "accounts.jsonl"
+    file.write_text(f"{line(UID)}\r\n{line(OTHER)}\r\n", encoding="utf-8-sig")
+    cli = Cli()
+    assert cli.run("account", "import", str(file)).exit_code == 0
+    assert cli.archived.directory.keys() == {UID, OTHER}
+
+
+def test_accounts_are_listed_one_a_line() -> None:
+    cli = Cli(
+        archived=FakeArchive(directory=directory(line(UID, business_type="reseller", partner_level="L2")))
+    )
+    assert cli.run("account", "list").stdout == (
+        f"{UID}\t{LIN['legal_name']}\t9131\tCN\tverified\treseller\tL2\t\n"
+    )
+    assert Cli().run("account", "list").stdout == ""
+
+
+def test_an_account_is_deleted_once() -> None:
+    cli = Cli(archived=FakeArchive(directory=directory(line(UID), line(OTHER))))
+    first, second = (cli.run("account", "delete", UID) for _ in range(2))
+    assert (first.exit_code, first.stdout) == (0, f"Account {UID}: deleted from sqlite:///onboarding.db\n")
+    assert (second.exit_code, "nothing to delete" in second.stdout) == (1, True)
+    assert cli.archived.directory.keys() == {OTHER}
