@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 from pydantic import JsonValue, ValidationError
-from pydantic_core import ErrorDetails
 
 from domain.commands import COMMAND_ADAPTER
 from domain.contract import (
@@ -87,7 +86,7 @@ def parse_start(arguments: tuple[Any, ...]) -> OnboardingInput:
 def field_errors(error: ValidationError) -> str:
     """What is wrong, field by field, without repeating what was sent (it may be personal, or huge)."""
     shown = [
-        f"{_path(problem['loc'])}: {_said(problem)}"
+        f"{_path(problem['loc'])}: {_said(problem['type'], problem['msg'], problem.get('ctx', {}))}"
         for problem in error.errors(include_url=False, include_input=False)[:20]
     ]
     return "; ".join(shown)
@@ -131,11 +130,10 @@ def printable(name: str) -> str:
     return name[:MAX_NAME_CHARACTERS].encode("unicode_escape").decode("ascii")
 
 
-def _said(problem: ErrorDetails) -> str:
-    """What is wrong with a field, in words where the library says it in its own or by a pattern."""
-    if problem["type"] == "string_pattern_mismatch":
-        return PATTERNS.get(problem["ctx"]["pattern"], problem["msg"])
-    return _WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+def _said(kind: str, said: str, context: Mapping[str, Any]) -> str:
+    """What is wrong with a field, in words where the library speaks of its classes or shows a pattern."""
+    told = said.removeprefix("Value error, ")
+    return _WORDS.get(kind) or PATTERNS.get(context.get("pattern", ""), told)
 
 
 def _only_object(arguments: tuple[Any, ...]) -> dict[str, Any]:

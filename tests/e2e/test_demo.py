@@ -147,7 +147,8 @@ def test_the_story_is_told_and_checked_and_leaves_nothing_behind(environment: di
     assert left_behind(environment) == []
     mails = sorted(Path(".onboarding/demo-mails").iterdir())
     assert f"Every mail to be looked at: {len(mails)} files in .onboarding/demo-mails\n" in result.stdout
-    assert result.stdout.count("✉ to ") == len(mails)
+    # Those of the reference onboarding, which only shows what a run costs, are not told.
+    assert 20 < result.stdout.count("✉ to ") < len(mails)
     first = message_from_bytes(mails[0].read_bytes(), policy=SMTPUTF8)
     assert mails[0].name == f"001-{first['X-Onboarding-Template']}.eml"
     assert f"✉ to {first['Delivered-To']}: {first['Subject']}\n" in result.stdout
