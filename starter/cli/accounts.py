@@ -148,13 +148,19 @@ def _accounts(name: str, lines: Iterable[str]) -> list[Account]:
     Raises:
         typer.Exit: lines are wrong, which are told with their numbers; or it has none.
     """
+    # Only this command needs what knows the outside services; the others start faster without.
+    from activities.account_directory import usable
+    from activities.outside_service import UnusableAnswerError
+
     accounts: dict[str, tuple[int, Account]] = {}
     wrong: list[str] = []
     for number, line in _numbered(name, lines):
         try:
-            account = OnboardingError.unless_valid(Account, json.loads(line))
+            account = usable(OnboardingError.unless_valid(Account, json.loads(line)))
         except OnboardingError as error:
             wrong.append(f"line {number}: {error.message}")
+        except UnusableAnswerError as error:
+            wrong.append(f"line {number}: {error}")
         # ValueError: no JSON, or a number Python won't read; RecursionError: nested too deeply.
         except (ValueError, RecursionError) as error:
             wrong.append(f"line {number}: is not JSON: {error}")

@@ -14,7 +14,8 @@ from domain.inquiry import Account
 from domain.status import Status
 from runtime.errors import unconnected
 from settings import Settings, TemporalSettings, load_settings, load_temporal_settings
-from starter.client.onboarding_client import Joined, Listed, OnboardingClient, connect
+from starter.client.listed import Listed
+from starter.client.onboarding_client import Joined, OnboardingClient, connect
 
 if TYPE_CHECKING:
     from activities.acpn_access import Grant
@@ -129,9 +130,12 @@ class SettingsSession:
         Raises:
             UnreachableError: nothing answers there.
         """
-        settings = load_settings()
-        client = await reach(load_temporal_settings(), settings)
-        yield OnboardingClient(client, verify_url=settings.verify_url)
+        temporal = load_temporal_settings()
+        try:
+            client = await OnboardingClient.connect(load_settings(), temporal)
+        except RuntimeError as error:
+            raise UnreachableError(temporal.address, error) from None
+        yield client
 
     @asynccontextmanager
     async def archive(self) -> "AsyncIterator[Archive]":

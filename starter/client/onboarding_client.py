@@ -10,7 +10,6 @@ from uuid import uuid4
 from temporalio.client import (
     Client,
     RPCTimeoutOrCancelledError,
-    WorkflowExecution,
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
@@ -45,15 +44,16 @@ from domain.coverage import AnyCoverageCommand, CoverageAnswer
 from domain.policy import Policy
 from domain.state import OUTCOMES
 from domain.status import Answered, Status
-from domain.values import Contract, Instant
+from domain.values import Contract
 from runtime.errors import keep_cancellation, no_namespace
 from settings import Settings, TemporalSettings
 from starter.client import coverage
 from starter.client.commands import Commands
 from starter.client.errors import OnboardingError
+from starter.client.listed import Listed, listed
 from workflows.plugin import OnboardingPlugin
 from workflows.reset import ASK_AGAIN
-from workflows.search_attributes import DUE_AT, OVERDUE, STAGE, WAITING_ON
+from workflows.search_attributes import OVERDUE, STAGE, WAITING_ON
 
 ANSWER_WITHIN: Final = timedelta(seconds=30)
 NO_WORKER: Final = (
@@ -91,17 +91,6 @@ class Joined(Contract):
     workflow_id: str
     application_id: str
     status: Status
-
-
-class Listed(Contract):
-    """An application in a list; ``started_at`` is the start of its current run."""
-
-    uid: str
-    stage: Stage
-    waiting_on: WaitingOn
-    due_at: Instant | None = None
-    overdue: bool = False
-    started_at: Instant
 
 
 async def connect(temporal: TemporalSettings, codec: PayloadCodec | None = None) -> Client:
@@ -259,7 +248,7 @@ class OnboardingClient(Commands):
         if overdue is not None:
             terms.append(f"{OVERDUE.name} = {str(overdue).lower()}")
         async for execution in self._client.list_workflows(" AND ".join(terms)):
-            yield _listed(execution)
+            yield listed(execution)
 
     async def send(self, uid: str, command: Command) -> Status:
         """Send a command and return the status it led to, without documents; `status` has the whole.
@@ -424,15 +413,3 @@ def _pauses() -> Iterator[float]:
     while True:
         yield pause * random.uniform(0.5, 1.5)  # noqa: S311 - spreads callers in time, guards nothing
         pause = min(2 * pause, _LONGEST_PAUSE.total_seconds())
-
-
-def _listed(execution: WorkflowExecution) -> Listed:
-    attributes = execution.typed_search_attributes
-    return Listed(
-        uid=execution.id.removeprefix(workflow_id("")),
-        stage=Stage(attributes.get(STAGE, Stage.DRAFTING)),
-        waiting_on=WaitingOn(attributes.get(WAITING_ON, WaitingOn.PARTNER)),
-        due_at=attributes.get(DUE_AT),
-        overdue=attributes.get(OVERDUE, False),
-        started_at=execution.start_time,
-    )

@@ -20,7 +20,7 @@ from domain.contract import Stage
 from domain.state import OUTCOMES
 from domain.status import Deadline, SheetChange, Status
 from domain.values import instant_text
-from starter.client.onboarding_client import Listed
+from starter.client.listed import Listed
 
 if TYPE_CHECKING:
     from activities.db.applications import StoredSheet

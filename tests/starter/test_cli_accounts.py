@@ -59,7 +59,7 @@ def test_an_outside_directory_is_neither_read_nor_written(
 
 
 def test_a_file_of_accounts_is_imported_and_the_second_time_changes_nothing() -> None:
-    lines = f"{line(UID)}\n\n{line(OTHER, partner_level='L2')}\n"
+    lines = f"{line(UID)}\n\n{line(OTHER, partner_level=' L2')}\n"
     cli = Cli(archived=FakeArchive(directory=directory(line(OTHER))))
     told = [cli.run("account", "import", "-", stdin=lines).stdout for _ in range(2)]
     assert told == [
@@ -87,6 +87,7 @@ def test_wrong_lines_are_all_told_and_nothing_is_changed() -> None:
         "[]",
         line(UID),
         json.dumps({"uid": "9", "enterprise": {"legal_name": "A"}}),
+        line("10", partner_level="L\x1b2"),
     ]
     cli = Cli()
     result = cli.run("account", "import", "-", stdin="\n".join(lines))
@@ -99,6 +100,7 @@ def test_wrong_lines_are_all_told_and_nothing_is_changed() -> None:
         "line 5: payload: must be a JSON object",
         f"line 6: UID {UID} is in line 1, too",
         "line 7: enterprise.registration_number: Field required",
+        "line 8: account 10, partner_level: must not contain control characters",
     ]
     assert remedy.startswith("Nothing was changed: ")
     assert cli.archived.directory == {}

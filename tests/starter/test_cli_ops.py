@@ -16,7 +16,7 @@ from domain.coverage import AddAssociatedUid, CoverageAnswer
 from domain.status import Access, Status
 from starter.cli.main import app
 from starter.client.errors import OnboardingError
-from starter.client.onboarding_client import Listed
+from starter.client.listed import Listed
 from tests.starter.cli_fakes import AT, NOT_FOUND, UID, Cli, FakeArchive, FakeService, issued, status, stored
 from tests.starter.test_cli_steps import FORM, example_sheet
 
