@@ -381,4 +381,4 @@ def test_an_unreachable_server_is_told_with_what_to_do() -> None:
 def test_a_uid_that_never_joined() -> None:
     result = Cli(FakeService(refusal=NOT_FOUND)).run("approve", UID)
     assert result.exit_code == 1
-    assert "join first" in result.stderr
+    assert "joins first" in result.stderr
