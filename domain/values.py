@@ -184,6 +184,8 @@ _EMAIL: Final = r"^[^@\s<>(),;:\\\"\[\]]+@[^@\s<>(),;:\\\"\[\]]+$"
 _COUNTRY: Final = r"^[A-Z]{2}$"
 _CURRENCY: Final = r"^[A-Z]{3}$"
 _TIME_ZONE: Final = r"^[A-Za-z][A-Za-z0-9_+/-]{0,63}$"
+_SHA256: Final = r"^[0-9a-fA-F]{64}$"
+_MEDIA_TYPE: Final = r"^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$"
 PATTERNS: Final[Mapping[str, str]] = {
     _UID: "must be 1 to 32 digits",
     _CODE: "must be 1 to 64 letters, digits or any of . _ / - and begin with a letter or digit",
@@ -191,6 +193,8 @@ PATTERNS: Final[Mapping[str, str]] = {
     _COUNTRY: "must be a country's two letters (ISO 3166-1), such as CN",
     _CURRENCY: "must be a currency's three letters (ISO 4217), such as USD",
     _TIME_ZONE: "must be an IANA time zone, such as Asia/Shanghai",
+    _SHA256: "must be a SHA-256 as 64 hexadecimal digits",
+    _MEDIA_TYPE: "must be a media type, such as application/pdf",
 }
 """What a text that does not match a pattern is told."""
 
@@ -200,16 +204,9 @@ Digest = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=128), AfterValidator(without_control_characters)
 ]
 """A hash as a caller names it; whether it is the right one is a matter of revisions, not of form."""
-Sha256 = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, pattern=r"^[0-9a-fA-F]{64}$")]
+Sha256 = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, pattern=_SHA256)]
 """A SHA-256 in hexadecimal (FIPS 180-4)."""
-MediaType = Annotated[
-    str,
-    StringConstraints(
-        strip_whitespace=True,
-        to_lower=True,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$",
-    ),
-]
+MediaType = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, pattern=_MEDIA_TYPE)]
 """What a file is, such as ``application/pdf`` (RFC 6838 §4.2), without parameters."""
 Code = Annotated[str, StringConstraints(pattern=_CODE)]
 """A configured code (partner level, commission policy, product): configuration, not an enum."""

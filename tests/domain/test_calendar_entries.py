@@ -112,7 +112,7 @@ def test_terms_that_are_reopened_take_the_deadline_to_make_contact_away_by_the_n
 def test_the_deadline_leaves_the_calendar_of_the_former_bd_and_enters_the_new_ones() -> None:
     journey = journey_to("qualified")
     journey.say("reassign_bd", bd={"name": "Nia New", "email": "nia@vendor.example.com"})
-    assert withdrawn(journey) == []
+    assert withdrawn(journey) == [("handed_over", REVIEW)], "the approval told him nothing"
     journey = journey_to("under_review")
     journey.say("reassign_bd", bd={"name": "Nia New", "email": "nia@vendor.example.com"})
     assert withdrawn(journey) == [("handed_over", REVIEW)]
