@@ -160,7 +160,8 @@ class Settings(BaseSettings):
     email_from: Annotated[str, AfterValidator(_sender)] = "Reseller Onboarding <onboarding@reseller.example>"
     """Sender of all e-mails; part of every Message-ID."""
     portal_url: Link = "https://www.alibabacloud.com/"
-    """Link to the portal, in e-mails."""
+    """Base URL of the portal. E-mails link to pages below it: to the partner ``/applications/{uid}``, to BD
+    and lead ``/desk/{uid}``; a query (``?lang=en``) stays."""
     acpn_url: Link = "https://www.alibabacloud.com/"
     """Link to ACPN, in ``access_granted``."""
     verify_url: Link = "https://account-console.alibabacloud.com/#/newIntlAuth"

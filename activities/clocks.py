@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Final
 
 from activities.working_days import WorkingCalendar, start_of_day
-from domain.clocks import MARKED, ONLY_TOLD, Clock, ClockKind, ClockRequest
+from domain.clocks import MARKED, ONLY_TOLD, Clock, ClockKind, ClockRequest, Unknown
 from domain.policy import Policy
 
 SPREAD: Final = timedelta(minutes=30)
@@ -24,6 +24,10 @@ _ONE_DAY: Final = timedelta(days=1)
 
 class UnknownCalendarError(Exception):
     """The libraries of this release have no such region or zone."""
+
+    def __init__(self, why: ValueError, unknown: Unknown) -> None:
+        super().__init__(str(why))
+        self.unknown = unknown
 
 
 class _WeekDays:
@@ -100,7 +104,7 @@ def _clock(request: ClockRequest, at: datetime, policy: Policy, minutes: timedel
     try:
         return _counted(request, at, policy, minutes)
     except UnknownCalendarError as error:
-        return _estimated(request, at, str(error), _Mornings(_WeekDays(), policy.mail_hour, minutes))
+        return _estimated(request, at, error, _Mornings(_WeekDays(), policy.mail_hour, minutes))
 
 
 def _counted(request: ClockRequest, at: datetime, policy: Policy, minutes: timedelta) -> Clock:
@@ -109,17 +113,18 @@ def _counted(request: ClockRequest, at: datetime, policy: Policy, minutes: timed
             try:
                 return Clock(kind=request.kind, due_at=start_of_day(day, zone), time_zone=zone)
             except ValueError as error:
-                raise UnknownCalendarError(str(error)) from None
+                raise UnknownCalendarError(error, Unknown(what="time_zone", name=zone)) from None
     try:
         calendar = WorkingCalendar(policy.calendar, policy.time_zone)
     except ValueError as error:
-        raise UnknownCalendarError(str(error)) from None
+        raise UnknownCalendarError(error, _unknown_of(policy, at)) from None
     mornings = _Mornings(calendar, policy.mail_hour, minutes)
     match request:
         case ClockRequest(calendar_days=int(days)):
             due_at = calendar.end_of_calendar_day(at, days)
-            clock = Clock(kind=request.kind, due_at=due_at, time_zone=policy.time_zone)
-            return mornings.of(clock, request, at, calendar.local_date(at) + timedelta(days=days))
+            last = calendar.local_date(at) + timedelta(days=days)
+            clock = Clock(kind=request.kind, due_at=due_at, time_zone=policy.time_zone, last_day=last)
+            return mornings.of(clock, request, at, last)
         case ClockRequest(working_days=int(count)):
             pass
         case ClockRequest(resume=paused) if paused is not None:
@@ -138,10 +143,19 @@ def _counted(request: ClockRequest, at: datetime, policy: Policy, minutes: timed
     return mornings.of(clock, request, at, counted.days[-1])
 
 
-def _estimated(request: ClockRequest, at: datetime, why: str, mornings: _Mornings) -> Clock:
+def _unknown_of(policy: Policy, at: datetime) -> Unknown:
+    """What no calendar of the desk can be made of."""
+    try:
+        start_of_day(at.date(), policy.time_zone)
+    except ValueError:
+        return Unknown(what="time_zone", name=policy.time_zone)
+    return Unknown(what="calendar", name=policy.calendar)
+
+
+def _estimated(request: ClockRequest, at: datetime, why: UnknownCalendarError, mornings: _Mornings) -> Clock:
     """Monday to Friday in UTC; a date begins where it does so last."""
     day_zero = at.astimezone(UTC).date()
-    estimate = {"kind": request.kind, "estimate": why, "request": request}
+    estimate = {"kind": request.kind, "estimate": str(why), "unknown": why.unknown, "request": request}
     if request.on is not None:
         due_at = datetime.combine(request.on, time(), _LATEST).astimezone(UTC)
         return Clock.model_validate({"due_at": due_at, **estimate})

@@ -13,7 +13,7 @@ from domain.inquiry import AccountAnswers, Table, TableEntry
 from domain.notice import Audience, Notice
 from domain.refusal import RefusedError
 from domain.state import Application, newest_within
-from domain.status import Closing, FailedEmail
+from domain.status import Closing, ClosingCode, FailedEmail
 from domain.steps import (
     ANYBODY,
     BD,
@@ -178,16 +178,20 @@ class CancelApplication(Command):
     reason: Text = Field(description="Why.", examples=["Entered twice"])
 
 
-def cancel_application(
+def _cancel_application(
     application: Application, command: CancelApplication, now: datetime, accounts: AccountAnswers
 ) -> Application:
-    """Called off, by BD or ops, or by Temporal's own Cancel."""
     return application.but(closing=Closing(by=command.actor.role, reason=command.reason))
 
 
 def expired(days: int) -> Closing:
     """Why an application nobody went on with has ended."""
-    return Closing(by=Role.SYSTEM, reason=f"Nothing was heard from the partner for {days} days.")
+    return Closing(
+        by=Role.SYSTEM,
+        reason=f"Nothing was heard from the partner for {days} days.",
+        code=ClosingCode.EXPIRED,
+        days=days,
+    )
 
 
 # fmt: off
@@ -206,7 +210,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(EndContract, BD, (Stage.SIGNED,), Stage.CANCELLED,
          (notices.ContractEnded, notices.ContractEndedToBd), changes=_end_contract),
     Step(CancelApplication, BD_OR_OPS, BEFORE_SIGNED, Stage.CANCELLED, (notices.ApplicationCancelled,),
-         changes=cancel_application),
+         changes=_cancel_application),
 )
 MOMENTS: Final[tuple[Moment, ...]] = (
     Moment("calendar_check", ClockKind.CALENDAR_CHECK, OPEN, counts_again=True),
@@ -218,6 +222,12 @@ ALERTS: Final[Mapping[Audience, type[Notice]]] = {
     Audience.BD: notices.EmailToBdFailed,
 }
 """Who is told when a mail to this audience can't be delivered."""
+REMEDIES: Final[Mapping[Audience, str]] = {
+    Audience.PARTNER: "correct_contact",
+    Audience.BD: "reassign_bd",
+    Audience.BD_LEAD: "reassign_lead",
+}
+"""The command that puts right where mails to this audience go."""
 
 
 def missed_emails(failed: tuple[FailedEmail, ...]) -> tuple[FailedEmail, ...]:

@@ -7,7 +7,7 @@ update never breaks replay.
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field
 
@@ -77,6 +77,13 @@ class ClockRequest(Contract):
         return self if self.since else self.model_copy(update={"since": now})
 
 
+class Unknown(Contract):
+    """What a release has no table of, by its name: the calendar of a region, or a time zone."""
+
+    what: Literal["calendar", "time_zone"]
+    name: str
+
+
 class Clock(Contract):
     """A clock that runs: when it is due and why then.
 
@@ -86,7 +93,8 @@ class Clock(Contract):
     ``remind_again_at``. ``passed``: it was due. ``calendar`` names region and package version.
     ``provisional``: counted in a year whose holidays are only predicted. ``estimate`` says why this is only
     an estimate, which is another thing: the calendar or the zone was not known to the release that counted;
-    it is counted again, by ``request``, until one knows it.
+    it is counted again, by ``request``, until one knows it. ``unknown``: what was not known. ``last_day``:
+    the day at whose end it is due, where no days are counted one by one.
     """
 
     kind: ClockKind
@@ -100,12 +108,19 @@ class Clock(Contract):
     provisional: bool = Field(default=False, exclude_if=says_nothing)
     passed: bool = Field(default=False, exclude_if=says_nothing)
     estimate: str | None = None
+    unknown: Unknown | None = None
     request: ClockRequest | None = None
+    last_day: Day | None = None
 
     @classmethod
     def after(cls, kind: ClockKind, now: datetime, duration: timedelta) -> Self:
         """A clock that needs no calendar."""
         return cls(kind=kind, due_at=now + duration)
+
+    @property
+    def ends_on(self) -> Day | None:
+        """The day at whose end it is due; ``None`` for what is due at some hour."""
+        return self.days_counted[-1] if self.days_counted else self.last_day
 
     @property
     def estimated(self) -> bool:

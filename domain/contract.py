@@ -152,11 +152,20 @@ SYSTEM: Final = Actor(role=Role.SYSTEM, id="onboarding")
 """The service itself."""
 
 
+Locale = Literal["en", "zh"]
+"""A language of the mails."""
+
+
 class Person(Contract):
-    """A BD or BD lead: who reads the mails for that desk and whom the partner may consult."""
+    """A BD or BD lead: who reads the mails for that desk and whom the partner may consult.
+
+    ``locale``: the language of mails to him, English if none is given; what the partner reads is the
+    application's (`OnboardingInput`).
+    """
 
     name: HeaderText
     email: Email
+    locale: Locale | None = None
 
 
 class OnboardingInput(Contract):
@@ -165,7 +174,7 @@ class OnboardingInput(Contract):
     company_master_uid: Uid
     contact_name: HeaderText
     contact_email: Email
-    locale: Literal["en", "zh"] = "en"
+    locale: Locale = "en"
     bd: Person
     bd_lead: Person
     policy: Policy | None = None

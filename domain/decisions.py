@@ -10,21 +10,22 @@ from datetime import datetime, timedelta
 from domain import anytime, notices
 from domain.audit import Verdict
 from domain.clocks import RECHECKS, Clock, ClockKind, ClockRequest
-from domain.contract import Actor, Command, ErrorType, Role, Stage, WaitingOn
+from domain.contract import Command, ErrorType, Role, Stage, WaitingOn
 from domain.counting import counted, with_clocks, without_recheck
 from domain.editions import UnknownEditionError, in_force, of_edition
 from domain.inquiry import AccessOutcome, AccountAnswers, Answers, Inquiry
-from domain.lifecycle import NEWEST, STAGES, attempts_of, moment_for, rows_of, steps_of
+from domain.lifecycle import NEWEST, STAGES, attempts_of, moment_for, rows_of
 from domain.notice import Notice
 from domain.periods import UNANSWERED_REMINDERS, SetClock
+from domain.possible import in_words
 from domain.refusal import RefusedError
 from domain.signing import SignContract, turn_to_sign
 from domain.state import Application
-from domain.status import Closing, FailedEmail
+from domain.status import Closing, ClosingCode, FailedEmail
 from domain.steps import Concerns, Moment, Notices, SetClocks, Step
 
 OPERATOR_CANCEL = "Cancelled by an operator in Temporal."
-RUN_ENDED = "Its run in Temporal {how}, without an outcome."
+_RUN_ENDED = "Its run in Temporal {how}, without an outcome."
 _NOTHING_KNOWN = AccountAnswers()
 _CONCERN_ALL: Concerns = {}
 
@@ -66,11 +67,6 @@ def waiting_on(application: Application) -> WaitingOn:
     if application.stage is Stage.AWAITING_SIGNATURES:
         return turn_to_sign(application)
     return STAGES[application.stage].waiting_on
-
-
-def allowed_commands(application: Application) -> tuple[str, ...]:
-    """The commands possible in the application's stage, whoever may send them."""
-    return tuple(step.name for step in steps_of(application.edition) if step.possible(application))
 
 
 def opening(application: Application, now: datetime) -> Decision:
@@ -146,7 +142,7 @@ def _step_for(application: Application, command: Command) -> Step:
         raise RefusedError(
             ErrorType.WRONG_STAGE,
             f"'{command.kind}' is not part of the process this application goes by (edition "
-            f"{application.edition}). Possible now: {', '.join(allowed_commands(application))}.",
+            f"{application.edition}). {in_words(application, command.actor.role)}",
         )
     return mine
 
@@ -169,8 +165,7 @@ def _admit(step: Step, application: Application, command: Command, sequence: int
         raise RefusedError(
             ErrorType.WRONG_STAGE,
             f"'{step.name}' is not possible in stage '{application.stage}' ({status_text(application)})"
-            f"{_otherwise(step, application)}. Possible now: "
-            f"{', '.join(allowed_commands(application))}.",
+            f"{_otherwise(step, application)}. {in_words(application, command.actor.role)}",
         )
     if command.if_sequence is not None and command.if_sequence != sequence:
         raise RefusedError(
@@ -210,12 +205,8 @@ def _otherwise(step: Step, application: Application) -> str:
 
 def cancelled_by_operator(application: Application, now: datetime) -> Decision:
     """Temporal's own Cancel: the operators' last resort, in every stage before an end."""
-    command = anytime.CancelApplication(
-        command_id="temporal-cancel",
-        actor=Actor(role=Role.SYSTEM, id="temporal"),
-        reason=OPERATOR_CANCEL,
-    )
-    cancelled = anytime.cancel_application(application, command, now, _NOTHING_KNOWN)
+    closing = Closing(by=Role.SYSTEM, reason=OPERATOR_CANCEL, code=ClosingCode.CANCELLED_IN_TEMPORAL)
+    cancelled = application.but(closing=closing)
     told = (notices.ApplicationCancelled, notices.ClosedToBd)
     decision = _enter(cancelled, Stage.CANCELLED, told, now)
     # An attempt to open access may have succeeded though its answer never came.
@@ -229,8 +220,13 @@ def run_ended(application: Application, how: str) -> Application:
         stage=Stage.CANCELLED,
         clocks=(),
         overdue=False,
-        closing=Closing(by=Role.SYSTEM, reason=RUN_ENDED.format(how=how)),
+        closing=ended_without_outcome(how),
     )
+
+
+def ended_without_outcome(how: str) -> Closing:
+    """Why an application whose run is gone has ended."""
+    return Closing(by=Role.SYSTEM, reason=_RUN_ENDED.format(how=how), code=ClosingCode.RUN_ENDED)
 
 
 def next_clock(application: Application) -> Clock | None:

@@ -24,6 +24,7 @@ from domain.status import (
     Question,
     Rejection,
     Signing,
+    Warned,
 )
 from domain.values import Day, Instant, TimeZone
 
@@ -36,7 +37,7 @@ class ApplicationReceived(Notice):
     template: Literal["application_received"] = "application_received"
     review: Clock
     form_revision: int
-    warnings: tuple[str, ...]
+    warnings: tuple[Warned, ...]
 
 
 class JustificationRequested(Notice):
@@ -199,7 +200,7 @@ class ReviewRequested(ToBd):
 
     template: Literal["review_requested"] = "review_requested"
     form_revision: int
-    warnings: tuple[str, ...]
+    warnings: tuple[Warned, ...]
     review: Clock
 
 

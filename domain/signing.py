@@ -224,7 +224,7 @@ def _vendor_has_to_sign(application: Application) -> bool:
 # fmt: off
 STEPS: Final[tuple[Step, ...]] = (
     Step(RecordContact, BD, (Stage.AWAITING_SIGNATURES,), None,
-         done=_contact_recorded, changes=_record_contact,
+         done=_contact_recorded, changes=_record_contact, inside=("note",),
          stops=(ClockKind.CONTACT,), restarts=(first_contact_clock,)),
     Step(ChooseSigningPath, BD, (Stage.AWAITING_SIGNATURES,), None, only=BEFORE_SIGNATURES,
          done=_path_chosen, changes=_choose_signing_path),

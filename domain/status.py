@@ -1,12 +1,13 @@
 """What a caller reads back: the status of an application (query ``get_status``, update results)."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final, Literal, Self
 
 from pydantic import Field, JsonValue
 
-from domain.audit import Verdict
-from domain.clocks import ClockKind
+from domain.audit import AuditEvent, Verdict
+from domain.clocks import ClockKind, Unknown
 from domain.contract import (
     Actor,
     ErrorType,
@@ -46,7 +47,10 @@ class CompanyShown(Company):
 
 
 class Deadline(Contract):
-    """What is due next, and why then: the days counted, by which calendar, in which zone."""
+    """What is due next, and why then: the days counted, by which calendar, in which zone.
+
+    ``estimate`` says why it is only an estimate, ``unknown`` the same for programs.
+    """
 
     kind: ClockKind
     due_at: Instant
@@ -55,6 +59,7 @@ class Deadline(Contract):
     days_counted: tuple[CountedDay, ...] = ()
     provisional: bool = False
     estimate: str | None = None
+    unknown: Unknown | None = None
 
 
 class Justification(Contract):
@@ -205,25 +210,45 @@ class Access(Contract):
     """The answer of the gate at the ACPN platform (guide §2.4, §2.5).
 
     ``reason`` is one of ``granted``, ``not_signed``, ``before_start_date``, ``being_opened``, ``closed``;
-    ``message`` is the text of the error box. ``covered_uids``: the accounts that have access.
+    ``message`` is the text of the error box, in English; the other fields say the same for programs.
+    ``start_date`` in ``time_zone``: when the contract starts, once it is signed. ``covered_uids``: the
+    accounts that have access.
     """
 
     granted: bool = False
     reason: Literal["granted", "not_signed", "before_start_date", "being_opened", "closed"] = "not_signed"
     message: str = ""
     available_at: Instant | None = None
+    start_date: Day | None = None
+    time_zone: TimeZone | None = None
     missing: tuple[Missing, ...] = ()
     covered_uids: tuple[Uid, ...] = ()
 
 
 class Refusal(Contract):
-    """A command that was refused; a signal's sender has no other way to learn of it."""
+    """A command that was refused; a signal's sender has no other way to learn of it.
+
+    ``role``: who sent it; ``None`` where it could not be read.
+    """
 
     at: Instant
     command: str
     command_id: str | None = None
     error: str
     message: str
+    role: Role | None = None
+
+    @classmethod
+    def of(cls, event: AuditEvent) -> Self:
+        """The refusal an event of the trail tells of."""
+        return cls(
+            at=event.at,
+            command=event.command,
+            command_id=event.command_id,
+            error=event.error or "",
+            message=event.message or "",
+            role=event.actor.role if event.actor else None,
+        )
 
 
 class FailedEmail(Contract):
@@ -243,11 +268,57 @@ class Rejection(Contract):
     explanation: str
 
 
+class ClosingCode(StrEnum):
+    """Why the service itself ended an application.
+
+    ``expired``: nothing was heard from the partner. ``cancelled_in_temporal``: by an operator.
+    ``run_ended``: its run is gone, as after Terminate. ``by_service``: what partners read of these two.
+    """
+
+    EXPIRED = "expired"
+    CANCELLED_IN_TEMPORAL = "cancelled_in_temporal"
+    RUN_ENDED = "run_ended"
+    BY_SERVICE = "by_service"
+
+
 class Closing(Contract):
-    """Who ended an application without access, and why."""
+    """Who ended an application without access, and why.
+
+    ``code``: where the service itself did; ``days``: for how many nothing was heard.
+    """
 
     by: Role
     reason: str | None = None
+    code: ClosingCode | None = None
+    days: int | None = None
+
+    @property
+    def by_operators(self) -> bool:
+        """Whether its reason is the operators' own, which partners do not read."""
+        return self.by is Role.OPS or (self.by is Role.SYSTEM and self.code is not ClosingCode.EXPIRED)
+
+
+class WarningCode(StrEnum):
+    """What a warning warns of.
+
+    ``master_uid_not_covered``: the Company Master UID is neither Main nor Associated UID (guide, FAQ Q4).
+    ``account_unknown``: the account directory did not have the applicant's account when it began.
+    ``start_date_past``: the contract start date was past already when it was set.
+    """
+
+    MASTER_UID_NOT_COVERED = "master_uid_not_covered"
+    ACCOUNT_UNKNOWN = "account_unknown"
+    START_DATE_PAST = "start_date_past"
+
+
+class Warned(Contract):
+    """A warning for programs, and for readers of other languages; ``uid``: the account it is about, ``day``
+    in ``time_zone``: the date."""
+
+    code: WarningCode
+    uid: Uid | None = None
+    day: Day | None = None
+    time_zone: TimeZone | None = None
 
 
 class Answered(Contract):
@@ -266,6 +337,9 @@ class Status(Contract):
     command goes `without_documents`, and ``answered`` says what became of that command: to one that is
     repeated, what became of it the first time, whatever has happened since. ``outcome``: the stage it ended
     in, or ``already_partner`` where the applicant had access before it began.
+
+    ``allowed_for``: the commands possible now, by the role that may send them; ``allowed_commands``: those
+    of all roles. ``time_zone``: the one its times are told in. ``warned``: the ``warnings`` for programs.
     """
 
     application_id: str
@@ -275,9 +349,11 @@ class Status(Contract):
     status_text: str
     waiting_on: WaitingOn
     allowed_commands: tuple[str, ...] = ()
+    allowed_for: Mapping[Role, tuple[str, ...]] = Field(default_factory=dict)
     due_at: Instant | None = None
     overdue: bool = False
     deadline: Deadline | None = None
+    time_zone: TimeZone | None = None
     form_revision: int = 0
     contact_email: str | None = None
     bd: Person | None = None
@@ -286,6 +362,7 @@ class Status(Contract):
     company_confirmed: bool = False
     application: ApplicationForm | None = None
     warnings: tuple[str, ...] = ()
+    warned: tuple[Warned, ...] = ()
     justification: Justification | None = None
     questions: tuple[Question, ...] = ()
     sheet: SheetShown | None = None
@@ -318,9 +395,12 @@ class Status(Contract):
         """What the sender of a command is told: `without_documents`, and nothing that is empty or long known.
 
         It stays in the history for good, so it repeats as little as it can: neither the company, nor the
-        partner's questions, nor, before the contract is signed, that there is no access.
+        partner's questions, nor, before the contract is signed, that there is no access; nor who may send
+        which of the commands.
         """
-        known = {"company", "questions"} | ({"access"} if self.access.reason == "not_signed" else set())
+        known = {"company", "questions", "allowed_for"}
+        if self.access.reason == "not_signed":
+            known.add("access")
         said: dict[str, Any] = without_empty(
             self.without_documents().model_dump(mode="json", exclude_none=True, exclude=known)
         )

@@ -93,7 +93,8 @@ class Step:
     clocks it sets while staying; ``stops``: clocks it ends. ``resends``: the key of an e-mail it sends once
     more. ``since``, ``until``: the editions it holds for, from the first one on to before the other.
 
-    ``current`` is for clients: it fills fields a person need not name from the status.
+    ``inside``: its fields that are for the vendor's people only (`readers.py`). ``current`` is for clients:
+    it fills fields a person need not name from the status.
     """
 
     command: type[Command]
@@ -120,6 +121,7 @@ class Step:
     concerns: Concerns = field(default_factory=dict)
     since: int = FIRST
     until: int | None = None
+    inside: tuple[str, ...] = ()
     current: Mapping[str, Callable[[Status], object]] | None = None
 
     @property

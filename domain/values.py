@@ -136,6 +136,18 @@ def _in_utc(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
+_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS: Final = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+
+
+def day_text(value: date) -> str:
+    """A date as people read it in English: ``Wednesday, 2 December 2026``."""
+    return f"{_WEEKDAYS[value.weekday()]}, {value.day} {_MONTHS[value.month - 1]} {value.year}"
+
+
 def instant_text(value: datetime) -> str:
     """An instant as the contract writes it: ISO 8601 in UTC with ``Z``."""
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

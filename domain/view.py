@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 
-from domain import decisions, warnings
+from domain import decisions, possible, warnings
 from domain.access import in_words
+from domain.anytime import REMEDIES
 from domain.clocks import Clock, ClockKind
 from domain.contract import Role, Stage
 from domain.lifecycle import STAGES
+from domain.notices import audience_of
 from domain.state import Application
 from domain.status import Access, Closing, Company, CompanyShown, Deadline, Refusal, Status
-from domain.values import instant_text
+from domain.values import day_text
 
 SHOWN_FAILED_EMAILS = 5
 _BY_WEIGHT = (
@@ -23,6 +25,8 @@ _BY_WEIGHT = (
     ClockKind.START_RECOUNT,
     ClockKind.CALENDAR_CHECK,
 )
+AFTERWARDS = (ClockKind.REMINDER, ClockKind.ACCESS_DELAY)
+"""What is no deadline for anybody, but happens when the days are over."""
 
 
 def describe(
@@ -35,6 +39,7 @@ def describe(
     """The whole status; ``sequence`` is the number of the newest audit event."""
     clock = shown_clock(application)
     modification = application.modification
+    warned = warnings.of(application)
     return Status(
         application_id=application.application_id,
         company_master_uid=application.company_master_uid,
@@ -42,10 +47,12 @@ def describe(
         stage=application.stage,
         status_text=decisions.status_text(application),
         waiting_on=decisions.waiting_on(application),
-        allowed_commands=decisions.allowed_commands(application),
+        allowed_commands=possible.allowed_commands(application),
+        allowed_for=possible.allowed_for(application),
         due_at=clock.due_at if clock else None,
         overdue=application.overdue,
         deadline=_deadline(clock) if clock else None,
+        time_zone=application.policy.time_zone,
         form_revision=application.form_revision,
         contact_email=application.recipient.email,
         bd=application.bd,
@@ -53,7 +60,8 @@ def describe(
         company=company_shown(application.company) if application.company else None,
         company_confirmed=application.company_confirmed,
         application=application.form,
-        warnings=warnings.of(application),
+        warnings=tuple(map(warnings.in_english, warned)),
+        warned=warned,
         justification=application.justification,
         questions=application.questions,
         sheet=application.sheet,
@@ -94,6 +102,7 @@ def _deadline(clock: Clock) -> Deadline:
         days_counted=clock.days_counted,
         provisional=clock.provisional,
         estimate=clock.estimate,
+        unknown=clock.unknown,
     )
 
 
@@ -114,26 +123,32 @@ def gate(application: Application) -> Access:
                 reason="being_opened",
                 message=f"Your contract is in effect; access is being opened.{waits}",
                 available_at=application.contract_start_at,
+                start_date=application.start_date,
+                time_zone=application.start_zone,
                 missing=missing,
             )
         case Stage.SIGNED:
+            day = day_text(application.start_date) if application.start_date else "a date to be agreed"
             if _begun_already(application):
                 return Access(
                     reason="being_opened",
                     message=(
-                        f"Your contract is in effect since {application.start_date} "
-                        f"({application.start_zone}); access to the ACPN platform is being opened, and you "
-                        "will get an e-mail."
+                        f"Your contract is in effect since {day} ({application.start_zone}); access to the "
+                        "ACPN platform is being opened, and you will get an e-mail."
                     ),
                     available_at=application.contract_start_at,
+                    start_date=application.start_date,
+                    time_zone=application.start_zone,
                 )
             return Access(
                 reason="before_start_date",
                 message=(
-                    f"Your contract starts on {application.start_date} ({application.start_zone}); "
+                    f"Your contract starts on {day} ({application.start_zone}); "
                     "access to the ACPN platform is opened then, and you will get an e-mail."
                 ),
                 available_at=application.contract_start_at,
+                start_date=application.start_date,
+                time_zone=application.start_zone,
             )
         case Stage.REJECTED | Stage.CANCELLED | Stage.EXPIRED:
             return Access(
@@ -166,10 +181,11 @@ def run_ended(status: Status, how: str) -> Status:
             "status_text": text,
             "waiting_on": STAGES[stage].waiting_on,
             "allowed_commands": (),
+            "allowed_for": {},
             "due_at": None,
             "deadline": None,
             "overdue": False,
-            "closing": Closing(by=Role.SYSTEM, reason=decisions.RUN_ENDED.format(how=how)),
+            "closing": decisions.ended_without_outcome(how),
             "access": Access(reason="closed", message=f"{text}: there is no access."),
         }
     )
@@ -191,12 +207,13 @@ def details(application: Application, *, refusals: Sequence[Refusal] = (), pendi
     if clock:
         days = f", days counted {', '.join(map(str, clock.days_counted))}" if clock.days_counted else ""
         predicted = ", holidays only predicted" if clock.provisional else ""
-        lines.append(f"- Due: {clock.kind} at {instant_text(clock.due_at)}{days}{predicted}")
+        lines.append(f"- Due: {clock.kind.replace('_', ' ')}, {_until(clock, application)}{days}{predicted}")
         if clock.estimate:
             lines.append(f"- **Deadline only estimated**: {clock.estimate}")
-    commands = decisions.allowed_commands(application)
-    if commands:
-        lines.append(f"- Possible now: {', '.join(f'`{name}`' for name in commands)}")
+    lines.extend(
+        f"- Possible now for {role}: {', '.join(f'`{name}`' for name in names)}"
+        for role, names in possible.allowed_for(application).items()
+    )
     if application.account_unknown:
         lines.append("- **No account of this UID** in the account directory when it began")
     if application.access_missing:
@@ -207,16 +224,31 @@ def details(application: Application, *, refusals: Sequence[Refusal] = (), pendi
     if pending_emails:
         lines.append(f"- E-mails waiting to leave: {pending_emails}")
     lines.extend(
-        f"- **E-mail failed**: `{failed.key}`; after `correct_contact`, `onboarding resend "
-        f"{application.company_master_uid} {failed.key}`"
+        f"- **E-mail failed**: `{failed.key}`; after `{REMEDIES[audience_of(failed.template)]}`, "
+        f"`onboarding resend {application.company_master_uid} {failed.key}`"
         for failed in application.failed_emails[-SHOWN_FAILED_EMAILS:]
     )
     if refusals:
         last = refusals[-1]
         lines.append(
-            f"- Last refusal: `{last.command}` at {instant_text(last.at)}: **{last.error}** – {last.message}"
+            f"- Last refusal: `{last.command}` at {last.at:%Y-%m-%d %H:%M} (UTC): "
+            f"**{last.error}** – {last.message}"
         )
-    return "\n".join(lines)
+    # Without an empty line Markdown takes no list after a text.
+    return "\n".join((lines[0], "", *lines[1:]))
+
+
+def _until(clock: Clock, application: Application) -> str:
+    """Until when, as the mails say it; in UTC where it is no day that ends.
+
+    Workflow code has no tables of zones, so an hour is told in the one zone that needs none.
+    """
+    if clock.kind is ClockKind.START_DATE and application.start_date:
+        return f"at the start of {day_text(application.start_date)} ({application.start_zone})"
+    if clock.ends_on:
+        when = "after" if clock.kind in AFTERWARDS else "by"
+        return f"{when} the end of {day_text(clock.ends_on)} ({clock.time_zone or 'UTC'})"
+    return f"at {clock.due_at:%Y-%m-%d %H:%M} (UTC)"
 
 
 def _ended_by(closing: Closing) -> str:

@@ -363,14 +363,8 @@ class RunMemory:
         return same and stays and told <= waiting
 
     def _show_refusal(self, event: AuditEvent) -> None:
-        refusal = Refusal(
-            at=event.at,
-            command=event.command,
-            command_id=event.command_id,
-            error=event.error or "",
-            message=event.message or "",
-        )
-        self.refusals = list(newest_within((*self.refusals, refusal)[-KEPT_REFUSALS:]))
+        refusals = (*self.refusals, Refusal.of(event))
+        self.refusals = list(newest_within(refusals[-KEPT_REFUSALS:]))
 
     def _drop_through(self, sequence: int) -> None:
         """Entries up to this event are stored."""

@@ -353,7 +353,8 @@ class ResellerOnboarding:
     def _status(self) -> Status:
         status = self._memory.status()
         if self._already_partner:
-            return status.model_copy(update={"outcome": ErrorType.ALREADY_PARTNER, "allowed_commands": ()})
+            over = {"outcome": ErrorType.ALREADY_PARTNER, "allowed_commands": (), "allowed_for": {}}
+            return status.model_copy(update=over)
         return status
 
     def _show(self) -> None:

@@ -187,13 +187,7 @@ async def _whole(session: AsyncSession, row: ApplicationRow) -> StoredApplicatio
         .limit(SHOWN_REFUSALS)
     )
     refusals = [
-        Refusal(
-            at=event.at,
-            command=event.command,
-            command_id=event.command_id,
-            error=event.error or "",
-            message=event.message or "",
-        )
+        Refusal.of(AuditEvent.model_validate(event, from_attributes=True))
         for event in reversed((await session.scalars(refused)).all())
     ]
     if application.sheet:

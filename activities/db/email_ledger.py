@@ -20,10 +20,12 @@ from activities.db.queued import QueuedNotice
 from activities.db.tables import AuditHeadRow, EmailRow, UtcInstant
 from activities.emails.addressed import AddressedNotice
 from activities.smtp_replies import Proof
+from domain.contract import Role
 from domain.documents import ApplicationForm
 from domain.notice import Audience
 from domain.notices import templates_for
 from domain.publication import Lineage, Receipt
+from domain.readers import OUTSIDE, may_read_mail
 from domain.state import Application
 from domain.status import FailedEmail, IssuedSheet
 from domain.values import Contract, Instant
@@ -59,6 +61,15 @@ class LedgerRow(Contract):
     queued_at: Instant
     sent_at: Instant | None
     failed_at: Instant | None
+
+
+def mails_for(mails: Iterable[LedgerRow], role: Role) -> list[LedgerRow]:
+    """The e-mails as this role reads the list of them; why one was withdrawn is the operators' affair."""
+    mine = (mail for mail in mails if may_read_mail(mail.template, role))
+    if role not in OUTSIDE:
+        return list(mine)
+    withdrawn = LedgerState.WITHDRAWN
+    return [mail.model_copy(update={"reason": None}) if mail.state is withdrawn else mail for mail in mine]
 
 
 SHOWN_REASON: Final = 500

@@ -28,7 +28,7 @@ from activities.db.tables import (
 )
 from domain.audit import AuditEvent, Verdict
 from domain.chain import Link, chained
-from domain.contract import SYSTEM, Person, Stage, workflow_id
+from domain.contract import SYSTEM, Locale, Person, Stage, workflow_id
 from domain.decisions import run_ended
 from domain.documents import sheet_hash
 from domain.inquiry import Head
@@ -43,6 +43,8 @@ from domain.view import describe
 _SALT_BYTES: Final = 16
 RUN_ENDED: Final = "run_ended"
 """The event that ends an application whose run Temporal has ended without an outcome."""
+BD_LOCALE: Final[Locale] = "en"
+"""The language of mails to a BD or lead who has named none."""
 _FIXED: Final = frozenset({"application_id", "created_at"})
 
 
@@ -318,7 +320,8 @@ def _event_values(application_id: str, event: AuditEvent, link: Link) -> dict[st
 def _email_values(
     application: Application, event: AuditEvent, notice: AnyNotice, position: int
 ) -> dict[str, Any]:
-    to = notice.addressee or _recipient(audience_of(notice.template), application)
+    audience = audience_of(notice.template)
+    to = notice.addressee or _recipient(audience, application)
     queued = QueuedNotice(
         to=to,
         bd=application.bd,
@@ -333,7 +336,7 @@ def _email_values(
         "key": key_of(event.sequence, notice),
         "position": position,
         "template": notice.template,
-        "locale": application.locale,
+        "locale": application.locale if audience is Audience.PARTNER else to.locale or BD_LOCALE,
         "recipient": to.email,
         "subject": "",
         "message_id": "",

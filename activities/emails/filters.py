@@ -1,15 +1,15 @@
 """How values are written in notices: dates with their zone, money, names of fields."""
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 from pydantic import JsonValue
 
+from activities.emails.times import in_zone, known_zone, last_day
 from activities.emails.wording import Wording
 from domain.clocks import Clock
 from domain.values import normalised_decimal
@@ -31,23 +31,6 @@ def printable(value: Any) -> Any:
     if value is None:
         raise TypeError("a notice would have said 'None'")
     return without_bidi_controls(value) if isinstance(value, str) else value
-
-
-def known_zone(name: str) -> tuple[tzinfo, str]:
-    """The time zone and its name; one this release does not know is UTC, and called so.
-
-    A notice is about an application that may have begun under other tables: it must leave all the same.
-    """
-    try:
-        return ZoneInfo(name), name
-    # A key that names a directory of the database ("America") is an OSError; an unknown one is a KeyError.
-    except (KeyError, ValueError, OSError):
-        return UTC, "UTC"
-
-
-def last_day(midnight: datetime, zone: str) -> date:
-    """The day that ends at this local midnight, as deadlines do."""
-    return (midnight - timedelta(microseconds=1)).astimezone(known_zone(zone)[0]).date()
 
 
 def line_breaks(text: str) -> Markup:
@@ -77,17 +60,15 @@ def percent(value: Decimal) -> str:
 
 
 def _moment(wording: Wording, value: datetime, zone: str) -> str:
-    in_zone, name = known_zone(zone)
-    local = value.astimezone(in_zone)
-    return f"{wording.day(local.date())} {local:%H:%M} ({name})"
+    return wording.moment(in_zone(value, zone), known_zone(zone)[1])
 
 
 def _end_of(wording: Wording, clock: Clock, zone: str) -> str:
-    in_zone = clock.time_zone or zone
-    if known_zone(in_zone)[1] != in_zone:
+    of_clock = clock.time_zone or zone
+    if known_zone(of_clock)[1] != of_clock:
         # No day ends then where the reader is.
-        return _moment(wording, clock.due_at, in_zone)
-    return wording.end_of(last_day(clock.due_at, in_zone), in_zone)
+        return _moment(wording, clock.due_at, of_clock)
+    return wording.end_of(last_day(clock.due_at, of_clock), of_clock)
 
 
 def _last_day(wording: Wording, clock: Clock, zone: str) -> str:
@@ -98,7 +79,7 @@ def _changed(wording: Wording, value: JsonValue) -> str:
     if value is None:
         return wording.not_set
     if isinstance(value, list):
-        return ", ".join(str(item) for item in value)
+        return wording.listed(value)
     return str(value)
 
 
@@ -112,10 +93,14 @@ def filters_for(wording: Wording) -> dict[str, Callable[..., Any]]:
         "field": wording.field,
         "last_day": partial(_last_day, wording),
         "line_breaks": line_breaks,
+        "listed": wording.listed,
         "moment": partial(_moment, wording),
         "name": wording.name,
         "one_line": one_line,
         "percent": percent,
         "quoted": quoted,
+        "reason": wording.reason,
         "status": wording.status,
+        "unknown": wording.unknown,
+        "warning": wording.warning,
     }

@@ -8,7 +8,7 @@ from icalendar import Calendar, Event, vCalAddress
 from pydantic import BaseModel, ConfigDict
 
 from activities.emails.addressed import AddressedNotice
-from activities.emails.filters import last_day
+from activities.emails.times import last_day
 from domain.calendar_entries import CalendarEntry, CalendarEvent
 from domain.invitations import entry_of
 from domain.values import Day, Instant

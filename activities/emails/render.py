@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel, ConfigDict
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from activities.emails.addressed import AddressedNotice
 from activities.emails.filters import filters_for, printable
 from activities.emails.wording import WORDINGS, Wording
+from domain.notice import Audience
 
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 
@@ -22,6 +24,16 @@ class Links(BaseModel):
     portal_url: str
     acpn_url: str
     verify_url: str
+
+    def page_of(self, mail: AddressedNotice) -> str:
+        """Where the reader of this mail finds its application: the partner's page of it, or BD's.
+
+        What the portal's address asks for (``?lang=en``) stays.
+        """
+        portal = urlsplit(self.portal_url)
+        pages = "applications" if mail.audience is Audience.PARTNER else "desk"
+        path = f"{portal.path.rstrip('/')}/{pages}/{quote(mail.company_master_uid, safe='')}"
+        return urlunsplit(portal._replace(path=path))
 
 
 class RenderedNotice(BaseModel):
@@ -48,7 +60,7 @@ class Renderer:
         Raises ``jinja2.TemplateError`` when a template is wrong: a bug that a new release cures.
         """
         locale = mail.locale if mail.locale in WORDINGS else "en"
-        context = {"notice": mail.said, "links": self._links}
+        context = {"notice": mail.said, "links": self._links, "page": self._links.page_of(mail)}
         subject, text = _render(self._text[locale], mail.template, context)
         _, html = _render(self._html[locale], mail.template, context)
         return RenderedNotice(subject=" ".join(subject.split()), text=_tidy(text), html=html)

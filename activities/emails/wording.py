@@ -2,19 +2,18 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
 from typing import Final
+
+from domain.clocks import Unknown
+from domain.status import Closing, ClosingCode, Warned, WarningCode
+from domain.values import day_text
+from domain.warnings import in_english
 
 _PATH: Final = re.compile(
     r"(?P<section>\w+)(?:\.(?P<list>\w+))?(?:\[(?P<item>[^\]]+)\])?(?:\.(?P<leaf>\w+))?"
 )
-
-_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS: Final = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
 
 _ENGLISH_NAMES: Final = {
     "reseller": "Reseller",
@@ -79,9 +78,9 @@ _ENGLISH_FIELDS: Final = {
 }
 
 _CHINESE_NAMES: Final = {
-    "reseller": "转售商 (Reseller)",
-    "distributor": "分销商 (Distributor)",
-    "agency": "代理商 (Agency)",
+    "reseller": "转售商（Reseller）",
+    "distributor": "分销商（Distributor）",
+    "agency": "代理商（Agency）",
     "online_esign": "线上电子签署",
     "offline_paper": "线下纸质签署",
     "framework_addendum": "框架合同补充协议",
@@ -158,12 +157,34 @@ _CHINESE_STATUSES: Final = {
 }
 
 
+_CHINESE_WARNINGS: Final[Mapping[WarningCode, str]] = {
+    WarningCode.MASTER_UID_NOT_COVERED: (
+        "Company Master UID {uid} 不能开展分销业务；如需开展，请将其填入 Main UID 或 Associated UID。"
+    ),
+    WarningCode.ACCOUNT_UNKNOWN: (
+        "申请开始时，账号目录中没有 UID {uid} 的账号，请核对号码。"
+        "如号码无误，请先开通账号，再确认企业信息；如有误，请用正确的号码重新申请。"
+    ),
+    WarningCode.START_DATE_PAST: "合同生效日期 {day}（{zone}）在填写时已过。双方签署后即开通权限。",
+}
+
+_CHINESE_REASONS: Final[Mapping[ClosingCode, str]] = {
+    ClosingCode.EXPIRED: "合作伙伴已有 {days} 天没有任何操作。",
+    ClosingCode.CANCELLED_IN_TEMPORAL: "由运维人员在 Temporal 中取消。",
+    ClosingCode.RUN_ENDED: "其在 Temporal 中的运行已终止，没有结果。",
+    ClosingCode.BY_SERVICE: "由入驻系统结束。",
+}
+
+
 class Wording(ABC):
     """What differs between locales besides the notices' own sentences."""
 
     locale: str
+    banner: str
     not_set: str
     colon: str
+    comma: str
+    joint: str
     _names: Mapping[str, str]
     _fields: Mapping[str, str]
 
@@ -176,8 +197,28 @@ class Wording(ABC):
         """The end of a day, with the zone it ends in."""
 
     @abstractmethod
+    def moment(self, value: datetime, zone: str) -> str:
+        """A day and hour, given as the clocks of the zone show them, with its name."""
+
+    @abstractmethod
+    def warning(self, warned: Warned) -> str:
+        """A warning the form shows."""
+
+    @abstractmethod
+    def reason(self, closing: Closing) -> str | None:
+        """Why an application was ended, as the vendor's people read it."""
+
+    @abstractmethod
+    def unknown(self, what: Unknown | None) -> str:
+        """What a deadline could not be counted by."""
+
+    @abstractmethod
     def status(self, text: str) -> str:
         """A status text exactly as the guide has it, with a translation beside it where one is needed."""
+
+    def listed(self, values: Iterable[object]) -> str:
+        """Several values in a row."""
+        return self.comma.join(map(str, values))
 
     def name(self, value: str) -> str:
         """What a value of an enumeration is called; a configured value is its own name."""
@@ -197,7 +238,7 @@ class Wording(ABC):
             parts.append(match["item"])
         if match["leaf"]:
             parts.append(self._label(match["leaf"]))
-        return " – ".join(parts)
+        return self.joint.join(parts)
 
     def _label(self, name: str) -> str:
         return self._fields.get(name, name)
@@ -207,27 +248,48 @@ class English(Wording):
     """British business English."""
 
     locale = "en"
+    banner = "Alibaba Cloud Reseller Partner"
     not_set = "not set"
     colon = ": "
+    comma = ", "
+    joint = " – "
     _names = _ENGLISH_NAMES
     _fields = _ENGLISH_FIELDS
 
     def day(self, value: date) -> str:
-        return f"{_WEEKDAYS[value.weekday()]}, {value.day} {_MONTHS[value.month - 1]} {value.year}"
+        return day_text(value)
 
     def end_of(self, value: date, zone: str) -> str:
         return f"the end of {self.day(value)} ({zone})"
+
+    def moment(self, value: datetime, zone: str) -> str:
+        return f"{self.day(value.date())} {value:%H:%M} ({zone})"
+
+    def warning(self, warned: Warned) -> str:
+        return in_english(warned)
+
+    def reason(self, closing: Closing) -> str | None:
+        return closing.reason
+
+    def unknown(self, what: Unknown | None) -> str:
+        if what is None:
+            return "The calendar or time zone is not known."
+        kind = "calendar" if what.what == "calendar" else "time zone"
+        return f"The {kind} {what.name} is not known."
 
     def status(self, text: str) -> str:
         return text
 
 
 class Chinese(Wording):
-    """Simplified Chinese; names that the portal shows in English stay beside their translation."""
+    """Simplified Chinese; what the guide and the portal call by an English name has that beside it."""
 
     locale = "zh"
+    banner = "阿里云转售合作伙伴"
     not_set = "未填写"
     colon = "："
+    comma = "、"
+    joint = "："
     _names = _CHINESE_NAMES
     _fields = _CHINESE_FIELDS
 
@@ -236,6 +298,22 @@ class Chinese(Wording):
 
     def end_of(self, value: date, zone: str) -> str:
         return f"{self.day(value)}24:00（{zone}）"
+
+    def moment(self, value: datetime, zone: str) -> str:
+        return f"{self.day(value.date())}{value:%H:%M}（{zone}）"
+
+    def warning(self, warned: Warned) -> str:
+        day = warned.day and self.day(warned.day)
+        return _CHINESE_WARNINGS[warned.code].format(uid=warned.uid, day=day, zone=warned.time_zone)
+
+    def reason(self, closing: Closing) -> str | None:
+        text = _CHINESE_REASONS.get(closing.code) if closing.code else None
+        return text.format(days=closing.days) if text else closing.reason
+
+    def unknown(self, what: Unknown | None) -> str:
+        if what is None:
+            return "日历或时区未知。"
+        return f"{'日历' if what.what == 'calendar' else '时区'} {what.name} 未知。"
 
     def status(self, text: str) -> str:
         translation = _CHINESE_STATUSES.get(text)

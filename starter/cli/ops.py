@@ -8,9 +8,20 @@ import typer
 from rich.live import Live
 from rich.text import Text
 
+from activities.emails.times import known_zone
 from domain.contract import ErrorType, OnboardingInput, Stage, WaitingOn
+from domain.policy import Policy
+from domain.readers import audit_for, status_for
 from domain.status import Access, Status
-from starter.cli.runner import FAILED, PROCESS, JsonOption, UidArgument, perform, telling_how_far
+from starter.cli.runner import (
+    FAILED,
+    PROCESS,
+    JsonOption,
+    ReaderOption,
+    UidArgument,
+    perform,
+    telling_how_far,
+)
 from starter.cli.session import Archive, Session, UnreachableError
 from starter.client.errors import ArchiveError, OnboardingError
 from starter.terminal.output import (
@@ -24,11 +35,14 @@ from starter.terminal.output import (
     status_facts,
     status_panel,
 )
+from starter.terminal.times import FALL_BACK, moment, zone_of
 
 # A run that is not retained any more, and a service that is down: the database still knows.
 _FALL_BACK: Final = frozenset({ErrorType.NOT_FOUND, ErrorType.UNAVAILABLE})
 
 LOOK: Final = "Look"
+LIST_ZONE: Final = Policy().time_zone
+"""Where the days of most applications begin; a list has no zone of its own."""
 
 app: Final = typer.Typer()
 
@@ -56,7 +70,9 @@ async def read_status(session: Session, uid: str) -> tuple[Status, str]:
             stored = await archive.newest(uid)
     if stored is None:
         raise reason
-    return stored.status, f"as stored at {shown(stored.updated_at)}: {_why_stored(reason)}"
+    zone = zone_of(stored.status)
+    at = f"{moment(stored.updated_at, zone)} ({zone})"
+    return stored.status, f"as stored at {at}: {_why_stored(reason)}"
 
 
 def _why_stored(reason: Exception) -> str:
@@ -77,23 +93,26 @@ async def _since_then(session: Session, found: Status) -> Status:
     return found
 
 
-async def _application_id(session: Session, archive: Archive, uid: str) -> str:
+async def _newest(session: Session, archive: Archive, uid: str) -> Status:
+    """The status of the latest application, which says whose trail is meant, and the zone of its times."""
     stored = await archive.newest(uid)
-    if stored is not None:
-        return stored.application_id
-    return (await read_status(session, uid))[0].application_id
+    return stored.status if stored is not None else (await read_status(session, uid))[0]
 
 
 @app.command(rich_help_panel=LOOK, epilog="Example: onboarding status 5123456789 --json")
-def status(ctx: typer.Context, uid: UidArgument, as_json: JsonOption = False) -> None:
+def status(
+    ctx: typer.Context, uid: UidArgument, reader: ReaderOption = None, as_json: JsonOption = False
+) -> None:
     """Show what an application waits for, on whom, and until when."""
 
     async def action(session: Session) -> None:
         found, note = await read_status(session, uid)
+        if reader:
+            found = status_for(found, reader)
         if as_json:
             print_json(session.console, found)
         else:
-            print_status(session.console, found, note)
+            print_status(session.console, found, note, reader)
 
     perform(ctx, action)
 
@@ -108,9 +127,13 @@ def list_(
     overdue: Annotated[
         bool | None, typer.Option("--overdue/--in-time", help="Only what is overdue, or is not.")
     ] = None,
+    zone: Annotated[str, typer.Option("--zone", help="IANA time zone the times are told in.")] = LIST_ZONE,
     as_json: JsonOption = False,
 ) -> None:
-    """List running applications."""
+    """List running applications, their times in one zone."""
+    if known_zone(zone)[1] != zone:
+        told = f"no time zone {zone!r} is known; one is Europe/Berlin"
+        raise typer.BadParameter(told, param_hint="--zone")
 
     async def action(session: Session) -> None:
         async with session.service() as service:
@@ -118,7 +141,7 @@ def list_(
         if as_json:
             print_json(session.console, found)
         else:
-            print_list(session.console, found)
+            print_list(session.console, found, zone)
 
     perform(ctx, action)
 
@@ -154,16 +177,21 @@ def watch(
 
 
 @app.command(rich_help_panel=LOOK, epilog="Example: onboarding audit 5123456789")
-def audit(ctx: typer.Context, uid: UidArgument, as_json: JsonOption = False) -> None:
+def audit(
+    ctx: typer.Context, uid: UidArgument, reader: ReaderOption = None, as_json: JsonOption = False
+) -> None:
     """Show every command and due deadline of the latest application, accepted or refused."""
 
     async def action(session: Session) -> None:
         async with session.archive() as archive:
-            events = await archive.audit(await _application_id(session, archive, uid))
+            newest = await _newest(session, archive, uid)
+            events = await archive.audit(newest.application_id)
+        if reader:
+            events = audit_for(events, reader)
         if as_json:
             print_json(session.console, events)
         else:
-            print_audit(session.console, events)
+            print_audit(session.console, events, zone_of(newest))
 
     perform(ctx, action)
 
@@ -174,26 +202,35 @@ def sheets(ctx: typer.Context, uid: UidArgument, as_json: JsonOption = False) ->
 
     async def action(session: Session) -> None:
         async with session.archive() as archive:
-            revisions = await archive.sheets(await _application_id(session, archive, uid))
+            newest = await _newest(session, archive, uid)
+            revisions = await archive.sheets(newest.application_id)
         if as_json:
             print_json(session.console, revisions)
         else:
-            print_sheets(session.console, revisions)
+            print_sheets(session.console, revisions, zone_of(newest))
 
     perform(ctx, action)
 
 
 @app.command(rich_help_panel=LOOK, epilog="Example: onboarding mails 5123456789")
-def mails(ctx: typer.Context, uid: UidArgument, as_json: JsonOption = False) -> None:
+def mails(
+    ctx: typer.Context, uid: UidArgument, reader: ReaderOption = None, as_json: JsonOption = False
+) -> None:
     """Show the e-mails of the latest application: sent, waiting, failed, withdrawn."""
 
     async def action(session: Session) -> None:
         async with session.archive() as archive:
-            rows = await archive.mails(await _application_id(session, archive, uid))
+            newest = await _newest(session, archive, uid)
+            rows = await archive.mails(newest.application_id)
+        if reader:
+            # Imported here: the console starts faster without the libraries of the database.
+            from activities.db.email_ledger import mails_for
+
+            rows = mails_for(rows, reader)
         if as_json:
             print_json(session.console, rows)
         else:
-            print_mails(session.console, rows)
+            print_mails(session.console, rows, zone_of(newest))
 
     perform(ctx, action)
 
@@ -210,7 +247,8 @@ def access(ctx: typer.Context, uid: UidArgument, as_json: JsonOption = False) ->
             style = "green" if answer.granted else "red"
             session.console.print(Text(shown(answer.message), style=style), soft_wrap=True)
             if answer.available_at:
-                session.console.print(f"available at: {shown(answer.available_at)}")
+                zone = known_zone(answer.time_zone or FALL_BACK)[1]
+                session.console.print(f"available at: {moment(answer.available_at, zone)} ({zone})")
         if not answer.granted:
             raise typer.Exit(FAILED)
 
@@ -219,16 +257,18 @@ def access(ctx: typer.Context, uid: UidArgument, as_json: JsonOption = False) ->
 
 async def _gate(session: Session, uid: str) -> Access:
     """The answer for an account: the applicant's own, or one that an application of another UID covers."""
-    grant = None
+    grant = stored = None
     # Without a database the status still knows.
     with suppress(ArchiveError):
         async with session.archive() as archive:
             grant = await archive.grant(uid)
+            stored = grant and await archive.newest(grant.company_master_uid)
     if grant is not None:
+        zone = zone_of(stored.status) if stored else FALL_BACK
         return Access(
             granted=True,
             reason="granted",
-            message=f"ACPN access granted at {shown(grant.granted_at)},"
+            message=f"ACPN access granted at {moment(grant.granted_at, zone)} ({zone}),"
             f" by the application of Company Master UID {grant.company_master_uid}.",
         )
     found, _ = await read_status(session, uid)
@@ -258,7 +298,13 @@ def join(
     bd_email: Annotated[str, typer.Option(help="Gets the mails to BD.")],
     lead_name: Annotated[str, typer.Option(help="The BD lead, told of missed deadlines.")],
     lead_email: Annotated[str, typer.Option(help="Gets the mails to the BD lead.")],
-    locale: Annotated[str, typer.Option(help="Language of the mails: en or zh.")] = "en",
+    locale: Annotated[str, typer.Option(help="Language of the applicant's mails: en or zh.")] = "en",
+    bd_locale: Annotated[
+        str | None, typer.Option(help="Language of the mails to BD: en or zh.", show_default="en")
+    ] = None,
+    lead_locale: Annotated[
+        str | None, typer.Option(help="Language of the mails to the BD lead: en or zh.", show_default="en")
+    ] = None,
 ) -> None:
     """JOIN NOW: start an application, or enter the one that runs."""
     fields = {
@@ -266,8 +312,8 @@ def join(
         "contact_name": contact_name,
         "contact_email": contact_email,
         "locale": locale,
-        "bd": {"name": bd_name, "email": bd_email},
-        "bd_lead": {"name": lead_name, "email": lead_email},
+        "bd": {"name": bd_name, "email": bd_email, "locale": bd_locale},
+        "bd_lead": {"name": lead_name, "email": lead_email, "locale": lead_locale},
     }
 
     async def action(session: Session) -> None:

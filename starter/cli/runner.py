@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 from temporalio.service import RPCError
 
+from domain.contract import Role
 from domain.values import Uid
 from runtime.errors import answered
 from settings import SettingsError, load_temporal_settings
@@ -40,6 +41,9 @@ def a_uid(text: str) -> str:
 
 UidArgument = Annotated[
     str, typer.Argument(metavar="UID", help="Company Master UID of the applicant.", callback=a_uid)
+]
+ReaderOption = Annotated[
+    Role | None, typer.Option("--as", help="Show what this role may read.", show_default="everything")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, with the contract's field names.")]
 

@@ -19,10 +19,10 @@ from domain.status import Status
 from domain.steps import Step
 from starter.cli.names import TYPED, Typed
 from starter.cli.options import Option, fields_from, options_of
-from starter.cli.runner import PROCESS, UidArgument, perform, telling_how_far
+from starter.cli.runner import PROCESS, JsonOption, UidArgument, perform, telling_how_far
 from starter.cli.session import Service, Session
 from starter.client.errors import OnboardingError
-from starter.terminal.output import print_status
+from starter.terminal.output import print_json, print_status
 
 EXAMPLE_UID: Final = "5123456789"
 CHANNEL: Final = "cli"
@@ -54,6 +54,7 @@ _SHARED: Final[dict[str, Any]] = {
     "actor_name": ActorName,
     "command_id": CommandIdOption,
     "if_sequence": IfSequence,
+    "as_json": JsonOption,
 }
 
 app: Final = typer.Typer()
@@ -87,6 +88,7 @@ def _command(step: Step, options: tuple[Option, ...]) -> Any:
         actor_name: str | None,
         command_id: str | None,
         if_sequence: int | None,
+        as_json: bool,
         **values: Any,
     ) -> None:
         async def action(session: Session) -> None:
@@ -99,7 +101,7 @@ def _command(step: Step, options: tuple[Option, ...]) -> Any:
             }
             fields["via"] = {"channel": CHANNEL}
             fields["if_sequence"] = if_sequence
-            await _send(session, uid, step, fields, own_role=acting_role is None)
+            await _send(session, uid, step, fields, own_role=acting_role is None, as_json=as_json)
 
         perform(ctx, action)
 
@@ -109,7 +111,9 @@ def _command(step: Step, options: tuple[Option, ...]) -> Any:
         inspect.Parameter("uid", keyword, annotation=UidArgument),
         *(option.parameter for option in options),
         *(
-            inspect.Parameter(name, keyword, annotation=annotation, default=None)
+            inspect.Parameter(
+                name, keyword, annotation=annotation, default=False if annotation is JsonOption else None
+            )
             for name, annotation in _SHARED.items()
         ),
     ]
@@ -118,7 +122,9 @@ def _command(step: Step, options: tuple[Option, ...]) -> Any:
     return run
 
 
-async def _send(session: Session, uid: str, step: Step, fields: dict[str, Any], *, own_role: bool) -> None:
+async def _send(
+    session: Session, uid: str, step: Step, fields: dict[str, Any], *, own_role: bool, as_json: bool
+) -> None:
     with telling_how_far() as progress:
         try:
             async with session.service() as service:
@@ -133,13 +139,17 @@ async def _send(session: Session, uid: str, step: Step, fields: dict[str, Any], 
                 progress.remedy = _ask_again(command)
                 answer = await service.send(uid, command)
                 progress.told = f"{step.name} was answered; `onboarding status {uid}` shows what it led to."
-                print_status(session.console, await _whole(service, uid, answer))
+                status = await _whole(service, uid, answer)
         except OnboardingError as error:
             if error.type is not ErrorType.UNAVAILABLE:
                 raise
             told = "It was not carried out." if error.answered else progress.told
             remedy = progress.remedy or error.remedy
             raise OnboardingError(error.type, f"{error.message} {told}", remedy=remedy) from None
+    if as_json:
+        print_json(session.console, status)
+    else:
+        print_status(session.console, status, role=command.actor.role)
 
 
 def _ask_again(command: Command) -> str:
@@ -156,13 +166,16 @@ def _by_whom_it_is_for(step: Step, command: Command) -> Command:
 
 
 async def _whole(service: Service, uid: str, answer: Status) -> Status:
-    """The status with what the answer to a command goes without, such as the changes of a sheet."""
+    """The status with what the answer to a command goes without, such as the changes of a sheet, and with
+    what became of the command."""
     try:
         whole = await service.status(uid)
     except OnboardingError:
         # The command is carried out all the same.
         return answer
-    return whole if whole.application_id == answer.application_id else answer
+    if whole.application_id != answer.application_id:
+        return answer
+    return whole.model_copy(update={"answered": answer.answered})
 
 
 def acting_here() -> str:

@@ -17,6 +17,7 @@ from starter.demo.checks import Checks, Source
 from starter.demo.documents import DESK_ZONE
 from starter.local.mail_sink import KeptMail
 from starter.terminal.output import shown
+from starter.terminal.times import until
 
 _MARGIN: Final = 30
 # What the service does by itself, as a process owner says it.
@@ -75,7 +76,7 @@ class Narrator:
         self._row("", Text.assemble("→ ", (text, "bold green"), (overdue, "bold red")))
         if status.outcome is None:
             whom = _WAITS_ON.get(status.waiting_on, str(status.waiting_on))
-            due = f" until {local(status.due_at)}" if status.due_at else ""
+            due = f", {until(status.deadline, DESK_ZONE)}" if status.deadline else ""
             self._row("", Text(f"  waits on {whom}{due}", style="dim"))
 
     def error_box(self, title: str, *lines: str) -> None:

@@ -9,6 +9,7 @@ from domain.account_rules import NOT_VERIFIED
 from domain.contract import ErrorType, Party, Stage
 from domain.documents import DecisionSheet, sheet_hash
 from domain.status import Access, IssuedSheet, Status
+from domain.values import day_text
 from domain.view import company_shown
 from starter.demo.checks import Source
 from starter.demo.documents import (
@@ -335,7 +336,7 @@ class FirstApplicant:
         agreed = status.sheet.content.basic.contract_start_date
         moved = agreed + _MOVED_BY
         await play.log_in(
-            "Log-in refused, reason and date", AMIRA, MASTER_UID, _before(agreed), names=str(agreed)
+            "Log-in refused, reason and date", AMIRA, MASTER_UID, _before(agreed), names=day_text(agreed)
         )
         await play.until_hour(16)
         reason = "The partner's billing is ready a week later."
@@ -355,7 +356,7 @@ class FirstApplicant:
             f"Weeks later, on {agreed}, the date agreed first: the contract is not in effect."
         )
         await play.log_in(
-            "Log-in refused until the new date", AMIRA, MASTER_UID, _before(moved), names=str(moved)
+            "Log-in refused until the new date", AMIRA, MASTER_UID, _before(moved), names=day_text(moved)
         )
         play.narrator.passes("Another week.")
         await play.step(

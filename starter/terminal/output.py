@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 from pydantic_core import to_json
+from rich.cells import cell_len
 from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -16,11 +16,12 @@ from rich.table import Table
 from rich.text import Text
 
 from domain.audit import AuditEvent, Verdict
-from domain.contract import Stage
+from domain.contract import Role, Stage
 from domain.state import OUTCOMES
-from domain.status import Deadline, SheetChange, Status
+from domain.status import SheetChange, Status
 from domain.values import instant_text
 from starter.client.listed import Listed
+from starter.terminal.times import contract_start, due, due_in_list, moment, stamp, zone_of
 
 if TYPE_CHECKING:
     from activities.db.applications import StoredSheet
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
 
 _STYLES: Final = {Stage.ACTIVE: "bold green", Stage.REJECTED: "bold red"}
 _MAIL_STYLES: Final = {"withdrawn": "dim"}
+_DOCUMENTS: Final = {"submit_application": "application", "issue_decision_sheet": "sheet"}
+"""Commands that bring a document, and the field it comes in."""
+_VERDICTS_IN_WORDS: Final = {
+    Verdict.ACCEPTED: "accepted",
+    Verdict.NO_OP: "no_op: this was in place already, nothing has changed",
+    Verdict.REFUSED: "refused",
+}
 _VERDICTS: Final = {Verdict.ACCEPTED: "green", Verdict.NO_OP: "dim", Verdict.REFUSED: "red"}
 _ESCAPED_IN_JSON: Final = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 """What JSON may have as it is, and a terminal obeys: C1 controls, separators of lines, marks that reorder."""
@@ -51,9 +59,10 @@ def _escape(found: re.Match[str]) -> str:
     return f"\\u{ord(found[0]):04x}"
 
 
-def print_status(console: Console, status: Status, note: str = "") -> None:
-    """The status: what it waits for, on whom, until when, and what is possible now."""
-    accounts = list(status_facts(status))
+def print_status(console: Console, status: Status, note: str = "", role: Role | None = None) -> None:
+    """The status: what it waits for, on whom, until when, and what is possible now: for this role, or for
+    each."""
+    accounts = list(status_facts(status, role))
     if note:
         accounts.append(("note", note))
     if not console.is_terminal:
@@ -82,15 +91,16 @@ def _fact_style(name: str, value: str) -> str:
     return "bold" if name in {"stage", "waiting on"} else ""
 
 
-def status_facts(status: Status) -> Iterator[tuple[str, str]]:
-    """Name and value of everything that is known, in reading order."""
-    deadline = status.deadline
+def status_facts(status: Status, role: Role | None = None) -> Iterator[tuple[str, str]]:
+    """Name and value of everything that is known, in reading order; times in the zone of the application."""
+    deadline, zone = status.deadline, zone_of(status)
     known: dict[str, object] = {
         "uid": status.company_master_uid,
         "stage": status.stage,
         "status": status.status_text,
         "waiting on": status.waiting_on if status.stage not in OUTCOMES else None,
-        "due": deadline and _due(deadline),
+        "times in": zone,
+        "due": deadline and due(deadline, zone),
         "counted": deadline and ", ".join(map(str, deadline.days_counted)),
         "estimate": deadline and deadline.estimate,
         "overdue": "yes" if status.overdue else None,
@@ -102,7 +112,7 @@ def status_facts(status: Status) -> Iterator[tuple[str, str]]:
         "modification": status.modification,
         "confirmed": status.confirmed_revision and f"revision {status.confirmed_revision}",
         "signing": _signing(status),
-        "contract start": status.contract_start_at,
+        "contract start": contract_start(status, zone),
         "access": status.access.message,
         "rejection": status.rejection and f"{status.rejection.reason_code}: {status.rejection.explanation}",
         "ended by": status.closing
@@ -122,10 +132,24 @@ def status_facts(status: Status) -> Iterator[tuple[str, str]]:
     for failed in status.failed_emails:
         yield "failed mail", shown(f"{failed.key} to {failed.to}: {failed.reason}")
     for refusal in status.last_refusals[-1:]:
-        when = f"{refusal.command} at {shown(refusal.at)}"
+        when = f"{refusal.command} at {moment(refusal.at, zone)}"
         yield "last refusal", shown(f"{when}: {refusal.error}: {refusal.message}")
-    if status.allowed_commands:
-        yield "possible now", ", ".join(status.allowed_commands)
+    yield from (("possible now", possible) for possible in _possible(status, role))
+    if status.answered:
+        yield "verdict", _VERDICTS_IN_WORDS[status.answered.verdict]
+
+
+def _possible(status: Status, role: Role | None) -> Iterator[str]:
+    """What may be sent now: by this role or, without one, by each."""
+    if not status.allowed_for:
+        if status.allowed_commands:
+            yield ", ".join(status.allowed_commands)
+        return
+    if role is not None:
+        names = status.allowed_for.get(role, ())
+        yield f"{role}: {', '.join(names) or 'nothing'}"
+        return
+    yield from (f"{each}: {', '.join(names)}" for each, names in status.allowed_for.items())
 
 
 def _evidence(status: Status) -> Iterator[str]:
@@ -144,13 +168,6 @@ def _evidence(status: Status) -> Iterator[str]:
 
 def _confirmed(status: Status) -> str:
     return "confirmed" if status.company_confirmed else "not confirmed yet"
-
-
-def _due(deadline: Deadline) -> str:
-    """What is due, and until when in the zone whose days were counted."""
-    zone = deadline.time_zone or "UTC"
-    local = deadline.due_at.astimezone(ZoneInfo(zone))
-    return f"{deadline.kind.replace('_', ' ')}, until {local:%a %Y-%m-%d %H:%M} ({zone})"
 
 
 def _change(change: SheetChange) -> str:
@@ -172,8 +189,11 @@ def _signing(status: Status) -> str | None:
     return f"{signing.path}, order {signing.order}: {', '.join(signed)}"
 
 
-def print_list(console: Console, applications: Sequence[Listed]) -> None:
-    """Applications, one a line."""
+def print_list(console: Console, applications: Sequence[Listed], zone: str) -> None:
+    """Applications, one a line, their times in one zone."""
+    _name_zone(console, zone)
+    alone = not console.is_terminal
+    named = f" ({zone})" if alone else ""
     print_table(
         console,
         ("UID", "Stage", "Waiting on", "Due", "Overdue", "Running since"),
@@ -182,49 +202,79 @@ def print_list(console: Console, applications: Sequence[Listed]) -> None:
                 Text(shown(each.uid)),
                 Text(each.stage, style=_STYLES.get(each.stage, "")),
                 Text(each.waiting_on),
-                Text(shown(each.due_at)),
+                Text(due_in_list(each.stage, each.due_at, zone) + named if each.due_at else ""),
                 Text("overdue" if each.overdue else "", style="bold red"),
-                Text(shown(each.started_at)),
+                Text(stamp(each.started_at, zone, alone=alone)),
             )
             for each in applications
         ],
     )
 
 
-def print_audit(console: Console, events: Sequence[AuditEvent]) -> None:
-    """The audit trail, one event a line."""
+def _name_zone(console: Console, zone: str) -> None:
+    """To a person once; to a pipe each time has it."""
+    if console.is_terminal:
+        console.print(Text(f"Times in {zone}", style="dim"))
+
+
+def print_audit(console: Console, events: Sequence[AuditEvent], zone: str) -> None:
+    """The audit trail, one event a line, its times in one zone."""
+    _name_zone(console, zone)
     print_table(
         console,
         ("#", "At", "Who", "Command", "Verdict", "Stage", "Message"),
         [
             (
                 Text(str(event.sequence)),
-                Text(shown(event.at)),
+                Text(stamp(event.at, zone, alone=not console.is_terminal)),
                 Text(
                     shown(f"{event.actor.role}: {event.actor.name or event.actor.id}" if event.actor else "")
                 ),
                 Text(shown(event.command)),
                 Text(event.verdict, style=_VERDICTS[event.verdict]),
                 Text(_move(event)),
-                Text(shown(f"{event.error}: {event.message}" if event.error else event.message)),
+                Text(shown("; ".join(_told(event)))),
             )
             for event in events
         ],
     )
 
 
+def _told(event: AuditEvent) -> Iterator[str]:
+    """What came of it, and what was said: asked, answered, assigned …"""
+    if event.message:
+        yield f"{event.error}: {event.message}" if event.error else event.message
+    if event.command in _DOCUMENTS and event.verdict is Verdict.ACCEPTED:
+        revision = event.form_revision or event.sheet_revision
+        yield f"revision {revision}"
+    for name, value in event.details.items():
+        # Form and sheet are read elsewhere; a hash says nothing that the revision doesn't.
+        if name not in _DOCUMENTS.values() and not name.endswith("hash"):
+            yield f"{name.replace('_', ' ')}: {_in_words(value)}"
+
+
+def _in_words(value: JsonValue) -> str:
+    if isinstance(value, dict):
+        email = f" <{value['email']}>" if "email" in value else ""
+        return ", ".join(_in_words(part) for name, part in value.items() if name != "email") + email
+    if isinstance(value, list):
+        return ", ".join(map(_in_words, value))
+    return _part(value)
+
+
 def _move(event: AuditEvent) -> str:
     return event.to_stage if event.from_stage is event.to_stage else f"{event.from_stage} → {event.to_stage}"
 
 
-def print_mails(console: Console, mails: "Sequence[LedgerRow]") -> None:
-    """The e-mail ledger, one mail a line."""
+def print_mails(console: Console, mails: "Sequence[LedgerRow]", zone: str) -> None:
+    """The e-mail ledger, one mail a line, its times in one zone."""
+    _name_zone(console, zone)
     print_table(
         console,
         ("Queued", "State", "Key", "To", "Subject", "Reason"),
         [
             (
-                Text(shown(mail.queued_at)),
+                Text(stamp(mail.queued_at, zone, alone=not console.is_terminal)),
                 Text(mail.state, style="red" if mail.reason else _MAIL_STYLES.get(mail.state, "")),
                 Text(mail.key),
                 Text(shown(mail.recipient)),
@@ -236,15 +286,16 @@ def print_mails(console: Console, mails: "Sequence[LedgerRow]") -> None:
     )
 
 
-def print_sheets(console: Console, sheets: "Sequence[StoredSheet]") -> None:
+def print_sheets(console: Console, sheets: "Sequence[StoredSheet]", zone: str) -> None:
     """The revisions of the decision sheet, one a line; a void one was undone by Temporal's Reset."""
+    _name_zone(console, zone)
     print_table(
         console,
         ("Revision", "Issued", "Hash", "", "Changed"),
         [
             (
                 Text(str(stored.sheet.revision)),
-                Text(shown(stored.issued_at)),
+                Text(stamp(stored.issued_at, zone, alone=not console.is_terminal)),
                 Text(stored.sheet.hash),
                 Text("void" if stored.void else "", style="yellow"),
                 Text("; ".join(map(_change, stored.sheet.changes))),
@@ -261,12 +312,21 @@ def print_table(console: Console, heading: Sequence[str], rows: Sequence[Sequenc
         for row in rows:
             print("\t".join(" ".join(cell.plain.split()) for cell in row), file=console.file, flush=True)
         return
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for name in heading:
-        table.add_column(name, overflow="fold")  # a key or a hash with an ellipsis can't be copied
+    if not rows:
+        console.print(Text("none", style="dim"))
+        return
+    # Rich breaks words though other columns have room, unless told which columns to leave alone. An ellipsis
+    # would be shorter, but a key that has one can't be copied.
+    columns = [[name, *(row[at].plain for row in rows)] for at, name in enumerate(heading)]
+    longest = [max(map(cell_len, " ".join(texts).split()), default=0) for texts in columns]
+    fits = sum(longest) + len(columns) <= console.width
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 1, 0, 0))
+    for name, texts, widest in zip(heading, columns, longest, strict=True):
+        one_word = not any(len(text.split()) > 1 for text in texts)
+        table.add_column(name, overflow="fold", no_wrap=fits and one_word, min_width=widest if fits else None)
     for row in rows:
         table.add_row(*row)
-    console.print(table if rows else Text("none", style="dim"))
+    console.print(table)
 
 
 @contextmanager

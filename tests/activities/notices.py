@@ -54,12 +54,20 @@ def notice(template: str, *, user_text: str | None = None, **changes: Any) -> An
         "contact": _clock("contact", "2025-03-19T16:00:00Z"),
         "expiry": _clock("expiry", "2027-06-12T16:00:00Z", provisional=True),
         "deadline": review,
-        "estimates": [_clock("review", "2025-03-20T00:00:00Z", estimate="no calendar 'XX'", time_zone=None)],
+        "estimates": [
+            _clock(
+                "review",
+                "2025-03-20T00:00:00Z",
+                estimate="no calendar 'XX'",
+                unknown={"what": "calendar", "name": "XX"},
+                time_zone=None,
+            )
+        ],
         "stage": "confirming_terms",
         "reminders": 3,
         "form_revision": 2,
         "sheet_revision": 2,
-        "warnings": [free],
+        "warnings": [{"code": "master_uid_not_covered", "uid": "5000000000000001"}],
         "justification": {"question": free, "answer": free, "evidence": [_file(name)]},
         "asked": {"number": 1, "question": free, "asked_at": "2025-03-14T02:00:00Z"},
         "answered": {

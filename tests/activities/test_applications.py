@@ -8,7 +8,7 @@ from activities.db.applications import SHOWN_REFUSALS, ApplicationRecords, Store
 from activities.db.email_ledger import EmailLedger
 from activities.db.trail import AuditTrail
 from domain.audit import Verdict
-from domain.contract import Stage, WaitingOn
+from domain.contract import Role, Stage, WaitingOn
 from domain.publication import Entry, TakeUp
 from domain.state import Application
 from domain.status import FailedEmail, Refusal
@@ -141,6 +141,7 @@ async def test_the_newest_refusals_are_shown_from_the_audit_trail(
             command_id=kept.event.command_id,
             error="wrong_stage",
             message=f"no. {kept.event.sequence}",
+            role=Role.BD,
         )
         for kept in refused[-SHOWN_REFUSALS:]
     )

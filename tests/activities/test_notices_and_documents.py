@@ -1,5 +1,8 @@
 """What events bring: notices, which go into the ledger with them, and documents."""
 
+from typing import Any
+
+import pytest
 from sqlalchemy import select
 
 from activities.db.applications import ApplicationRecords
@@ -71,6 +74,27 @@ async def test_a_farewell_goes_to_who_is_no_longer_in_charge_and_again_to_him(
         ("1.lead_handed_over", "old@vendor.example"),
         ("2.handed_over", "bo@vendor.example"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("applicant", "bd", "lead", "locales"),
+    [
+        ("zh", None, None, ["zh", "en", "en"]),
+        ("en", "zh", "zh", ["en", "zh", "zh"]),
+        ("zh", "en", "zh", ["zh", "en", "zh"]),
+    ],
+)
+async def test_each_reads_mails_in_his_own_language(
+    trail: AuditTrail, ledger: EmailLedger, applicant: str, bd: Any, lead: Any, locales: list[str]
+) -> None:
+    """The partner's does not decide what BD reads."""
+    subject = UNDER_REVIEW.but(
+        locale=applicant,
+        bd=LI.model_copy(update={"locale": bd}),
+        bd_lead=CHEN.model_copy(update={"locale": lead}),
+    )
+    await trail.publish(publication(subject, submitted(1, 1, RECEIVED, REQUESTED, OVERDUE)))
+    assert [row.locale for row in await ledger.of("run-1")] == locales
 
 
 async def test_a_notice_says_what_was_true_when_its_event_was_stored(

@@ -31,13 +31,13 @@ def test_a_refusal_says_who_may_and_what_is_possible() -> None:
     )
     assert wrong_stage.value.message == (
         "'approve_application' is not possible in stage 'awaiting_signatures' (Waiting for signing contract)."
-        " Possible now: reopen_terms, record_contact, choose_signing_path, sign_contract, ask_bd,"
-        " reassign_bd, reassign_lead, correct_contact, resend_email, decline, cancel_application."
+        " Possible now for 'bd_lead': reopen_terms, record_contact, choose_signing_path, reassign_bd,"
+        " reassign_lead, correct_contact, resend_email, cancel_application."
     )
     assert after_signature.value.message == (
         "'choose_signing_path' is not possible in stage 'awaiting_signatures' (Waiting for signing contract) "
-        "after a signature. Possible now: reopen_terms, record_contact, sign_contract, ask_bd, "
-        "reassign_bd, reassign_lead, correct_contact, resend_email, decline, cancel_application."
+        "after a signature. Possible now for 'bd': reopen_terms, record_contact, "
+        "correct_contact, resend_email, cancel_application."
     )
 
 
@@ -127,7 +127,7 @@ class TestNotices:
         journey.say("reassign_bd", **journey.something_new("reassign_bd"))
         assert journey.mails[-1].said["deadline"] is None, "the only one is past"
 
-    def test_notices_are_in_the_language_of_the_application(self) -> None:
+    def test_notices_to_the_partner_are_in_the_language_of_the_application(self) -> None:
         journey = Journey(locale="zh")
         journey.wait()
         assert [mail.locale for mail in journey.mails] == ["zh"]

@@ -229,7 +229,7 @@ class TestBothAtOnce:
         assert message.startswith(
             f"'reopen_terms' is not part of the process this application goes by (edition {NEXT})"
         )
-        assert message.endswith("correct_contact, resend_email, decline, cancel_application.")
+        assert message.endswith("correct_contact, resend_email, cancel_application.")
 
     def test_who_may_not_send_it_and_who_comes_too_late_is_told_so_first(self) -> None:
         assert (

@@ -26,7 +26,7 @@ FIELDS: Final = """
 OnboardingInput   company_master_uid contact_name contact_email locale? bd bd_lead policy?
 Policy            review_working_days? contact_working_days? reminder_working_days? partner_expiry_days? calendar? time_zone? + require_credit_control? access_delay_working_days? later_reminder_working_days? expiry_warning_days? mail_hour?
 Actor             role id name?
-Person            name email
+Person            name email + locale?
 ApplicationForm   legal_name registration_number country address website? contact business_type main_uid associated_uids? territories? qualification evidence?
 Evidence          reference sha256 media_type
 Contact           name title? email phone?
@@ -36,7 +36,7 @@ Commitment        amount period_months compensation
 CommissionPolicy  code name bands?
 Band              from_amount to_amount? rate_percent
 Discount          product_code percent valid_from? valid_to?
-Deadline          kind due_at calendar? days_counted? provisional? + time_zone? estimate?
+Deadline          kind due_at calendar? days_counted? provisional? + time_zone? estimate? unknown?
 Justification     question answer? + evidence?
 Question          number question asked_at answer? answered_at?
 IssuedSheet       revision hash content changes? + issued_at?
@@ -44,14 +44,17 @@ SheetShown        revision hash content? changes? + issued_at?
 SheetChange       field before? after?
 Signing           path? order? partner? vendor?
 Signature         signer_name signed_at document_ref? + evidence? recorded_at?
-Access            granted? reason? available_at? + message? missing? covered_uids?
+Access            granted? reason? available_at? + message? missing? start_date? time_zone? covered_uids?
 Missing           cause uids?
-Refusal           at command command_id? error message
+Refusal           at command command_id? error message + role?
 Rejection         reason_code explanation
 Via               channel client?
 AuditEvent        sequence at command verdict command_id? actor? occurred_at? from_stage to_stage error? message? form_revision? sheet_revision? via? details?
 Link              previous salt commitment hash
-Status            stage status_text waiting_on allowed_commands? due_at? overdue? deadline? form_revision? company? application? warnings? justification? sheet? modification? confirmed_revision? signing? contract_start_at? amendments? access? last_refusals? pending_emails? failed_emails? rejection? outcome? sequence? + application_id company_master_uid contact_email? bd? bd_lead? company_confirmed? modification_fields? contacted_at? closing? answered? questions? coverage_changes?
+Status            stage status_text waiting_on allowed_commands? due_at? overdue? deadline? form_revision? company? application? warnings? justification? sheet? modification? confirmed_revision? signing? contract_start_at? amendments? access? last_refusals? pending_emails? failed_emails? rejection? outcome? sequence? + application_id company_master_uid contact_email? bd? bd_lead? company_confirmed? modification_fields? contacted_at? closing? answered? questions? coverage_changes? allowed_for? time_zone? warned?
+Warned            code uid? day? time_zone?
+Unknown           what name
+Closing           by reason? code? days?
 Answered          verdict stage sequence
 CompanyShown      legal_name registration_number country? verified? hash?
 """  # noqa: E501  # one model a line, to be read beside the contract

@@ -12,7 +12,7 @@ from domain.documents import BusinessType
 from domain.inquiry import Account, AccountAnswers
 from domain.refusal import RefusedError
 from domain.signing import parties_to_sign
-from domain.status import Company, Signature, Signing
+from domain.status import Company, Signature, Signing, Warned, WarningCode
 from domain.terms import sheet_is_current
 from tests import payloads
 from tests.domain.applications import (
@@ -275,14 +275,16 @@ class TestUids:
             f"The Company Master UID {UID} may not carry out distribution business: "
             "enter it as Main UID or Associated UID if it shall.",
         )
-        assert [mail.said["warnings"] for mail in journey.mails[-2:]] == [journey.status.warnings] * 2
+        warned = (Warned(code=WarningCode.MASTER_UID_NOT_COVERED, uid=UID),)
+        assert journey.status.warned == warned, "and the same for programs"
+        assert [mail.said["warnings"] for mail in journey.mails[-2:]] == [warned] * 2
 
     @pytest.mark.parametrize("form", [payloads.form(UID), payloads.form(MAIN, associated_uids=[UID])])
     def test_as_main_or_associated_uid_it_may(self, form: Json) -> None:
         journey = journey_to("company_confirmed")
         journey.directory = AccountAnswers(accounts=(account(UID), account(MAIN)))
         journey.say("submit_application", application=form)
-        assert journey.status.warnings == ()
+        assert (journey.status.warnings, journey.status.warned) == ((), ())
 
 
 class TestRevisions:

@@ -1,6 +1,6 @@
 """What callers, the gate of the ACPN platform and ops are shown."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
@@ -10,7 +10,7 @@ from domain.clocks import Clock, ClockKind
 from domain.contract import Role
 from domain.inquiry import AccessOutcome
 from domain.state import Application
-from domain.status import Access, AccessCause, Closing, Missing, Refusal, SheetShown, Status
+from domain.status import Access, AccessCause, Closing, FailedEmail, Missing, Refusal, SheetShown, Status
 from tests.domain.applications import (
     JOINED_AT,
     MISSING,
@@ -32,7 +32,7 @@ qualified            not_signed         The contract is not signed yet. Status: 
 confirming_terms     not_signed         The contract is not signed yet. Status: Please confirm the following business terms.
 correcting_terms     not_signed         The contract is not signed yet. Status: Your modification is being processed.
 awaiting_signatures  not_signed         The contract is not signed yet. Status: Waiting for signing contract.
-signed               before_start_date  Your contract starts on 2026-09-01 (Asia/Singapore); access to the ACPN platform is opened then, and you will get an e-mail.
+signed               before_start_date  Your contract starts on Tuesday, 1 September 2026 (Asia/Singapore); access to the ACPN platform is opened then, and you will get an e-mail.
 activating           being_opened       Your contract is in effect; access is being opened.
 active               granted            ACPN access granted.
 rejected             closed             Application rejected: there is no access.
@@ -68,7 +68,9 @@ class TestGate:
         assert journey_to("qualified").status.access.available_at is None
 
     def test_an_amended_date_is_the_one_told(self) -> None:
-        assert "starts on 2026-10-01 (Asia/Singapore)" in journey_to("amended").status.access.message
+        access = journey_to("amended").status.access
+        assert "starts on Thursday, 1 October 2026 (Asia/Singapore)" in access.message
+        assert (access.start_date, access.time_zone) == (date(2026, 10, 1), "Asia/Singapore")
 
     def test_what_is_missing_is_told(self) -> None:
         access = waiting_for_access(journey_to("activating")).status.access
@@ -156,6 +158,7 @@ class TestStatus:
         assert shown.pop("signing")["path"] == "online_esign"
         assert shown.pop("bd")["name"] == "Bo Chen"
         assert shown.pop("bd_lead")["name"] == "Li Wei"
+        assert list(shown.pop("allowed_for")) == ["partner", "bd", "bd_lead", "ops"]
         assert shown == {
             "application_id": "run-1",
             "company_master_uid": UID,
@@ -168,6 +171,7 @@ class TestStatus:
                 *("correct_contact", "resend_email", "decline", "cancel_application"),
             ],
             "due_at": "2026-06-01T00:00:00Z",
+            "time_zone": "Asia/Shanghai",
             "contact_email": "join@acme.example.com",
         }
 
@@ -207,13 +211,38 @@ class TestDetails:
 
     def test_what_is_waited_for_on_whom_and_until_when(self) -> None:
         lines = view.details(journey_to("under_review").application).splitlines()
-        assert lines[:3] == [
+        assert lines == [
             "**under_review** – Please be patient and wait for the approval",
+            "",
             "- Waiting on: **bd**",
-            "- Due: review at 2026-03-06T00:00:00Z, days counted 2026-03-03, 2026-03-04, 2026-03-05",
+            "- Due: review, by the end of Thursday, 5 March 2026 (UTC),"
+            " days counted 2026-03-03, 2026-03-04, 2026-03-05",
+            "- Possible now for partner: `withdraw_application`, `correct_contact`, `resend_email`",
+            "- Possible now for bd: `request_justification`, `approve_application`, `reject_application`,"
+            " `correct_contact`, `resend_email`, `cancel_application`",
+            "- Possible now for bd_lead: `request_justification`, `approve_application`,"
+            " `reject_application`, `reassign_bd`, `correct_contact`, `resend_email`, `cancel_application`",
+            "- Possible now for ops: `correct_contact`, `resend_email`, `cancel_application`",
         ]
-        assert lines[3].startswith("- Possible now: `withdraw_application`, `request_justification`, ")
-        assert len(lines) == 4
+
+    @pytest.mark.parametrize(
+        ("stage", "due"),
+        [
+            ("qualified", "reminder, after the end of "),
+            ("awaiting_signatures", "contact, by the end of "),
+            ("signed", "start date, at the start of Tuesday, 1 September 2026 (Asia/Singapore)"),
+            ("activating", "access check, at 2026-08-31 16:00 (UTC)"),
+        ],
+    )
+    def test_when_it_is_due_is_told_as_the_mails_tell_it(self, stage: str, due: str) -> None:
+        assert f"- Due: {due}" in view.details(journey_to(stage).application)
+
+    def test_an_expiry_is_told_by_its_last_day(self) -> None:
+        application = journey_to("drafting").application
+        [clock] = application.clocks
+        told = clock.model_copy(update={"last_day": date(2026, 5, 31), "time_zone": "Asia/Shanghai"})
+        text = view.details(application.but(clocks=(told,)))
+        assert "- Due: expiry, by the end of Sunday, 31 May 2026 (Asia/Shanghai)" in text
 
     def test_overdue_and_predicted(self) -> None:
         journey = journey_to("awaiting_signatures")
@@ -242,6 +271,28 @@ class TestDetails:
         assert line in lines
         assert not any(shown.startswith("- Possible now") for shown in lines)
 
+    @pytest.mark.parametrize(
+        ("template", "remedy"),
+        [
+            ("application_approved", "correct_contact"),
+            ("sheet_reminder", "reassign_bd"),
+            ("review_overdue", "reassign_lead"),
+        ],
+    )
+    def test_a_failed_mail_names_the_command_for_whom_it_was_to(self, template: str, remedy: str) -> None:
+        failed = FailedEmail(
+            key=f"5.{template}", template=template, to="x@y.example", reason="No.", at=JOINED_AT
+        )
+        application = journey_to("qualified").application.but(failed_emails=(failed,))
+        assert f"`5.{template}`; after `{remedy}`, `onboarding resend" in view.details(application)
+
+    def test_a_mail_sent_once_more_is_not_shown_as_failed(self) -> None:
+        journey = journey_to("qualified")
+        key = journey.bounce()
+        assert key in view.details(journey.application)
+        journey.say("resend_email", key=key)
+        assert key not in view.details(journey.application)
+
     def test_mails_that_wait_and_that_failed(self) -> None:
         journey = journey_to("qualified")
         keys = [journey.bounce() for _ in range(7)]
@@ -259,7 +310,7 @@ class TestDetails:
             for name in ("a", "b")
         )
         text = view.details(journey_to("qualified").application, refusals=refusals)
-        assert text.endswith("- Last refusal: `b` at 2026-03-02T01:30:00Z: **wrong_stage** – Too early.")
+        assert text.endswith("- Last refusal: `b` at 2026-03-02 01:30 (UTC): **wrong_stage** – Too early.")
 
 
 def test_the_summary_names_nobody() -> None:
@@ -302,7 +353,12 @@ class TestAnswer:
             assert not {"application", "company", "last_refusals"} & said.keys()
             empty = [name for name, value in said.items() if value in (None, [], {})]
             assert empty == []
-            known = {"company": None, "access": Access(), "questions": ()}
+            known: dict[str, object] = {
+                "company": None,
+                "access": Access(),
+                "questions": (),
+                "allowed_for": {},
+            }
             if status.access.reason != "not_signed":
                 del known["access"]
             assert Status.model_validate(said) == status.without_documents().model_copy(update=known)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final, Protocol, TypeVar
 
-from domain import decisions
 from domain.contract import Role
+from domain.possible import allowed_commands as possible_commands
 from domain.state import Application
 from tests import payloads
 from tests.payloads import Json
@@ -98,7 +98,7 @@ def something_new(kind: str, application: Application, now: datetime, start: str
 
 def something_forward(application: Application, pick: Pick) -> str | None:
     """A command that brings the application nearer to access; ``None`` once it has ended."""
-    forward = [kind for kind in decisions.allowed_commands(application) if kind not in SIDEWAYS]
+    forward = [kind for kind in possible_commands(application) if kind not in SIDEWAYS]
     return pick(forward) if forward else None
 
 
@@ -107,7 +107,7 @@ def any_kind(application: Application, pick: Pick) -> str:
 
     What would end it all comes seldom.
     """
-    every, possible = sorted(payloads.ROLE_OF), sorted(decisions.allowed_commands(application))
+    every, possible = sorted(payloads.ROLE_OF), sorted(possible_commands(application))
     goes_on = [kind for kind in possible if kind not in ENDS_IT]
     return pick(pick([possible, goes_on, every, every]) or every)
 

@@ -11,18 +11,20 @@ from domain.state import Application
 
 def addressed(notice: AnyNotice, application: Application, sequence: int, at: datetime) -> AddressedNotice:
     """The mail that comes of a notice about the event of this number."""
-    to = {
+    audience = audience_of(notice.template)
+    of_audience = {
         Audience.PARTNER: application.recipient,
         Audience.BD: application.bd,
         Audience.BD_LEAD: application.bd_lead,
     }
+    to = notice.addressee or of_audience[audience]
     return AddressedNotice(
         key=key_of(sequence, notice),
         sequence=sequence,
         application_id=application.application_id,
-        locale=application.locale,
+        locale=application.locale if audience is Audience.PARTNER else to.locale or "en",
         at=at,
-        to=notice.addressee or to[audience_of(notice.template)],
+        to=to,
         bd=application.bd,
         time_zone=application.policy.time_zone,
         company_master_uid=application.company_master_uid,

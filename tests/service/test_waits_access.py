@@ -16,6 +16,7 @@ from activities.working_days import start_of_day
 from domain.clocks import ClockKind
 from domain.contract import Stage, WaitingOn
 from domain.status import AccessCause, Missing, Status
+from domain.values import day_text
 from tests import payloads
 from tests.rig import Applicant, Service
 from tests.service.evidence import (
@@ -124,7 +125,7 @@ class TestStartDate:
 
         assert not access.granted
         assert access.reason == "before_start_date"
-        assert day.isoformat() in access.message
+        assert day_text(day) in access.message
         assert SINGAPORE in access.message
         assert access.available_at == first_instant(day, SINGAPORE)
 
@@ -243,7 +244,7 @@ class TestAmendment:
         assert (amendment.start_date, amendment.time_zone) == (new, SINGAPORE)
         assert amendment.reason == "Agreed with Ms Tan."
         assert amendment.at == (await last(applicant, "amend_start_date")).at
-        assert new.isoformat() in status.access.message
+        assert day_text(new) in status.access.message
         assert (await attributes(applicant))["due_at"] == first_instant(new, SINGAPORE)
         assert news(applicant) == [CONTRACT_SIGNED, AMENDED]
 

@@ -18,7 +18,7 @@ from domain.contract import Command, ErrorType, OnboardingInput, Stage, WaitingO
 from domain.coverage import AnyCoverageCommand, CoverageAnswer
 from domain.documents import DecisionSheet, sheet_hash
 from domain.inquiry import Account
-from domain.status import IssuedSheet, Status
+from domain.status import Answered, IssuedSheet, Status
 from starter.cli.main import app
 from starter.cli.session import UnreachableError
 from starter.client.errors import OnboardingError
@@ -78,6 +78,7 @@ class FakeService:
     applications: list[Listed] = field(default_factory=list)
     refusal: OnboardingError | None = None
     started: bool = True
+    answered: Answered | None = None
     sent: list[tuple[str, Command]] = field(default_factory=list)
     joins: list[OnboardingInput] = field(default_factory=list)
     asked: dict[str, Any] = field(default_factory=dict)
@@ -95,7 +96,7 @@ class FakeService:
         self.sent.append((uid, command))
         if self.refusal:
             raise self.refusal
-        return self.statuses[-1].without_documents()
+        return self.statuses[-1].without_documents().model_copy(update={"answered": self.answered})
 
     async def change_coverage(self, command: AnyCoverageCommand) -> CoverageAnswer:
         self.sent.append((command.company_master_uid, command))
@@ -167,6 +168,7 @@ class Cli:
     archived: FakeArchive = field(default_factory=FakeArchive)
     reachable: bool = True
     terminal: bool = False
+    columns: int = 200
 
     @property
     def console(self) -> Console:
@@ -174,7 +176,7 @@ class Cli:
             file=self.screen if self.terminal else None,
             force_terminal=self.terminal,
             highlight=False,
-            width=200,
+            width=self.columns,
         )
 
     screen: io.StringIO = field(default_factory=io.StringIO)

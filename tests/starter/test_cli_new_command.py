@@ -96,7 +96,7 @@ def test_every_kind_of_field_has_its_option(tmp_path: Path) -> None:
     )
     assert (fields["amount"], fields["public"], fields["newest_event"]) == (Decimal("12.5"), True, 3)
     assert (fields["topics"], fields["levels"], fields["channel"]) == (("a", "b"), (3,), "phone")
-    assert fields["expert"] == {"name": "Wei", "email": "wei@vendor.example"}
+    assert fields["expert"] == {"name": "Wei", "email": "wei@vendor.example", "locale": None}
     assert fields["contact"]["name"] == "Mei"
     assert fields["discounts"][0]["product_code"] == "ecs"
     assert fields["heard_at"].hour == 2

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -32,6 +34,10 @@ def active(**changes: Any) -> Status:
     return status(Stage.ACTIVE, waiting_on="none", outcome=Stage.ACTIVE, access=access, **changes)
 
 
+MIDNIGHT = datetime(2026, 12, 2, 16, tzinfo=UTC)
+"""In Shanghai: the end of Wednesday, 2 December."""
+
+
 def all_commands() -> list[list[str]]:
     names = []
     for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]  # a group has them
@@ -47,11 +53,48 @@ def test_every_help_shows_a_real_example(command: list[str]) -> None:
 
 
 def test_status_for_a_pipe_is_one_fact_a_line() -> None:
-    deadline = {"kind": "start_date", "due_at": AT, "time_zone": "Asia/Shanghai"}
-    cli = Cli(FakeService([status(due_at=AT, deadline=deadline, overdue=True)]))
-    lines = cli.run("status", UID).stdout.splitlines()
-    due = "due: start date, until Mon 2026-03-02 17:30 (Asia/Shanghai)"
-    assert {"stage: drafting", "waiting on: partner", due, "overdue: yes"} <= set(lines)
+    deadline = {"kind": "review", "due_at": MIDNIGHT, "time_zone": "Asia/Shanghai"}
+    shown = status(due_at=MIDNIGHT, deadline=deadline, overdue=True, time_zone="Asia/Shanghai")
+    lines = Cli(FakeService([shown])).run("status", UID).stdout.splitlines()
+    due = "due: review, by the end of Wednesday, 2 December 2026"
+    zone = "times in: Asia/Shanghai"
+    assert {"stage: drafting", "waiting on: partner", zone, due, "overdue: yes"} <= set(lines)
+
+
+@pytest.mark.parametrize(
+    ("deadline", "told"),
+    [
+        ({"kind": "contact", "due_at": MIDNIGHT}, "contact, by the end of Wednesday, 2 December 2026"),
+        ({"kind": "reminder", "due_at": MIDNIGHT}, "reminder, after the end of Wednesday, 2 December 2026"),
+        ({"kind": "reminder", "due_at": AT}, "reminder, at Monday, 2 March 2026 17:30"),
+        ({"kind": "access_check", "due_at": AT}, "access check, at Monday, 2 March 2026 17:30"),
+        (
+            {"kind": "start_date", "due_at": "2026-08-31T16:00:00Z", "time_zone": "Asia/Singapore"},
+            "start date, at the start of Tuesday, 1 September 2026 (Asia/Singapore)",
+        ),
+        (
+            {"kind": "start_date", "due_at": MIDNIGHT, "time_zone": "Asia/Shanghai"},
+            "start date, at the start of Thursday, 3 December 2026",
+        ),
+        (
+            {"kind": "review", "due_at": MIDNIGHT, "time_zone": "Mars/Base"},
+            "review, at Wednesday, 2 December 2026 16:00 (UTC)",
+        ),
+    ],
+)
+def test_a_deadline_is_told_as_the_mails_tell_it(deadline: dict[str, Any], told: str) -> None:
+    """In the zone of the application, which is named once; another one beside what is in it."""
+    shown = status(deadline=deadline, time_zone="Asia/Shanghai")
+    assert f"due: {told}\n" in Cli(FakeService([shown])).run("status", UID).stdout
+
+
+def test_the_start_of_the_contract_is_told_in_its_own_zone() -> None:
+    access = {"reason": "before_start_date", "start_date": "2026-09-01", "time_zone": "Asia/Tokyo"}
+    shown = status(
+        Stage.SIGNED, contract_start_at="2026-08-31T15:00:00Z", access=access, time_zone="Asia/Shanghai"
+    )
+    lines = Cli(FakeService([shown])).run("status", UID).stdout.splitlines()
+    assert "contract start: at the start of Tuesday, 1 September 2026 (Asia/Tokyo)" in lines
 
 
 def test_a_deadline_that_is_only_estimated_says_why() -> None:
@@ -78,7 +121,7 @@ def test_status_as_json_is_the_contract() -> None:
 def test_what_a_caller_sent_cannot_steer_the_terminal() -> None:
     refusal = {"at": AT, "command": "x\x1b[2J", "error": "invalid", "message": "[bold]\x07 y"}
     result = Cli(FakeService([status(last_refusals=[refusal])])).run("status", UID)
-    assert "last refusal: x\ufffd[2J at 2026-03-02 09:30:00Z: invalid: [bold]\ufffd y" in result.stdout
+    assert "last refusal: x\ufffd[2J at Monday, 2 March 2026 09:30: invalid: [bold]\ufffd y" in result.stdout
     assert "\x1b" not in result.stdout
 
 
@@ -88,7 +131,7 @@ def test_status_falls_back_to_what_is_stored(error: ErrorType) -> None:
     result = Cli(service, FakeArchive(stored(active()))).run("status", UID)
     assert result.exit_code == 0
     assert "stage: active" in result.stdout
-    assert "as stored at 2026-03-02" in result.stdout
+    assert "as stored at Monday, 2 March 2026 09:30 (UTC)" in result.stdout
 
 
 def test_status_falls_back_when_temporal_is_down() -> None:
@@ -104,14 +147,60 @@ def test_status_of_a_uid_that_never_joined() -> None:
 
 def listed() -> Listed:
     return Listed(
-        uid=UID, stage=Stage.UNDER_REVIEW, waiting_on=WaitingOn.BD, due_at=AT, overdue=True, started_at=AT
+        uid=UID,
+        stage=Stage.UNDER_REVIEW,
+        waiting_on=WaitingOn.BD,
+        due_at=MIDNIGHT,
+        overdue=True,
+        started_at=AT,
     )
 
 
 def test_list_for_a_pipe_is_tab_separated() -> None:
     result = Cli(FakeService(applications=[listed()])).run("list")
-    instant = "2026-03-02 09:30:00Z"
-    assert result.stdout == f"{UID}\tunder_review\tbd\t{instant}\toverdue\t{instant}\n"
+    due, since = "end of Wed 2 Dec 2026 (Asia/Shanghai)", "2026-03-02 17:30:00+08:00"
+    assert result.stdout == f"{UID}\tunder_review\tbd\t{due}\toverdue\t{since}\n"
+
+
+@pytest.mark.parametrize(
+    ("stage", "due_at", "told"),
+    [
+        (Stage.UNDER_REVIEW, MIDNIGHT, "Wed 2 Dec 2026 17:00"),
+        (Stage.UNDER_REVIEW, "2026-12-02T23:00:00Z", "end of Wed 2 Dec 2026"),
+        (Stage.SIGNED, "2026-12-02T23:00:00Z", "start of Thu 3 Dec 2026"),
+        (Stage.ACTIVE, None, ""),
+    ],
+)
+def test_list_is_in_the_zone_asked_for(stage: Stage, due_at: str | None, told: str) -> None:
+    row = Listed.model_validate(listed().model_dump() | {"stage": stage, "due_at": due_at})
+    line = Cli(FakeService(applications=[row])).run("list", "--zone", "Europe/Berlin").stdout.split("\t")
+    assert line[3] == (told and f"{told} (Europe/Berlin)")
+    assert line[5] == "2026-03-02 10:30:00+01:00\n"
+
+
+def test_list_refuses_a_zone_nobody_knows() -> None:
+    result = Cli().run("list", "--zone", "Mars/Base")
+    assert result.exit_code == 2
+    assert "Mars/Base" in result.stderr
+
+
+@pytest.mark.parametrize("columns", [100, 80])
+def test_list_breaks_no_word(columns: int) -> None:
+    longest = Listed(
+        uid="5123456789012345",
+        stage=Stage.AWAITING_SIGNATURES,
+        waiting_on=WaitingOn.PLATFORM,
+        due_at=MIDNIGHT,
+        overdue=True,
+        started_at=AT,
+    )
+    cli = Cli(FakeService(applications=[longest]), terminal=True, columns=columns)
+    cli.run("list")
+    printed = cli.screen.getvalue()
+    words = re.sub(r"\x1b\[[0-9;]*m", "", printed).split()
+    cells = ("5123456789012345", "awaiting_signatures", "platform", "overdue", "2026-03-02", "17:30:00")
+    for word in ("Times", "Asia/Shanghai", "Waiting", "Running", *cells, "Wed", "Dec", "2026"):
+        assert word in words
 
 
 def test_list_for_a_person_has_a_heading() -> None:
@@ -182,6 +271,121 @@ def test_audit_shows_who_did_what() -> None:
     assert json.loads(cli.run("audit", UID, "--json").stdout)[0]["error"] == "forbidden"
 
 
+def event(command: str, role: Role = Role.BD, **changes: Any) -> AuditEvent:
+    told = {
+        "sequence": 1,
+        "at": AT,
+        "command": command,
+        "verdict": Verdict.ACCEPTED,
+        "actor": Actor(role=role, id="x"),
+        "from_stage": Stage.UNDER_REVIEW,
+        "to_stage": Stage.UNDER_REVIEW,
+    }
+    return AuditEvent.model_validate(told | changes)
+
+
+@pytest.mark.parametrize(
+    ("command", "changes", "told"),
+    [
+        ("request_justification", {"details": {"question": "How many?"}}, "question: How many?"),
+        ("provide_justification", {"details": {"answer": "Ten."}}, "answer: Ten."),
+        (
+            "reassign_bd",
+            {"details": {"bd": {"name": "Wei Zhang", "email": "wei@vendor.example"}}},
+            "bd: Wei Zhang <wei@vendor.example>",
+        ),
+        ("issue_decision_sheet", {"sheet_revision": 2}, "revision 2"),
+        ("submit_application", {"form_revision": 3}, "revision 3"),
+        (
+            "modify_terms",
+            {"details": {"sheet_revision": 2, "description": "ECS", "fields": ["a", "b"]}},
+            "sheet revision: 2; description: ECS; fields: a, b",
+        ),
+        (
+            "confirm_terms",
+            {"details": {"sheet_revision": 2, "sheet_hash": "ab" * 32}},
+            "sheet revision: 2",
+        ),
+        (
+            "submit_application",
+            {
+                "verdict": "refused",
+                "error": "uid_mismatch",
+                "message": "No.",
+                "details": {"application": {"legal_name": "X"}},
+            },
+            "uid_mismatch: No.",
+        ),
+    ],
+)
+def test_audit_as_text_says_what_was_said(command: str, changes: dict[str, Any], told: str) -> None:
+    cli = Cli(archived=FakeArchive(stored(status()), events=(event(command, **changes),)))
+    assert cli.run("audit", UID).stdout.split("\t")[-1] == f"{told}\n"
+
+
+def test_every_page_of_an_application_is_in_its_zone() -> None:
+    revision = StoredSheet(sheet=issued(example_sheet()), issued_at=AT)
+    shown = stored(status(time_zone="Asia/Shanghai"))
+    archive = FakeArchive(shown, (event("x"),), [ledger_row("sent")], (revision,))
+    for page in ("audit", "mails", "sheets"):
+        assert "2026-03-02 17:30:00+08:00\t" in Cli(archived=archive).run(page, UID).stdout
+        cli = Cli(archived=archive, terminal=True)
+        cli.run(page, UID)
+        assert cli.screen.getvalue().count("Asia/Shanghai") == 1, "named once"
+        assert "2026-03-02 17:30:00 " in cli.screen.getvalue()
+
+
+class TestReaders:
+    """What one role may read."""
+
+    def test_a_partner_does_not_read_what_bd_was_refused(self) -> None:
+        refusals = [
+            {"at": AT, "command": "x", "error": "invalid", "message": "Said to BD", "role": "bd"},
+        ]
+        shown = status(
+            last_refusals=refusals,
+            allowed_commands=["submit_application", "cancel_application"],
+            allowed_for={"partner": ["submit_application"], "bd": ["cancel_application"]},
+        )
+        service = FakeService([shown])
+        partner = Cli(service).run("status", UID, "--as", "partner")
+        assert "Said to BD" not in partner.stdout
+        assert "possible now: partner: submit_application\n" in partner.stdout
+        assert "cancel_application" not in partner.stdout
+        as_json = json.loads(Cli(service).run("status", UID, "--as", "partner", "--json").stdout)
+        assert (as_json["last_refusals"], as_json["allowed_commands"]) == ([], ["submit_application"])
+        everything = Cli(service).run("status", UID).stdout
+        assert "Said to BD" in everything
+        assert "possible now: bd: cancel_application\n" in everything
+
+    def test_nor_its_trail(self) -> None:
+        events = (
+            event("record_contact", details={"note": "Hard to reach"}),
+            event("approve_application", verdict="refused", error="wrong_stage", message="Too late"),
+        )
+        archive = FakeArchive(stored(status()), events=events)
+        shown = Cli(archived=archive).run("audit", UID, "--as", "partner").stdout
+        assert "record_contact" in shown
+        assert "Hard to reach" not in shown
+        assert "Too late" not in shown
+        assert "note: Hard to reach" in Cli(archived=archive).run("audit", UID).stdout
+
+    def test_nor_its_mails(self) -> None:
+        rows = [
+            ledger_row("withdrawn", reason="Its run in Temporal was terminated"),
+            ledger_row("failed", key="2.review_requested", template="review_requested", reason="550 no"),
+        ]
+        archive = FakeArchive(stored(status()), ledger=rows)
+        shown = Cli(archived=archive).run("mails", UID, "--as", "partner").stdout
+        assert "1.application_received" in shown
+        assert "terminated" not in shown
+        assert "review_requested" not in shown
+        for role in ("bd", "ops"):
+            everything = Cli(archived=archive).run("mails", UID, "--as", role).stdout
+            assert "terminated" in everything
+            assert "review_requested" in everything
+
+
 def test_mails_show_what_became_of_each() -> None:
     row = ledger_row("failed", attempts=1, reason="550 no such user", failed_at=AT)
     cli = Cli(archived=FakeArchive(stored(status()), ledger=[row]))
@@ -245,7 +449,7 @@ def test_the_gate_says_why_not_and_when() -> None:
     access = {"reason": "before_start_date", "message": "Your contract starts later", "available_at": AT}
     result = Cli(FakeService([status(Stage.SIGNED, access=access)])).run("access", UID)
     assert result.exit_code == 1
-    assert result.stdout == "Your contract starts later\navailable at: 2026-03-02 09:30:00Z\n"
+    assert result.stdout == "Your contract starts later\navailable at: Monday, 2 March 2026 09:30 (UTC)\n"
 
 
 def test_the_gate_keeps_out_a_master_uid_that_is_not_covered() -> None:

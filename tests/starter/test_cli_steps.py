@@ -15,7 +15,7 @@ from domain.commands import COMMAND_ADAPTER
 from domain.contract import Command, ErrorType, Role, Stage
 from domain.documents import ApplicationForm, DecisionSheet
 from domain.lifecycle import STEPS
-from domain.status import Status
+from domain.status import Answered, Status
 from domain.steps import Step
 from starter.cli import codec as cli_codec
 from starter.cli import deploy as cli_deploy
@@ -33,7 +33,15 @@ from tools import commands as generate
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FORM = EXAMPLES / "application.json"
 SHEET = EXAMPLES / "sheet.json"
-SHARED_OPTIONS: Final = ("--as", "--actor-id", "--actor-name", "--command-id", "--if-sequence", "--help")
+SHARED_OPTIONS: Final = (
+    "--as",
+    "--actor-id",
+    "--actor-name",
+    "--command-id",
+    "--if-sequence",
+    "--json",
+    "--help",
+)
 
 
 def typed_names(app: typer.Typer = cli_steps.app) -> list[str]:
@@ -159,7 +167,7 @@ def test_the_client_is_written_from_the_commands() -> None:
             ["reassign", UID, "--bd-name", "Wei", "--bd-email", "wei@vendor.example"],
             "reassign_bd",
             "bd_lead",
-            {"bd": {"name": "Wei", "email": "wei@vendor.example"}},
+            {"bd": {"name": "Wei", "email": "wei@vendor.example", "locale": None}},
         ),
         (
             ["correct-contact", UID, "--contact-email", "ann@acme.example"],
@@ -296,6 +304,38 @@ def test_the_new_status_is_printed() -> None:
     result = cli.run("submit", UID, "--form", str(FORM))
     assert "stage: under_review\n" in result.stdout
     assert "possible now: approve_application\n" in result.stdout
+
+
+def answering(verdict: str) -> FakeService:
+    shown = status(Stage.QUALIFIED, allowed_for={"partner": ["ask_bd"], "bd": ["issue_decision_sheet"]})
+    answered = Answered.model_validate({"verdict": verdict, "stage": "qualified", "sequence": 3})
+    return FakeService([shown], answered=answered)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told"),
+    [
+        ("accepted", "verdict: accepted\n"),
+        ("no_op", "verdict: no_op: this was in place already, nothing has changed\n"),
+    ],
+)
+def test_what_became_of_the_command_is_said(verdict: str, told: str) -> None:
+    """A command whose effect is in place is no failure, but it says that nothing happened."""
+    result = Cli(answering(verdict)).run("approve", UID)
+    assert result.exit_code == 0
+    assert told in result.stdout
+    as_json = Cli(answering(verdict)).run("approve", UID, "--json")
+    shown = json.loads(as_json.stdout)
+    assert (shown["answered"]["verdict"], shown["stage"]) == (verdict, "qualified")
+    assert "verdict" not in Cli(answering(verdict)).run("status", UID).stdout, "which asks for nothing"
+
+
+def test_what_is_possible_now_is_what_the_sender_may_do() -> None:
+    printed = Cli(answering("accepted")).run("approve", UID, "--as", "bd").stdout
+    assert "possible now: bd: issue_decision_sheet\n" in printed
+    assert "ask_bd" not in printed
+    lead = Cli(answering("accepted")).run("approve", UID, "--as", "vendor").stdout
+    assert "possible now: vendor: nothing\n" in lead
 
 
 def test_the_status_that_is_printed_is_the_whole_one() -> None:

@@ -132,6 +132,7 @@ class TestEvents:
             "command_id": "c-1",
             "error": "wrong_stage",
             "message": "y" * 1_000,
+            "role": "partner",
         }
         [entry] = kept.backlog
         assert (entry.event.error, entry.event.message) == (shown.error, shown.message)

@@ -1,0 +1,27 @@
+"""Which commands are possible now, and for whom, as the table of steps says."""
+
+from domain.contract import Role
+from domain.lifecycle import steps_of
+from domain.state import Application
+
+
+def allowed_commands(application: Application, role: Role | None = None) -> tuple[str, ...]:
+    """The commands possible in the application's stage: those this role may send, without one those of all
+    roles."""
+    return tuple(
+        step.name
+        for step in steps_of(application.edition)
+        if step.possible(application) and (role is None or role in step.by)
+    )
+
+
+def allowed_for(application: Application) -> dict[Role, tuple[str, ...]]:
+    """The commands possible now, by role; a role that may send none is left out."""
+    possible = {role: allowed_commands(application, role) for role in Role}
+    return {role: names for role, names in possible.items() if names}
+
+
+def in_words(application: Application, role: Role) -> str:
+    """What this role may send now, to whom a command of his is refused."""
+    names = ", ".join(allowed_commands(application, role))
+    return f"Possible now for '{role}': {names}." if names else f"Nothing is possible now for '{role}'."
