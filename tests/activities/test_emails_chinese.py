@@ -81,6 +81,7 @@ def _ended(code: ClosingCode) -> dict[str, Any]:
     return {"closing": {"by": "system", "reason": _ENGLISH, "code": code, "days": 90}}
 
 
+WARNED_OF: Final = {"uid": "5000000000000001", "day": "2025-01-01", "time_zone": "Asia/Shanghai"}
 EVERY_MAIL: Final = [
     *(pytest.param(template, {}, id=template) for template in TEMPLATES),
     *(
@@ -89,9 +90,7 @@ EVERY_MAIL: Final = [
         for template in ("application_cancelled", "application_expired", "closed_to_bd")
     ),
     *(
-        pytest.param(
-            template, {"warnings": [{"code": code, "uid": "5000000000000001"}]}, id=f"{template}-{code}"
-        )
+        pytest.param(template, {"warnings": [{"code": code, **WARNED_OF}]}, id=f"{template}-{code}")
         for code in WarningCode
         for template in ("application_received", "review_requested")
     ),
@@ -128,8 +127,7 @@ WARNINGS: Final = {
 @pytest.mark.parametrize("code", WarningCode)
 @pytest.mark.parametrize("template", ["application_received", "review_requested"])
 def test_a_warning_is_told_in_the_readers_language(template: str, code: WarningCode) -> None:
-    about = {"uid": "5000000000000001", "day": "2025-01-01", "time_zone": "Asia/Shanghai"}
-    warnings = [{"code": code, **about}]
+    warnings = [{"code": code, **WARNED_OF}]
     chinese = Renderer(LINKS).render(mail(template, locale="zh", warnings=warnings)).text
     english = Renderer(LINKS).render(mail(template, warnings=warnings)).text
     assert WARNINGS[code][0] in chinese

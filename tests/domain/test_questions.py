@@ -76,9 +76,8 @@ def test_an_answer_said_again_is_no_answer_to_nothing() -> None:
     assert refused(journey, "answer_partner", answer="Yes.") == (
         "wrong_stage",
         "'answer_partner' is not possible in stage 'confirming_terms' (Please confirm the following business "
-        "terms) without an unanswered question. Possible now: issue_decision_sheet, confirm_terms, "
-        "modify_terms, ask_bd, reassign_bd, reassign_lead, correct_contact, resend_email, decline, "
-        "cancel_application.",
+        "terms) without an unanswered question. Possible now for 'bd': issue_decision_sheet, "
+        "correct_contact, resend_email, cancel_application.",
     )
     assert "answer_partner" not in journey.status.allowed_commands
     journey.say("ask_bd", question="A?")

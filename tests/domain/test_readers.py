@@ -48,7 +48,9 @@ class TestAllowed:
 
     def test_under_review(self) -> None:
         possible = journey_to("under_review").status.allowed_for
-        assert possible[Role.PARTNER] == ("withdraw_application", "correct_contact", "resend_email")
+        assert possible[Role.PARTNER] == (
+            *("withdraw_application", "ask_bd", "correct_contact", "resend_email", "decline"),
+        )
         assert "approve_application" in possible[Role.BD]
         assert "reassign_bd" not in possible[Role.BD]
         assert "reassign_bd" in possible[Role.BD_LEAD]

@@ -110,11 +110,18 @@ class TestStartDates:
         journey.say("amend_start_date", start_date=day, time_zone="Asia/Singapore", reason="As agreed.")
         return journey
 
-    @pytest.mark.parametrize("day", ["2026-03-01", "2025-01-01", "2021-03-01"])
-    def test_in_the_past_it_is_a_warning(self, day: str) -> None:
+    @pytest.mark.parametrize(
+        ("day", "told"),
+        [
+            ("2026-03-01", "Sunday, 1 March 2026"),
+            ("2025-01-01", "Wednesday, 1 January 2025"),
+            ("2021-03-01", "Monday, 1 March 2021"),
+        ],
+    )
+    def test_in_the_past_it_is_a_warning(self, day: str, told: str) -> None:
         for journey in (self.issue(day), self.amend(day)):
             assert journey.status.warnings == (
-                f"The contract start date {day} (Asia/Singapore) was past already when it was set: "
+                f"The contract start date, {told} (Asia/Singapore), was past already when it was set: "
                 "access is opened as soon as both parties have signed.",
             )
             assert journey.status.answer()["warnings"] == [*journey.status.warnings]
@@ -164,8 +171,8 @@ class TestStartDates:
         access = journey.status.access
         assert (access.granted, access.reason) == (False, "being_opened")
         assert access.message == (
-            "Your contract is in effect since 2025-01-01 (Asia/Singapore); access to the ACPN platform is "
-            "being opened, and you will get an e-mail."
+            "Your contract is in effect since Wednesday, 1 January 2025 (Asia/Singapore); access to the ACPN "
+            "platform is being opened, and you will get an e-mail."
         )
 
     def test_a_date_to_come_is_waited_for(self) -> None:

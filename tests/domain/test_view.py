@@ -217,11 +217,13 @@ class TestDetails:
             "- Waiting on: **bd**",
             "- Due: review, by the end of Thursday, 5 March 2026 (UTC),"
             " days counted 2026-03-03, 2026-03-04, 2026-03-05",
-            "- Possible now for partner: `withdraw_application`, `correct_contact`, `resend_email`",
+            "- Possible now for partner: `withdraw_application`, `ask_bd`, `correct_contact`,"
+            " `resend_email`, `decline`",
             "- Possible now for bd: `request_justification`, `approve_application`, `reject_application`,"
             " `correct_contact`, `resend_email`, `cancel_application`",
             "- Possible now for bd_lead: `request_justification`, `approve_application`,"
-            " `reject_application`, `reassign_bd`, `correct_contact`, `resend_email`, `cancel_application`",
+            " `reject_application`, `reassign_bd`, `reassign_lead`, `correct_contact`, `resend_email`,"
+            " `cancel_application`",
             "- Possible now for ops: `correct_contact`, `resend_email`, `cancel_application`",
         ]
 

@@ -177,7 +177,7 @@ def test_another_server_in_temporals_place(said: str, told: str) -> None:
 def test_a_status_that_is_only_stored_says_why() -> None:
     gone = FakeService(refusal=OnboardingError(ErrorType.UNAVAILABLE, "No answer within 30 s"))
     told = Cli(gone, FakeArchive(stored(status()))).run("status", UID).stdout
-    assert "note: as stored at 2026-03-02 09:30:00Z: No answer within 30 s\n" in told
+    assert "note: as stored at Monday, 2 March 2026 09:30 (UTC): No answer within 30 s\n" in told
 
 
 def unanswered(answered: Answered | None = None) -> OnboardingError:
