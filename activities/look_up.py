@@ -73,7 +73,7 @@ class LookUpActivities:
                 self._answer_within,
             ),
         )
-        if accounts is None or already_partner is None or elsewhere is None:
+        if accounts is None or already_partner is None:
             return None
         master = next((account for account in accounts if account.uid == query.company_master_uid), None)
         named = query.legal_name and master and master.enterprise
@@ -81,7 +81,8 @@ class LookUpActivities:
             accounts=tuple(_as_the_applicant(account, master) for account in accounts),
             already_partner=already_partner,
             name_matches=tables.same_name(query.legal_name or "", named.legal_name) if named else None,
-            covered_elsewhere=elsewhere,
+            # A database that is down holds nobody up: ACPN gives no account access twice.
+            covered_elsewhere=elsewhere or (),
         )
 
     def _patience(self, accounts: int) -> timedelta:

@@ -234,10 +234,11 @@ def test_a_question_and_its_answer_are_told_as_they_were_written(locale: str) ->
     assert rendered("partner_answered", locale).text.count("> Line one\n> Line two") == 2
 
 
-@pytest.mark.parametrize("locale", WORDINGS)
-def test_who_hands_over_is_told_to_whom(locale: str) -> None:
-    assert "Li Wei <li.wei@example.com>" in rendered("handed_over", locale).text.split("\n-- \n")[0]
-    assert "Cloud Nine Pte. Ltd. <ada@example.com>" in rendered("lead_handed_over", locale).text
+@pytest.mark.parametrize(("locale", "person"), [("en", "{} <{}>"), ("zh", "{}（{}）")])
+def test_who_hands_over_is_told_to_whom(locale: str, person: str) -> None:
+    bd, lead = ("Li Wei", "li.wei@example.com"), ("Cloud Nine Pte. Ltd.", "ada@example.com")
+    assert person.format(*bd) in rendered("handed_over", locale).text.split("\n-- \n")[0]
+    assert person.format(*lead) in rendered("lead_handed_over", locale).text
 
 
 def test_granted_access_comes_with_the_link_and_the_guides_way_in() -> None:

@@ -98,6 +98,7 @@ class Machine:
         for name, source in self.modules.items():
             (self.folder / name).mkdir(exist_ok=True)
             (self.folder / name / "__init__.py").write_text(source, encoding="utf-8")
+        (self.folder / "tzdata" / "zones").write_text("\n".join(self.zones), encoding="utf-8")
         for zone in self.zones:
             path = self.folder / "zones" / zone
             path.parent.mkdir(parents=True, exist_ok=True)
