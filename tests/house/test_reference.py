@@ -10,6 +10,7 @@ from typing import Any, Final, get_args
 
 import pytest
 
+from activities.smtp_replies import DOUBTED_FOR, GIVE_UP_AFTER
 from domain.contract import UPDATE_NAME, Command, ErrorType
 from domain.documents import DecisionSheet, sheet_hash
 from domain.intake import parse_command, parse_start
@@ -23,6 +24,8 @@ from tests.house.pages import ROOT, blocks, rows, text
 from tools import blocks as written_parts
 from tools import diagram, generate
 from tools.reference import documents, markdown, process
+from workflows.calls import UNTIL_IT_WORKS
+from workflows.pauses import LONGEST
 from workflows.search_attributes import ALL
 
 WRITTEN: Final = generate.files()
@@ -86,6 +89,17 @@ def test_every_mail_stands_there_with_its_reader_and_when() -> None:
         assert reader == process.AUDIENCES[audience_of(template)], template
         assert when, f"the notice {template} needs a docstring: when it leaves"
         assert english != chinese
+
+
+@pytest.mark.parametrize("page", ["reference/e-mails.md", "how-to/operate.md"])
+def test_how_long_a_mail_that_is_refused_waits_stands_there(page: str) -> None:
+    """Nothing blocks longer than is said."""
+    said = " ".join(text(f"docs/{page}").split())
+    assert UNTIL_IT_WORKS.maximum_interval
+    for rest in (LONGEST, UNTIL_IT_WORKS.maximum_interval):
+        assert f" {rest.total_seconds() / 60:g} minutes" in said
+    assert f"after {DOUBTED_FOR.total_seconds() / 86400:g} day " in said
+    assert f" {GIVE_UP_AFTER.total_seconds() / 86400:g} days in " in said
 
 
 def test_every_setting_stands_there_with_its_default() -> None:
