@@ -377,7 +377,17 @@ def test_the_way_a_command_came_does_not_make_it_another_one() -> None:
     )
 
 
-def test_what_its_sender_had_read_makes_no_other_command_of_it() -> None:
-    said = payloads.command("withdraw_application", command_id="c-1")
-    plain, named = (signal("withdraw_application", said | more) for more in ({}, {"form_revision": 3}))
+@pytest.mark.parametrize(
+    ("kind", "read"),
+    [
+        ("withdraw_application", {"form_revision": 3}),
+        ("confirm_company", {"company_hash": "ab"}),
+        ("reopen_terms", {"sheet_revision": 2}),
+        ("confirm_company", {"if_sequence": 7}),
+    ],
+)
+def test_what_its_sender_had_read_makes_no_other_command_of_it(kind: str, read: Json) -> None:
+    reason = {"reason": "Wrong."} if kind == "reopen_terms" else {}
+    said = payloads.command(kind, command_id="c-1", **reason)
+    plain, named = (signal(kind, said | more) for more in ({}, read))
     assert intake.fingerprint(plain) == intake.fingerprint(named)

@@ -6,13 +6,14 @@ import pytest
 
 from domain import decisions
 from domain.audit import Verdict
-from domain.contract import SYSTEM, Stage
+from domain.contract import SYSTEM, ErrorType, Stage
 from domain.decisions import Decision
 from domain.inquiry import Head
 from domain.notices import DeadlineEstimated
 from domain.publication import Entry, Receipt, TurnedBack
+from domain.refusal import RefusedError
 from tests import payloads
-from tests.domain.applications import JOINED_AT, SITUATIONS, Journey, journey_to
+from tests.domain.applications import ENTERPRISE, JOINED_AT, SITUATIONS, Journey, journey_to
 from tests.payloads import Json
 from tests.workflows.remembered import command, handed_over, memory_of, note, publish, refusal
 from workflows.memory import RunMemory
@@ -157,6 +158,22 @@ class TestReset:
         kept = self.reset("under_review", at=3, head=Head(generation=1, sequence=8))
         event = kept.backlog[-1].event
         assert (event.from_stage, event.to_stage) == (Stage.UNDER_REVIEW, Stage.UNDER_REVIEW)
+
+
+def test_a_refusal_that_found_another_company_shows_that_one_and_nobody_has_confirmed_it() -> None:
+    kept = memory_of("company_confirmed")
+    found = ENTERPRISE.model_copy(update={"legal_name": "Acme Global Pte. Ltd."})
+    told = RefusedError(ErrorType.COMPANY_NOT_CONFIRMED, "Confirm it first.", company=found)
+    for number in (1, 2):
+        kept.refuse(
+            JOINED_AT, told, command(f"c-{number}", "submit_application", application=payloads.form("1"))
+        )
+        for each in (kept, handed_over(kept)):
+            status = each.status()
+            assert status.company
+            assert (status.company.hash, status.company_confirmed) == (found.digest, False)
+    kept.refuse(JOINED_AT, refusal(), command("c-3"))
+    assert kept.application.company == found, "what brings no news changes nothing"
 
 
 def test_nothing_is_carried_out_but_in_one_place() -> None:
