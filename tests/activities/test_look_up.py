@@ -86,6 +86,14 @@ class Silent(AccountDirectory):
         raise RuntimeError("too late")
 
 
+@pytest.fixture
+def silent() -> Iterator[Silent]:
+    """One that answers at the end of the test, or what asks it would keep the test process for ever."""
+    silent = Silent()
+    yield silent
+    silent.answer.set()
+
+
 @pytest_asyncio.fixture
 async def directory(database: Database) -> SqlAccountDirectory:
     directory = SqlAccountDirectory(database)
@@ -165,12 +173,12 @@ async def test_many_accounts_are_asked_for_a_few_at_a_time_and_get_longer(
     assert services.busiest <= AT_ONCE + 1, "with the question about access"
 
 
-async def test_however_many_there_are_the_activity_answers_in_its_time(access: SqlAcpnAccess) -> None:
-    silent = Silent()
+async def test_however_many_there_are_the_activity_answers_in_its_time(
+    access: SqlAcpnAccess, silent: Silent
+) -> None:
     asking = asked(uids=tuple(str(2000 + number) for number in range(1_000)))
     answers = await asyncio.wait_for(look_up(asking, silent, access, SHORTLY), AT_MOST.total_seconds() + 2)
     assert answers.accounts is None
-    silent.answer.set()
 
 
 @pytest.mark.parametrize(
@@ -304,10 +312,9 @@ async def test_an_answer_that_can_not_be_used_is_an_outage_that_ops_are_told_of(
 
 
 async def test_a_service_that_does_not_answer_is_not_waited_for(
-    access: SqlAcpnAccess, caplog: pytest.LogCaptureFixture
+    access: SqlAcpnAccess, silent: Silent, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It does not answer before the look-up has, so that answering at all is the proof."""
-    silent = Silent()
     errors: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context))
     with caplog.at_level(logging.WARNING):
@@ -321,8 +328,7 @@ async def test_a_service_that_does_not_answer_is_not_waited_for(
     assert errors == []
 
 
-async def test_cancelling_does_not_wait_for_a_service_either(access: SqlAcpnAccess) -> None:
-    silent = Silent()
+async def test_cancelling_does_not_wait_for_a_service_either(access: SqlAcpnAccess, silent: Silent) -> None:
     environment = ActivityEnvironment()
     activities = LookUpActivities(silent, access, Nowhere(), answer_within=ON_A_BUSY_MACHINE)
     looking = asyncio.create_task(environment.run(activities.look_up, EVERYTHING))
@@ -330,7 +336,6 @@ async def test_cancelling_does_not_wait_for_a_service_either(access: SqlAcpnAcce
     environment.cancel()
     with pytest.raises(asyncio.CancelledError):
         await looking
-    silent.answer.set()
 
 
 async def test_a_database_that_does_not_answer_is_not_waited_for(postgresql_url: str) -> None:
