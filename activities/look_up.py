@@ -78,7 +78,12 @@ class LookUpActivities:
         master = next((account for account in accounts if account.uid == query.company_master_uid), None)
         named = query.legal_name and master and master.enterprise
         return AccountAnswers(
-            accounts=tuple(_as_the_applicant(account, master) for account in accounts),
+            accounts=tuple(
+                account.model_copy(update={"enterprise": None})
+                if query.levels_only
+                else _as_the_applicant(account, master)
+                for account in accounts
+            ),
             already_partner=already_partner,
             name_matches=tables.same_name(query.legal_name or "", named.legal_name) if named else None,
             # A database that is down holds nobody up: ACPN gives no account access twice.

@@ -27,7 +27,7 @@ from domain.refusal import RefusedError
 from domain.state import Application
 from domain.status import Closing, Company, Justification, Rejection, Status
 from domain.steps import BD, PARTNER, Moment, Step, known_to_bd
-from domain.values import Code, Digest, Text
+from domain.values import Code, Digest, Text, says_nothing
 
 BEFORE_APPROVAL: Final = frozenset({Stage.DRAFTING, Stage.UNDER_REVIEW, Stage.JUSTIFYING, Stage.WITHDRAWN})
 
@@ -228,7 +228,7 @@ class ProvideJustification(FormCommand):
 
     kind: Literal["provide_justification"] = "provide_justification"
     answer: Text = Field(description="The answer to BD's question.", examples=["Forty in retail"])
-    evidence: EvidenceFiles = Field(default=(), description=FILES)
+    evidence: EvidenceFiles = Field(default=(), description=FILES, exclude_if=says_nothing)
 
 
 def _justification_provided(application: Application, command: ProvideJustification) -> bool:

@@ -25,6 +25,7 @@ from domain.values import (
     Text,
     TimeZone,
     Uid,
+    says_nothing,
 )
 
 
@@ -79,7 +80,7 @@ class ApplicationForm(Contract):
     associated_uids: tuple[Uid, ...] = Field(default=(), max_length=100)
     territories: tuple[HeaderText, ...] = Field(default=(), max_length=300)
     qualification: Text
-    evidence: EvidenceFiles = ()
+    evidence: EvidenceFiles = Field(default=(), exclude_if=says_nothing)
 
     @model_validator(mode="after")
     def _uids_named_once(self) -> Self:

@@ -55,11 +55,13 @@ class AccountQuery(Contract):
     these.
 
     ``legal_name``: the name in the form, to be compared with the verified enterprise's as people read it.
+    ``levels_only``: of each account only business type and level are asked for.
     """
 
     company_master_uid: Uid
     uids: tuple[Uid, ...] = ()
     legal_name: str | None = None
+    levels_only: bool = False
 
 
 class Inquiry(Contract):
@@ -93,7 +95,7 @@ class AccountAnswers(Contract):
     """
 
     accounts: tuple[Account, ...] = ()
-    already_partner: bool = False
+    already_partner: bool = Field(default=False, exclude_if=says_nothing)
     name_matches: bool | None = None
     covered_elsewhere: tuple[Uid, ...] = Field(default=(), exclude_if=says_nothing)
 

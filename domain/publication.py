@@ -5,6 +5,7 @@ There is one way out: entries are published in the order of their events, each o
 the state they led to; the notices leave from what is stored.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import Field, JsonValue
@@ -62,13 +63,22 @@ def stored_state(application: Application) -> dict[str, JsonValue]:
     return state
 
 
+UNSAID: Final[Mapping[str, JsonValue]] = {
+    name: [] if field.default == () else field.default
+    for name, field in Application.model_fields.items()
+    if field.default in ((), 0) and name not in _NOT_STORED
+}
+"""The fields of an application that are left out where all of it is told, while they are empty, false or
+zero."""
+
+
 class Publication(Contract):
     """Store these entries and the state after them; then send what waits for being sent, unless told to
     ``hold`` it.
 
     ``changes``: what has changed in the `Application`, field by field, since it was stored after the event
-    ``since``; without that, all of it (`stored_state`). ``takes_over``: from now on nobody of an older
-    generation writes, or sends what waits. ``failed_through``: the position of the newest
+    ``since``; without that, all of it (`stored_state`) but what is `UNSAID`. ``takes_over``: from now on
+    nobody of an older generation writes, or sends what waits. ``failed_through``: the position of the newest
     failed e-mail the workflow knows of.
     """
 

@@ -27,7 +27,7 @@ from domain.state import Application
 from domain.status import Signature, Signing
 from domain.steps import BD, BEFORE_SIGNATURES, SIGNATORIES, Branch, Moment, Step
 from domain.terms import AFTER_CONFIRMATION, CURRENT_SHEET, sheet_is_current
-from domain.values import Digest, HeaderText, Instant, Text, instant_text
+from domain.values import Digest, HeaderText, Instant, Text, instant_text, says_nothing
 
 _FIRST: Final = {SignatureOrder.PARTNER_FIRST: Party.PARTNER, SignatureOrder.VENDOR_FIRST: Party.VENDOR}
 CLOCK_SKEW: Final = timedelta(minutes=5)
@@ -96,7 +96,7 @@ class SignContract(Command):
     sheet_hash: Digest = Field(description="Its hash.")
     signed_at: Instant = Field(description="ISO 8601 with its zone, such as 2026-03-31T09:00:00Z.")
     document_ref: HeaderText | None = Field(default=None, description="Reference of the signed document.")
-    evidence: EvidenceFiles = Field(default=(), description=FILES)
+    evidence: EvidenceFiles = Field(default=(), description=FILES, exclude_if=says_nothing)
 
     @property
     def about_sheet(self) -> int:

@@ -20,7 +20,7 @@ from domain.contract import (
     WaitingOn,
 )
 from domain.documents import ApplicationForm, DecisionSheet, Evidence, canonical_hash
-from domain.values import Contract, CountedDay, Country, Day, Instant, TimeZone, Uid
+from domain.values import Contract, CountedDay, Country, Day, Instant, TimeZone, Uid, says_nothing
 
 _WHO_IT_IS: Final = {"legal_name", "registration_number", "country"}
 
@@ -67,7 +67,7 @@ class Justification(Contract):
 
     question: str
     answer: str | None = None
-    evidence: tuple[Evidence, ...] = ()
+    evidence: tuple[Evidence, ...] = Field(default=(), exclude_if=says_nothing)
 
 
 class Question(Contract):
@@ -135,7 +135,7 @@ class Signature(Contract):
     signer_name: str
     signed_at: Instant
     document_ref: str | None = None
-    evidence: tuple[Evidence, ...] = ()
+    evidence: tuple[Evidence, ...] = Field(default=(), exclude_if=says_nothing)
     recorded_at: Instant | None = None
 
 
@@ -394,13 +394,18 @@ class Status(Contract):
     def answer(self) -> dict[str, Any]:
         """What the sender of a command is told: `without_documents`, and nothing that is empty or long known.
 
-        It stays in the history for good, so it repeats as little as it can: neither the company, nor the
-        partner's questions, nor, before the contract is signed, that there is no access; nor who may send
-        which of the commands.
+        It stays in the history for good, so it repeats as little as it can: neither who takes part and may
+        send what, nor what was asked, nor when the service recorded it, nor the codes of its sentences, nor,
+        before the contract is signed, that there is no access.
         """
-        known = {"company", "questions", "allowed_for"}
+        known: dict[str, Any] = {
+            "sheet": {"issued_at"},
+            "signing": {"partner": {"recorded_at"}, "vendor": {"recorded_at"}},
+            **dict.fromkeys(("company", "contact_email", "bd", "bd_lead", "allowed_for"), True),
+            **dict.fromkeys(("questions", "time_zone", "warned"), True),
+        }
         if self.access.reason == "not_signed":
-            known.add("access")
+            known["access"] = True
         said: dict[str, Any] = without_empty(
             self.without_documents().model_dump(mode="json", exclude_none=True, exclude=known)
         )

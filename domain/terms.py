@@ -75,6 +75,7 @@ def _accounts_covered(application: Application, command: IssueDecisionSheet) -> 
     return AccountQuery(
         company_master_uid=application.company_master_uid,
         uids=application.form.covered_uids if application.form else (),
+        levels_only=True,
     )
 
 

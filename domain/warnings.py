@@ -17,7 +17,7 @@ _ENGLISH: Final[Mapping[WarningCode, str]] = {
         "If they are right, open the account, then confirm the company; if not, join with the right ones."
     ),
     WarningCode.START_DATE_PAST: (
-        "The contract start date, {day} ({zone}), was past already when it was set: "
+        "The contract start date, {day} ({zone}), is past: "
         "access is opened as soon as both parties have signed."
     ),
 }
@@ -36,7 +36,7 @@ def _warnings(application: Application) -> Iterator[Warned]:
         yield Warned(code=WarningCode.ACCOUNT_UNKNOWN, uid=uid)
     if form and uid not in form.covered_uids:
         yield Warned(code=WarningCode.MASTER_UID_NOT_COVERED, uid=uid)
-    if day and since and day < since.date():
+    if day and since and day < since.date() and not application.ended:
         yield Warned(code=WarningCode.START_DATE_PAST, day=day, time_zone=application.start_zone)
 
 

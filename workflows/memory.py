@@ -5,6 +5,7 @@ comes: each list that grows has a bound in bytes. What is over the bound is not 
 the audit trail, or counted there.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final, Self
 
 from pydantic import JsonValue
@@ -17,7 +18,7 @@ from domain.decisions import Decision
 from domain.documents import canonical_hash
 from domain.inquiry import Head
 from domain.invitations import compose_all
-from domain.publication import Entry, Lineage, Publication, Receipt, TurnedBack, stored_state
+from domain.publication import UNSAID, Entry, Lineage, Publication, Receipt, TurnedBack, stored_state
 from domain.refusal import RefusedError
 from domain.state import Application, newest_within
 from domain.status import Answered, Refusal, Status
@@ -153,7 +154,7 @@ class RunMemory:
                 break
             batch.append(entry)
         self._state = stored_state(self.application)
-        since, before = self._published or (None, {})
+        since, before = self._published or (None, UNSAID)
         return Publication(
             lineage=self.lineage,
             since=since,
@@ -377,7 +378,7 @@ class RunMemory:
         self._sizes = [size for _, size in waiting]
 
 
-def _changes(before: dict[str, JsonValue], after: dict[str, JsonValue]) -> dict[str, JsonValue]:
+def _changes(before: Mapping[str, JsonValue], after: dict[str, JsonValue]) -> dict[str, JsonValue]:
     gone: dict[str, JsonValue] = {name: None for name in before if name not in after}
     return gone | {name: value for name, value in after.items() if before.get(name) != value}
 

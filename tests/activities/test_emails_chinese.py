@@ -119,7 +119,7 @@ WARNINGS: Final = {
     WarningCode.ACCOUNT_UNKNOWN: ("没有 UID 5000000000000001 的账号", "no account of UID 5000000000000001"),
     WarningCode.START_DATE_PAST: (
         "2025年1月1日（星期三）（Asia/Shanghai）在填写时已过",
-        "Wednesday, 1 January 2025 (Asia/Shanghai), was past already",
+        "Wednesday, 1 January 2025 (Asia/Shanghai), is past",
     ),
 }
 

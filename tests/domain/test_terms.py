@@ -121,7 +121,7 @@ class TestStartDates:
     def test_in_the_past_it_is_a_warning(self, day: str, told: str) -> None:
         for journey in (self.issue(day), self.amend(day)):
             assert journey.status.warnings == (
-                f"The contract start date, {told} (Asia/Singapore), was past already when it was set: "
+                f"The contract start date, {told} (Asia/Singapore), is past: "
                 "access is opened as soon as both parties have signed.",
             )
             assert journey.status.answer()["warnings"] == [*journey.status.warnings]

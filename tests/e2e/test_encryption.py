@@ -1,7 +1,6 @@
 """Encryption on the real server: nothing readable is kept, keys may change, clear messages are refused."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -45,7 +44,6 @@ from workflows.plugin import OnboardingPlugin
 PARTNER: Final = Actor(role=Role.PARTNER, id="ann.tan@acme.example.com", name="Ann Tan of Acme")
 BD: Final = Actor(role=Role.BD, id="bo.chen@vendor.example.com", name="Bo Chen of the vendor")
 VENDOR: Final = Actor(role=Role.VENDOR, id="vera@vendor.example.com", name="Vera Signatory")
-SIGNED_AT: Final = datetime(2026, 1, 5, 2, tzinfo=UTC)
 TEXTS: Final = {
     "question": "Which customers will Acme serve?",
     "answer": "Banks in Kuala Lumpur, 银行",
@@ -85,9 +83,11 @@ async def to_access(client: OnboardingClient, uid: str) -> Status:
     await client.record_contact(uid, BD, TEXTS["note"])
     status = await client.status(uid)
     assert status.sheet
+    assert status.sheet.issued_at
     for actor, party in ((PARTNER, Party.PARTNER), (VENDOR, Party.VENDOR)):
         await client.sign_contract(
-            uid, actor, party, TEXTS["signer"], status.sheet.revision, status.sheet.hash, SIGNED_AT
+            *(uid, actor, party, TEXTS["signer"]),
+            *(status.sheet.revision, status.sheet.hash, status.sheet.issued_at),
         )
     return await active(client, uid)
 

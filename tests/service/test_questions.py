@@ -19,8 +19,8 @@ async def test_a_question_reaches_bd_and_the_answer_the_partner(service: Service
     told = [(mail["X-Onboarding-Template"], mail["To"]) for mail in service.mailbox.of(applicant.uid)]
     assert told == [
         ("partner_asked", f"{payloads.BD['name']} <{payloads.BD['email']}>"),
-        ("assigned_to_bd", "Nia New <nia@vendor.example.com>"),
         ("handed_over", f"{payloads.BD['name']} <{payloads.BD['email']}>"),
+        ("assigned_to_bd", "Nia New <nia@vendor.example.com>"),
         ("partner_answered", "Ann Tan <join@acme.example.com>"),
     ]
     assert (await row(applicant)).status.questions == (question,)
