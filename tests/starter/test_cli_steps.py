@@ -129,7 +129,7 @@ def test_the_client_is_written_from_the_commands() -> None:
             ["justify", UID, "--answer", "We."],
             "provide_justification",
             "partner",
-            {"answer": "We.", "evidence": [], "form_revision": 1},
+            {"answer": "We.", "form_revision": 1},
         ),
         (["approve", UID, "--revision", "3"], "approve_application", "bd", {"form_revision": 3}),
         (
