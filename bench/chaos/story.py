@@ -1,6 +1,7 @@
 """The commands of the reference story as plain JSON, as an outside service would send them."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Self
 from zlib import crc32
 
@@ -18,8 +19,8 @@ LONG_AGO: Final = "2026-01-05T02:00:00Z"
 
 @dataclass(frozen=True)
 class Terms:
-    """The sheet in force, as the driver was told; none yet: revision 0. ``issued_at``: it can't have been
-    signed before.
+    """The sheet in force, as the driver was told; none yet: revision 0. ``told_at``: when; it can be signed
+    from then on.
 
     ``form_revision``: that of the form under review, where the script does not say.
     """
@@ -27,7 +28,7 @@ class Terms:
     revision: int = 0
     hash: str = NO_HASH
     form_revision: int | None = None
-    issued_at: str = LONG_AGO
+    told_at: str = LONG_AGO
 
     @classmethod
     def of(cls, status: Status) -> Self:
@@ -35,8 +36,7 @@ class Terms:
         sheet = status.sheet
         if sheet is None:
             return cls(form_revision=status.form_revision)
-        issued_at = instant_text(sheet.issued_at) if sheet.issued_at else LONG_AGO
-        return cls(sheet.revision, sheet.hash, status.form_revision, issued_at)
+        return cls(sheet.revision, sheet.hash, status.form_revision, instant_text(datetime.now(UTC)))
 
 
 def contact_of(script: Script) -> str:
@@ -143,7 +143,7 @@ def _fields(dispatch: Dispatch, script: Script, terms: Terms) -> dict[str, Any]:
             return {
                 "party": party,
                 "signer_name": f"Signer of the {party}",
-                "signed_at": terms.issued_at,
+                "signed_at": terms.told_at,
                 **named,
             }
     return {}
