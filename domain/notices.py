@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter
 from domain.clocks import Clock
 from domain.contract import Person, Stage
 from domain.notice import Audience, ContractStart, Notice, ToBd, ToBdLead
+from domain.sheets import Modification
 from domain.status import (
     Amendment,
     Closing,
@@ -20,7 +21,6 @@ from domain.status import (
     FailedEmail,
     Justification,
     Missing,
-    Modification,
     Question,
     Rejection,
     Signing,

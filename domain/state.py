@@ -13,16 +13,15 @@ from domain.contract import OnboardingInput, Person, Stage
 from domain.documents import ApplicationForm
 from domain.editions import FIRST
 from domain.policy import Policy
+from domain.sheets import IssuedSheet, Modification
 from domain.status import (
     Amendment,
     Closing,
     Company,
     CoverageChanged,
     FailedEmail,
-    IssuedSheet,
     Justification,
     Missing,
-    Modification,
     Question,
     Rejection,
     Signing,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final, Literal, Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from domain.audit import AuditEvent, Verdict
 from domain.clocks import ClockKind, Unknown
@@ -19,7 +19,8 @@ from domain.contract import (
     Stage,
     WaitingOn,
 )
-from domain.documents import ApplicationForm, DecisionSheet, Evidence, canonical_hash
+from domain.documents import ApplicationForm, Evidence, canonical_hash
+from domain.sheets import SheetShown
 from domain.values import Contract, CountedDay, Country, Day, Instant, TimeZone, Uid, says_nothing
 
 _WHO_IT_IS: Final = {"legal_name", "registration_number", "country"}
@@ -88,42 +89,6 @@ def unanswered(questions: tuple[Question, ...]) -> tuple[Question, ...]:
 def numbered(questions: tuple[Question, ...], number: int | None) -> Question | None:
     """The question of this number."""
     return next((question for question in questions if question.number == number), None)
-
-
-class SheetChange(Contract):
-    """One field that differs from the revision before; ``field`` is a path such as ``basic.term_months``."""
-
-    field: str
-    before: JsonValue = None
-    after: JsonValue = None
-
-
-class SheetShown(Contract):
-    """A revision of the decision sheet, by number and hash where its content can be read elsewhere.
-
-    ``issued_at``: when, by the service's clock; not known of one issued by a release that did not keep it.
-    """
-
-    revision: int
-    hash: str
-    issued_at: Instant | None = None
-    content: DecisionSheet | None = None
-    changes: tuple[SheetChange, ...] = ()
-
-
-class IssuedSheet(SheetShown):
-    """An immutable revision of the decision sheet."""
-
-    content: DecisionSheet
-
-
-class Modification(Contract):
-    """What the partner, or BD by ``reopen_terms``, wants changed in a revision of the sheet."""
-
-    sheet_revision: int
-    description: str
-    fields: tuple[str, ...] = ()
-    by: Role = Role.PARTNER
 
 
 class Signature(Contract):
@@ -418,31 +383,3 @@ def without_empty(value: Any) -> Any:
         shorter = ((name, without_empty(member)) for name, member in value.items())
         return {name: member for name, member in shorter if member not in ([], {})}
     return value
-
-
-def field_changes(before: dict[str, Any], after: dict[str, Any]) -> tuple[SheetChange, ...]:
-    """The field-by-field difference between two revisions in JSON form, in the order of the sheet.
-
-    Lists of named things are compared by name (``discounts[ecs].percent``), other lists by position.
-    """
-    flat_before, flat_after = dict(_leaves(before, "")), dict(_leaves(after, ""))
-    fields = [*flat_before, *(field for field in flat_after if field not in flat_before)]
-    return tuple(
-        SheetChange(field=field, before=flat_before.get(field), after=flat_after.get(field))
-        for field in fields
-        if flat_before.get(field) != flat_after.get(field)
-    )
-
-
-def _leaves(value: Any, path: str) -> list[tuple[str, Any]]:
-    if isinstance(value, dict):
-        return [
-            leaf for name, part in value.items() for leaf in _leaves(part, f"{path}.{name}" if path else name)
-        ]
-    if isinstance(value, list) and any(isinstance(part, dict) for part in value):
-        return [
-            leaf
-            for index, part in enumerate(value)
-            for leaf in _leaves(part, f"{path}[{part.get('product_code', index + 1)}]")
-        ]
-    return [] if value == [] else [(path, value)]

@@ -13,8 +13,9 @@ from domain.documents import SHEET_FIELDS, DecisionSheet, path_of, sheet_hash
 from domain.inquiry import AccountAnswers, AccountQuery, Table, TableEntry
 from domain.periods import oldest_start, reminder_clock
 from domain.refusal import RefusedError
+from domain.sheets import IssuedSheet, Modification, field_changes
 from domain.state import Application
-from domain.status import IssuedSheet, Modification, Status, field_changes
+from domain.status import Status
 from domain.steps import BD, PARTNER, Moment, Step
 from domain.values import Day, Digest, HeaderText, Text
 

@@ -14,8 +14,9 @@ from domain.audit import AuditEvent
 from domain.chain import ChainedEvent, Link
 from domain.contract import ErrorType, Stage, WaitingOn
 from domain.inquiry import Head
+from domain.sheets import IssuedSheet
 from domain.state import OUTCOMES, Application
-from domain.status import IssuedSheet, Refusal, Status
+from domain.status import Refusal, Status
 from domain.values import Contract, Instant
 from domain.view import describe
 

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from activities.db.tables import DecisionSheetRow, FormRow
 from domain.documents import ApplicationForm, DecisionSheet
+from domain.sheets import IssuedSheet, field_changes
 from domain.state import Application
-from domain.status import IssuedSheet, field_changes
 
 
 async def submitted_forms(

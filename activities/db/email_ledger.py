@@ -26,8 +26,9 @@ from domain.notice import Audience
 from domain.notices import templates_for
 from domain.publication import Lineage, Receipt
 from domain.readers import OUTSIDE, may_read_mail
+from domain.sheets import IssuedSheet
 from domain.state import Application
-from domain.status import FailedEmail, IssuedSheet
+from domain.status import FailedEmail
 from domain.values import Contract, Instant
 
 

@@ -8,7 +8,7 @@ from domain.contract import Person
 from domain.documents import ApplicationForm
 from domain.notice import Audience
 from domain.notices import AnyNotice, audience_of
-from domain.status import SheetShown
+from domain.sheets import SheetShown
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from domain.audit import AuditEvent
 from domain.contract import Actor, WaitingOn
-from domain.status import SheetChange, Status
+from domain.sheets import SheetChange
+from domain.status import Status
 from starter.demo.checks import Checks, Source
 from starter.demo.documents import DESK_ZONE
 from starter.local.mail_sink import KeptMail

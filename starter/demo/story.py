@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 from domain.account_rules import NOT_VERIFIED
 from domain.contract import ErrorType, Party, Stage
 from domain.documents import DecisionSheet, sheet_hash
-from domain.status import Access, IssuedSheet, Status
+from domain.sheets import IssuedSheet
+from domain.status import Access, Status
 from domain.values import day_text
 from domain.view import company_shown
 from starter.demo.checks import Source

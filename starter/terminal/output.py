@@ -17,8 +17,9 @@ from rich.text import Text
 
 from domain.audit import AuditEvent, Verdict
 from domain.contract import Role, Stage
+from domain.sheets import SheetChange
 from domain.state import OUTCOMES
-from domain.status import SheetChange, Status
+from domain.status import Status
 from domain.values import instant_text
 from starter.client.listed import Listed
 from starter.terminal.times import contract_start, due, due_in_list, moment, stamp, zone_of

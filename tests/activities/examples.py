@@ -20,8 +20,8 @@ from domain.notices import (
 )
 from domain.policy import Policy
 from domain.publication import Entry, Lineage, Publication, stored_state
+from domain.sheets import IssuedSheet, field_changes
 from domain.state import Application
-from domain.status import IssuedSheet, field_changes
 
 NOON: Final = datetime(2025, 3, 14, 4, 0, tzinfo=UTC)
 """A Friday, noon in Shanghai."""

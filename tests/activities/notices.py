@@ -7,7 +7,7 @@ from activities.emails.addressed import AddressedNotice
 from domain.contract import Person
 from domain.documents import ApplicationForm
 from domain.notices import NOTICE_ADAPTER, NOTICES, AnyNotice
-from domain.status import SheetShown
+from domain.sheets import SheetShown
 
 TEMPLATES: Final = tuple(notice.model_fields["template"].default for notice in NOTICES)
 

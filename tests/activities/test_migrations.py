@@ -21,7 +21,8 @@ from domain.chain import broken_at
 from domain.contract import Role, Stage
 from domain.documents import sheet_hash
 from domain.inquiry import Head
-from domain.status import Status, field_changes
+from domain.sheets import field_changes
+from domain.status import Status
 from tests.activities.examples import APPROVED, LINEAGE, NOON, application, content, entry, form, publication
 from tests.activities.schemas import alembic, differences
 

@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from domain import audit, chain, contract, documents, status, values
+from domain import audit, chain, contract, documents, sheets, status, values
 from domain.commands import COMMAND_ADAPTER, AnyCommand
 from domain.contract import OnboardingInput, Stage
 from domain.documents import ApplicationForm, DecisionSheet, sheet_hash
@@ -91,7 +91,7 @@ resend_email            key
 
 
 def model_of(name: str) -> type[BaseModel]:
-    modules = (contract, documents, status, audit, chain)
+    modules = (contract, documents, sheets, status, audit, chain)
     found: type[BaseModel] = next(getattr(module, name) for module in modules if hasattr(module, name))
     return found
 

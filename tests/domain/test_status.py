@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from domain.contract import Party
-from domain.status import Signature, Signing, field_changes
+from domain.sheets import field_changes
+from domain.status import Signature, Signing
 from tests import payloads
 from tests.domain.applications import journey_to
 from tests.payloads import Json

@@ -9,8 +9,9 @@ from domain.access import in_words
 from domain.clocks import Clock, ClockKind
 from domain.contract import Role
 from domain.inquiry import AccessOutcome
+from domain.sheets import SheetShown
 from domain.state import Application
-from domain.status import Access, AccessCause, Closing, FailedEmail, Missing, Refusal, SheetShown, Status
+from domain.status import Access, AccessCause, Closing, FailedEmail, Missing, Refusal, Status
 from tests.domain.applications import (
     JOINED_AT,
     MISSING,

@@ -18,7 +18,8 @@ from domain.contract import Command, ErrorType, OnboardingInput, Stage, WaitingO
 from domain.coverage import AnyCoverageCommand, CoverageAnswer
 from domain.documents import DecisionSheet, sheet_hash
 from domain.inquiry import Account
-from domain.status import Answered, IssuedSheet, Status
+from domain.sheets import IssuedSheet
+from domain.status import Answered, Status
 from starter.cli.main import app
 from starter.cli.session import UnreachableError
 from starter.client.errors import OnboardingError
