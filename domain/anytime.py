@@ -7,6 +7,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from domain import notices
+from domain.audiences import FAREWELLS, audience_of
 from domain.clocks import ClockKind
 from domain.contract import Command, ErrorType, Person, Role, Stage
 from domain.inquiry import AccountAnswers, Table, TableEntry
@@ -232,10 +233,10 @@ REMEDIES: Final[Mapping[Audience, str]] = {
 
 def missed_emails(failed: tuple[FailedEmail, ...]) -> tuple[FailedEmail, ...]:
     """Those somebody misses: whom a farewell does not reach has nothing to do with it any more."""
-    return tuple(email for email in failed if email.template not in notices.FAREWELLS)
+    return tuple(email for email in failed if email.template not in FAREWELLS)
 
 
 def alerts(failed: tuple[FailedEmail, ...]) -> tuple[type[Notice], ...]:
     """The notices that tell of them."""
-    audiences = {notices.audience_of(email.template) for email in failed}
+    audiences = {audience_of(email.template) for email in failed}
     return tuple(ALERTS[audience] for audience in Audience if audience in audiences and audience in ALERTS)

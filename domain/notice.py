@@ -53,3 +53,9 @@ class ToBdLead(Notice):
     """A notice to the BD lead."""
 
     audience: ClassVar[Audience] = Audience.BD_LEAD
+
+
+def key_of(sequence: int, notice: Notice) -> str:
+    """The key of a notice in its application (ledger, Message-ID): the event it tells of, and the
+    template."""
+    return f"{sequence}.{notice.template}"

@@ -1,4 +1,4 @@
-"""The e-mails of the process: which there are, what each one says, and who gets it (guide §2.2 to §2.5).
+"""The e-mails of the process: which there are, and what each one says (guide §2.2 to §2.5).
 
 A notice is what a mail says beyond what every mail says, taken when the transition happened; however late
 it leaves, it says what was true then. Form and decision sheet are named by revision: they are stored beside
@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter
 
 from domain.clocks import Clock
 from domain.contract import Person, Stage
-from domain.notice import Audience, ContractStart, Notice, ToBd, ToBdLead
+from domain.notice import ContractStart, Notice, ToBd, ToBdLead
 from domain.sheets import Modification
 from domain.status import (
     Amendment,
@@ -389,42 +389,15 @@ AnyNotice = Annotated[
     ApplicationReceived | JustificationRequested | ApplicationApproved | SheetToConfirm | TermsReminder
     | TermsConfirmed | SignatureReminder | TermsReopened | ContractSigned | StartDateAmended
     | ContractStartMoved | AccessDelayed | AccessGranted | AssociatedUidChanged | AssociatedUidChangedToBd
-    | ApplicationRejected | ApplicationWithdrawn
-    | ApplicationCancelled | ExpiryWarning | ApplicationExpired | ReviewRequested | ReviewReminder
-    | JustificationAnswered | SheetReminder | ModificationRequested | TermsConfirmedToBd
-    | SignatureReminderToBd | WithdrawnToBd | ClosedToBd | AssignedToBd | AccessAlert | EmailFailed
-    | EmailToBdFailed | DeadlineEstimated | AccessStillDelayed | RemindersUnanswered | ReviewOverdue
-    | ContactOverdue | PartnerAsked | PartnerAnswered | ContractEnded | ContractEndedToBd | HandedOver
-    | AssignedToLead | LeadHandedOver,
+    | ApplicationRejected | ApplicationWithdrawn | ApplicationCancelled | ExpiryWarning | ApplicationExpired
+    | ReviewRequested | ReviewReminder | JustificationAnswered | SheetReminder | ModificationRequested
+    | TermsConfirmedToBd | SignatureReminderToBd | WithdrawnToBd | ClosedToBd | AssignedToBd | AccessAlert
+    | EmailFailed | EmailToBdFailed | DeadlineEstimated | AccessStillDelayed | RemindersUnanswered
+    | ReviewOverdue | ContactOverdue | PartnerAsked | PartnerAnswered | ContractEnded | ContractEndedToBd
+    | HandedOver | AssignedToLead | LeadHandedOver,
     Field(discriminator="template"),
 ]  # fmt: skip
 """Every notice there is, told apart by ``template``."""
 
-
 NOTICE_ADAPTER: Final[TypeAdapter[AnyNotice]] = TypeAdapter(AnyNotice)
 NOTICES: Final[tuple[type[Notice], ...]] = get_args(get_args(AnyNotice)[0])
-_AUDIENCES: Final[dict[str, Audience]] = {
-    notice.model_fields["template"].default: notice.audience for notice in NOTICES
-}
-
-
-def audience_of(template: str) -> Audience:
-    """Whose mailbox notices of this template are for."""
-    return _AUDIENCES[template]
-
-
-FAREWELLS: Final = frozenset(
-    notice.model_fields["template"].default for notice in NOTICES if notice.addressee is not Notice.addressee
-)
-"""Templates of notices to who is no longer of their audience."""
-
-
-def templates_for(audience: Audience) -> tuple[str, ...]:
-    """The templates of the notices that are for this mailbox."""
-    return tuple(template for template, whose in _AUDIENCES.items() if whose is audience)
-
-
-def key_of(sequence: int, notice: Notice) -> str:
-    """The key of a notice in its application (ledger, Message-ID): the event it tells of, and the
-    template."""
-    return f"{sequence}.{notice.template}"

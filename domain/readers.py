@@ -7,11 +7,11 @@ The vendor's people (BD and its lead, the vendor's signatory, ops) read all of i
 from collections.abc import Iterable
 from typing import Final
 
+from domain.audiences import audience_of
 from domain.audit import AuditEvent, Verdict
 from domain.contract import SYSTEM, Actor, Role
 from domain.lifecycle import newest_rows
 from domain.notice import Audience
-from domain.notices import audience_of
 from domain.status import Closing, ClosingCode, FailedEmail, Status
 
 OUTSIDE: Final = frozenset({Role.PARTNER, Role.ESIGN})

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from domain import decisions, possible, warnings
 from domain.access import in_words
 from domain.anytime import REMEDIES
+from domain.audiences import audience_of
 from domain.clocks import Clock, ClockKind
 from domain.contract import Role, Stage
 from domain.lifecycle import STAGES
-from domain.notices import audience_of
 from domain.state import Application
 from domain.status import Access, Closing, Company, CompanyShown, Deadline, Refusal, Status
 from domain.values import day_text

@@ -20,10 +20,10 @@ from activities.db.queued import QueuedNotice
 from activities.db.tables import AuditHeadRow, EmailRow, UtcInstant
 from activities.emails.addressed import AddressedNotice
 from activities.smtp_replies import Proof
+from domain.audiences import templates_for
 from domain.contract import Role
 from domain.documents import ApplicationForm
 from domain.notice import Audience
-from domain.notices import templates_for
 from domain.publication import Lineage, Receipt
 from domain.readers import OUTSIDE, may_read_mail
 from domain.sheets import IssuedSheet

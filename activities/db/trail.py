@@ -26,6 +26,7 @@ from activities.db.tables import (
     EmailRow,
     FormRow,
 )
+from domain.audiences import audience_of
 from domain.audit import AuditEvent, Verdict
 from domain.chain import Link, chained
 from domain.contract import SYSTEM, Locale, Person, Stage, workflow_id
@@ -33,8 +34,8 @@ from domain.decisions import run_ended
 from domain.documents import sheet_hash
 from domain.inquiry import Head
 from domain.lifecycle import STAGES
-from domain.notice import Audience
-from domain.notices import NOTICE_ADAPTER, AnyNotice, audience_of, key_of
+from domain.notice import Audience, key_of
+from domain.notices import NOTICE_ADAPTER, AnyNotice
 from domain.publication import Entry, Lineage, Publication, TakeUp, stored_state
 from domain.state import Application
 from domain.values import Instant

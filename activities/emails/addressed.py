@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from domain.audiences import audience_of
 from domain.contract import Person
 from domain.documents import ApplicationForm
 from domain.notice import Audience
-from domain.notices import AnyNotice, audience_of
+from domain.notices import AnyNotice
 from domain.sheets import SheetShown
 
 

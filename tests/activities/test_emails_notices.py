@@ -9,9 +9,9 @@ import pytest
 
 from activities.emails.render import Links, RenderedNotice, Renderer
 from activities.emails.wording import WORDINGS
+from domain.audiences import audience_of
 from domain.lifecycle import STAGES
 from domain.notice import Audience
-from domain.notices import audience_of
 from domain.status import AccessCause
 from tests.activities.notices import TEMPLATES, mail, notice, sheet
 

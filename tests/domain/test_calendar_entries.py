@@ -6,10 +6,10 @@ from typing import Final
 import pytest
 
 from domain import decisions
+from domain.audiences import audience_of
 from domain.calendar_entries import CalendarEvent
 from domain.invitations import entry_of
 from domain.notice import Audience
-from domain.notices import audience_of
 from tests import payloads
 from tests.domain.applications import UID, Journey, journey_to, signature
 

@@ -4,11 +4,12 @@ import pytest
 from pydantic import ValidationError
 
 from domain import decisions
+from domain.audiences import FAREWELLS
 from domain.contract import Command
 from domain.facts import compose
 from domain.inquiry import AccountAnswers, Inquiry
 from domain.notice import Audience
-from domain.notices import FAREWELLS, ContractSigned, SheetToConfirm, TermsConfirmed
+from domain.notices import ContractSigned, SheetToConfirm, TermsConfirmed
 from domain.refusal import RefusedError
 from domain.status import FailedEmail
 from tests import payloads

@@ -10,12 +10,13 @@ from activities.db.queued import QueuedNotice
 from activities.emails.wording import WORDINGS
 from domain import coverage, notices
 from domain.anytime import ALERTS
+from domain.audiences import audience_of, templates_for
 from domain.clocks import ClockKind
 from domain.editions import In
 from domain.facts import SOURCES, compose
 from domain.lifecycle import ATTEMPTS, MOMENTS, STEPS
-from domain.notice import Audience, Notice
-from domain.notices import NOTICE_ADAPTER, NOTICES, audience_of, key_of, templates_for
+from domain.notice import Audience, Notice, key_of
+from domain.notices import NOTICE_ADAPTER, NOTICES
 from domain.status import FailedEmail
 from domain.steps import Attempt, Moment, Step
 from tests.activities.notices import TEMPLATES, notice

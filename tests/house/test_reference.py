@@ -11,11 +11,11 @@ from typing import Any, Final, get_args
 import pytest
 
 from activities.smtp_replies import DOUBTED_FOR, GIVE_UP_AFTER
+from domain.audiences import audience_of
 from domain.contract import UPDATE_NAME, Command, ErrorType
 from domain.documents import DecisionSheet, sheet_hash
 from domain.intake import parse_command, parse_start
 from domain.lifecycle import MOMENTS, STAGES
-from domain.notices import audience_of
 from domain.policy import Policy
 from domain.status import Access
 from settings import PREFIX, Settings

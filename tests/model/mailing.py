@@ -4,8 +4,9 @@ from datetime import datetime
 
 from activities.emails.addressed import AddressedNotice
 from domain import decisions
-from domain.notice import Audience
-from domain.notices import AnyNotice, audience_of, key_of
+from domain.audiences import audience_of
+from domain.notice import Audience, key_of
+from domain.notices import AnyNotice
 from domain.state import Application
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Self
 
+from domain.audiences import audience_of
 from domain.audit import Verdict
 from domain.contract import Party, Role, Stage, WaitingOn
 from domain.notice import Audience
-from domain.notices import audience_of
 from domain.status import Status
 from tests import payloads
 from tests.payloads import Json
