@@ -15,7 +15,6 @@ from domain.application import SubmitApplication
 from domain.audit import AuditEvent, Verdict
 from domain.contract import SYSTEM, Command, ErrorType
 from domain.decisions import Decision
-from domain.documents import canonical_hash
 from domain.inquiry import Head
 from domain.invitations import compose_all
 from domain.publication import UNSAID, Entry, Lineage, Publication, Receipt, TurnedBack, stored_state
@@ -25,6 +24,7 @@ from domain.status import Answered, Refusal, Status
 from domain.terms import IssueDecisionSheet
 from domain.values import Contract, Instant
 from workflows.answers import Answer, KeptAnswers
+from workflows.event_details import of_command, of_message
 
 KEPT_REFUSALS: Final = 20
 MAX_MESSAGE_CHARACTERS: Final = 1_000
@@ -32,9 +32,6 @@ BACKLOG_BYTES: Final = 384 * 1024
 """When so much waits to be published, commands are refused as ``unavailable`` until the database takes it."""
 BATCH_BYTES: Final = 256 * 1024
 """What one activity publishes at a time; an entry that is larger goes alone."""
-REFUSED_DETAILS_BYTES: Final = 8 * 1024
-STORED_BESIDE: Final = ("application", "sheet")
-"""The documents a command may carry, which have tables of their own."""
 RESET: Final = "reset"
 """The event by which a run goes on after Temporal's Reset."""
 NOT_KEPT: Final = "refusals_not_kept"
@@ -239,7 +236,8 @@ class RunMemory:
         """The next event of the audit trail. ``arguments``: those of a message that did not become a
         ``command``."""
         if details is None:
-            details = _details(command, refused=refusal is not None) if command else _kept(arguments)
+            refused = refusal is not None
+            details = of_command(command, refused=refused) if command else of_message(arguments)
         documents = becomes if verdict is Verdict.ACCEPTED else self.application
         issues = isinstance(command, IssueDecisionSheet) and verdict is Verdict.ACCEPTED
         issued = documents.sheet if issues else None
@@ -389,21 +387,3 @@ def _size(entry: Entry) -> int:
 
 def _brings(event: AuditEvent, command: type[Command]) -> bool:
     return event.verdict is Verdict.ACCEPTED and event.command == command.model_fields["kind"].default
-
-
-def _details(command: Command, *, refused: bool) -> dict[str, JsonValue]:
-    envelope = {"kind", "command_id", "actor", "occurred_at", "via"}
-    if refused:
-        details = command.model_dump(mode="json", exclude=envelope, exclude_none=True)
-        if len(str(details).encode()) > REFUSED_DETAILS_BYTES:
-            return {"not_kept": f"more than {REFUSED_DETAILS_BYTES // 1024} KiB"}
-        return details
-    details = command.model_dump(mode="json", exclude=envelope | {*STORED_BESIDE}, exclude_none=True)
-    # What is stored beside the trail is bound to it by its hash.
-    stored = {name: getattr(command, name) for name in STORED_BESIDE if name in type(command).model_fields}
-    hashes = {f"{name}_hash": canonical_hash(each.model_dump(mode="json")) for name, each in stored.items()}
-    return details | hashes
-
-
-def _kept(arguments: tuple[Any, ...]) -> dict[str, JsonValue]:
-    return intake.kept_payload(arguments) if arguments else {}

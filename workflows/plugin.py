@@ -16,7 +16,8 @@ LIBRARY_MODULES: Final = ("pydantic", "pydantic_core", "rfc8785")
 """Libraries that workflow code reaches by import."""
 
 PURE_MODULES: Final = (
-    *("workflows.answers", "workflows.inbox", "workflows.memory", "workflows.patches", "workflows.pauses"),
+    *("workflows.answers", "workflows.event_details", "workflows.inbox", "workflows.memory"),
+    *("workflows.patches", "workflows.pauses"),
 )
 """The modules of `workflows` that do not use Temporal."""
 

@@ -1,8 +1,7 @@
 """The typed client of the onboarding service; the only place that touches workflow handles."""
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Final, Self
 from uuid import uuid4
@@ -50,7 +49,8 @@ from settings import Settings, TemporalSettings
 from starter.client import coverage
 from starter.client.commands import Commands
 from starter.client.errors import OnboardingError
-from starter.client.listed import Listed, listed
+from starter.client.listed import Listed, list_filter, listed
+from starter.client.retries import PASSING, PAUSE_BETWEEN_TRIES, RUN_WENT_ON, pauses
 from workflows.plugin import OnboardingPlugin
 from workflows.reset import ASK_AGAIN
 from workflows.search_attributes import OVERDUE, STAGE, WAITING_ON
@@ -64,20 +64,6 @@ _WITHOUT_OUTCOME: Final = {
     WorkflowExecutionStatus.TIMED_OUT: "timed out",
 }
 """How Temporal may have ended the run of an application before its outcome."""
-_PAUSE_BETWEEN_TRIES: Final = timedelta(milliseconds=200)
-_LONGEST_PAUSE: Final = timedelta(seconds=2)
-_PASSING: Final = frozenset(
-    {
-        RPCStatusCode.UNAVAILABLE,
-        RPCStatusCode.ABORTED,
-        RPCStatusCode.RESOURCE_EXHAUSTED,
-        RPCStatusCode.CANCELLED,
-        # A workflow task was to be done again, because something arrived while the run continued as new.
-        RPCStatusCode.FAILED_PRECONDITION,
-    }
-)
-# The server's own failure of an update whose run continued as new, or ended, before answering it.
-_RUN_WENT_ON: Final = "AcceptedUpdateCompletedWorkflow"
 
 
 IsKnown = Callable[[str], Awaitable[bool | None]]
@@ -237,17 +223,8 @@ class OnboardingClient(Commands):
         overdue: bool | None = None,
     ) -> AsyncIterator[Listed]:
         """The running applications; with an outcome as ``stage`` the ended ones. It lags by a moment."""
-        running = stage not in OUTCOMES
-        terms = [f"WorkflowType = '{WORKFLOW_TYPE}'", f"ExecutionStatus {'=' if running else '!='} 'Running'"]
-        if not running:
-            terms.append("ExecutionStatus != 'ContinuedAsNew'")
-        if stage is not None:
-            terms.append(f"{STAGE.name} = '{stage}'")
-        if waiting_on is not None:
-            terms.append(f"{WAITING_ON.name} = '{waiting_on}'")
-        if overdue is not None:
-            terms.append(f"{OVERDUE.name} = {str(overdue).lower()}")
-        async for execution in self._client.list_workflows(" AND ".join(terms)):
+        found = self._client.list_workflows(list_filter(stage, waiting_on, overdue))
+        async for execution in found:
             yield listed(execution)
 
     async def send(self, uid: str, command: Command) -> Status:
@@ -260,7 +237,7 @@ class OnboardingClient(Commands):
         try:
             async with asyncio.timeout(self._answer_within.total_seconds()):
                 update_id = command.command_id
-                pauses = _pauses()
+                waits = pauses()
                 while True:
                     try:
                         answer: Status = await handle.execute_update(
@@ -274,11 +251,11 @@ class OnboardingClient(Commands):
                             # Temporal answers an update ID it knows as it did before; the command's own ID,
                             # which the workflow goes by, stays the same.
                             update_id = f"{command.command_id}~{uuid4()}"
-                        elif kind != _RUN_WENT_ON:
+                        elif kind != RUN_WENT_ON:
                             raise self._refusal(cause) from None
                     except RPCError as error:
                         await self._may_pass(error, uid, handle)
-                    await asyncio.sleep(next(pauses))
+                    await asyncio.sleep(next(waits))
         # The SDK reports a cancellation of its call, the timeout's included, as an error of its own.
         except (TimeoutError, RPCTimeoutOrCancelledError):
             raise self._no_answer(f"{command.kind} (command ID {command.command_id})") from None
@@ -313,7 +290,7 @@ class OnboardingClient(Commands):
                     await handle.result()
                 except WorkflowFailureError as error:
                     raise self._refusal(error.cause) from None
-            await asyncio.sleep(_PAUSE_BETWEEN_TRIES.total_seconds() / 4)
+            await asyncio.sleep(PAUSE_BETWEEN_TRIES.total_seconds() / 4)
 
     def _not_taken_up(self, uid: str, error: OnboardingError, *, started: bool) -> OnboardingError:
         begun = "has started" if started else "had started before"
@@ -348,13 +325,13 @@ class OnboardingClient(Commands):
                     except RPCError as error:
                         if error.status is RPCStatusCode.NOT_FOUND and not no_namespace(error):
                             raise self._never_joined(uid) from None
-                        if error.status not in _PASSING:
+                        if error.status not in PASSING:
                             raise
                     except WorkflowQueryFailedError as error:
                         if ASK_AGAIN not in str(error):
                             told = f"The status can't be read: {error}"
                             raise self._error(ErrorType.UNAVAILABLE, told) from None
-                    await asyncio.sleep(_PAUSE_BETWEEN_TRIES.total_seconds())
+                    await asyncio.sleep(PAUSE_BETWEEN_TRIES.total_seconds())
         except (TimeoutError, RPCTimeoutOrCancelledError):
             raise self._no_answer(QUERY_NAME, NO_WORKER) from None
 
@@ -378,7 +355,7 @@ class OnboardingClient(Commands):
                 raise self._error(ErrorType.CLOSED, f"The application of UID {uid} has ended.") from None
         elif error.status is RPCStatusCode.INVALID_ARGUMENT:
             raise self._error(ErrorType.INVALID, error.message) from None
-        elif error.status not in _PASSING:
+        elif error.status not in PASSING:
             raise error
 
     def _refusal(self, cause: BaseException | None) -> OnboardingError:
@@ -402,14 +379,3 @@ class OnboardingClient(Commands):
 
     def _error(self, error: ErrorType, message: str) -> OnboardingError:
         return OnboardingError(error, message, verify_url=self._verify_url)
-
-
-def _pauses() -> Iterator[float]:
-    """Seconds between tries: doubling up to two, and never two callers in step.
-
-    A run takes ten updates at a time; callers that all come back at once would keep it from finishing any.
-    """
-    pause = _PAUSE_BETWEEN_TRIES.total_seconds()
-    while True:
-        yield pause * random.uniform(0.5, 1.5)  # noqa: S311 - spreads callers in time, guards nothing
-        pause = min(2 * pause, _LONGEST_PAUSE.total_seconds())
