@@ -286,7 +286,7 @@ class Warned(Contract):
     time_zone: TimeZone | None = None
 
 
-class Answered(Contract):
+class CommandResult(Contract):
     """What became of a command, the same however often it is sent: the verdict, and the stage and the number
     of the newest audit event as it left them."""
 
@@ -346,7 +346,7 @@ class Status(Contract):
     rejection: Rejection | None = None
     closing: Closing | None = None
     outcome: Stage | Literal[ErrorType.ALREADY_PARTNER] | None = None
-    answered: Answered | None = None
+    answered: CommandResult | None = None
 
     def without_documents(self) -> Self:
         """Without what can be read elsewhere: the form, the sheet's content and changes, the last

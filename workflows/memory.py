@@ -20,11 +20,11 @@ from domain.invitations import compose_all
 from domain.publication import UNSAID, Entry, Lineage, Publication, Receipt, TurnedBack, stored_state
 from domain.refusal import RefusedError
 from domain.state import Application, newest_within
-from domain.status import Answered, Refusal, Status
+from domain.status import CommandResult, Refusal, Status
 from domain.terms import IssueDecisionSheet
 from domain.values import Contract, Instant
-from workflows.answers import Answer, KeptAnswers
 from workflows.event_details import of_command, of_message
+from workflows.processed_commands import ProcessedCommand, ProcessedCommands
 
 KEPT_REFUSALS: Final = 20
 MAX_MESSAGE_CHARACTERS: Final = 1_000
@@ -49,7 +49,7 @@ class Memory(Contract):
     application: Application
     sequence: int = 0
     generation: int = 0
-    answers: tuple[Answer, ...] = ()
+    answers: tuple[ProcessedCommand, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     backlog: tuple[Entry, ...] = ()
     pending: int = 0
@@ -73,7 +73,7 @@ class RunMemory:
         self._not_kept = memory.not_kept
         self._state: dict[str, JsonValue] = {}
         self._published: tuple[int, dict[str, JsonValue]] | None = None
-        self._answers = KeptAnswers(memory.answers)
+        self._processed = ProcessedCommands(memory.answers)
         self._sizes = [_size(entry) for entry in self.backlog]
 
     @classmethod
@@ -88,7 +88,7 @@ class RunMemory:
             application=self.application,
             sequence=self.sequence,
             generation=self.generation,
-            answers=() if handed_over else self._answers.all,
+            answers=() if handed_over else self._processed.all,
             refusals=tuple(self.refusals),
             backlog=tuple(self.backlog),
             pending=self.pending,
@@ -293,20 +293,20 @@ class RunMemory:
         self.backlog.append(entry)
         self._sizes.append(_size(entry))
 
-    def answered_before(self, command: Command) -> Answer | None:
+    def answered_before(self, command: Command) -> ProcessedCommand | None:
         """The answer this command ID has got.
 
         Raises `RefusedError` (``invalid``) if it stood for another command then.
         """
-        return self._answers.to(command)
+        return self._processed.before(command)
 
     def remember(self, command: Command, refusal: RefusedError | None = None, *, no_op: bool = False) -> None:
         """Keep the answer to a command that has just been judged; ``unavailable`` is none, as its sender is
         told to send it again."""
         if refusal and refusal.error is ErrorType.UNAVAILABLE:
             return
-        self._answers.keep(
-            Answer(
+        self._processed.keep(
+            ProcessedCommand(
                 command_id=command.command_id,
                 fingerprint=intake.fingerprint(command),
                 stage=self.application.stage,
@@ -347,9 +347,9 @@ class RunMemory:
         if command:
             self.remember(command, refusal)
 
-    def answered(self, verdict: Verdict) -> Answered:
+    def answered(self, verdict: Verdict) -> CommandResult:
         """What has just become of a command."""
-        return Answered(verdict=verdict, stage=self.application.stage, sequence=self.sequence)
+        return CommandResult(verdict=verdict, stage=self.application.stage, sequence=self.sequence)
 
     def _repeats(self, entry: Entry) -> bool:
         """Whether the service itself only tried or reminded again: the same event waits already, and what it

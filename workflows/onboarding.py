@@ -28,7 +28,7 @@ from domain.decisions import Decision
 from domain.inquiry import Answers, Inquiry
 from domain.publication import Receipt
 from domain.refusal import RefusedError
-from domain.status import Answered, FailedEmail, Status
+from domain.status import CommandResult, FailedEmail, Status
 from workflows import calls, search_attributes, start
 from workflows.encryption import Reader
 from workflows.hand_over import hand_over
@@ -250,7 +250,7 @@ class ResellerOnboarding:
         memory.remember(command, no_op=decision.verdict is Verdict.NO_OP)
         return decision.verdict
 
-    def _reply(self, answered: Answered, refusal: RefusedError | None = None) -> Reply:
+    def _reply(self, answered: CommandResult, refusal: RefusedError | None = None) -> Reply:
         return Reply(self._status().model_copy(update={"answered": answered}), refusal)
 
     async def _time_is_up(self, clock: Clock) -> None:

@@ -16,8 +16,8 @@ LIBRARY_MODULES: Final = ("pydantic", "pydantic_core", "rfc8785")
 """Libraries that workflow code reaches by import."""
 
 PURE_MODULES: Final = (
-    *("workflows.answers", "workflows.event_details", "workflows.inbox", "workflows.memory"),
-    *("workflows.patches", "workflows.pauses"),
+    *("workflows.event_details", "workflows.inbox", "workflows.memory", "workflows.patches"),
+    *("workflows.pauses", "workflows.processed_commands"),
 )
 """The modules of `workflows` that do not use Temporal."""
 

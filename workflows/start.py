@@ -13,7 +13,7 @@ from domain.inquiry import AccountQuery, Answers, Inquiry, Table, TableEntry
 from domain.policy import Policy
 from domain.refusal import RefusedError
 from domain.state import Application
-from domain.status import Answered
+from domain.status import CommandResult
 from workflows.memory import Memory, RunMemory
 
 
@@ -94,7 +94,7 @@ def _entries(joined: OnboardingInput) -> tuple[TableEntry, ...]:
     return tuple(entries)
 
 
-def failure(refusal: RefusedError, answered: Answered | None = None) -> ApplicationError:
+def failure(refusal: RefusedError, answered: CommandResult | None = None) -> ApplicationError:
     """The refusal as the caller of an update, or whoever started the run, gets it; ``answered`` comes as its
     detail."""
     details = [answered.model_dump(mode="json")] if answered else []

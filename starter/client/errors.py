@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from domain.contract import ErrorType
 from domain.intake import field_errors
-from domain.status import Answered
+from domain.status import CommandResult
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -50,7 +50,7 @@ class OnboardingError(Exception):
         *,
         remedy: str | None = None,
         verify_url: str = "",
-        answered: Answered | None = None,
+        answered: CommandResult | None = None,
     ) -> None:
         """``remedy``: what helps here, where more is known than the type alone says."""
         super().__init__(message)

@@ -42,7 +42,7 @@ from domain.contract import (
 from domain.coverage import AnyCoverageCommand, CoverageAnswer
 from domain.policy import Policy
 from domain.state import OUTCOMES
-from domain.status import Answered, Status
+from domain.status import CommandResult, Status
 from domain.values import Contract
 from runtime.errors import keep_cancellation, no_namespace
 from settings import Settings, TemporalSettings
@@ -360,7 +360,7 @@ class OnboardingClient(Commands):
 
     def _refusal(self, cause: BaseException | None) -> OnboardingError:
         if isinstance(cause, ApplicationError) and cause.type in set(ErrorType):
-            answered = Answered.model_validate(cause.details[0]) if cause.details else None
+            answered = CommandResult.model_validate(cause.details[0]) if cause.details else None
             return OnboardingError(
                 ErrorType(cause.type), cause.message, verify_url=self._verify_url, answered=answered
             )

@@ -55,7 +55,7 @@ Status            stage status_text waiting_on allowed_commands? due_at? overdue
 Warned            code uid? day? time_zone?
 Unknown           what name
 Closing           by reason? code? days?
-Answered          verdict stage sequence
+CommandResult     verdict stage sequence
 CompanyShown      legal_name registration_number country? verified? hash?
 """  # noqa: E501  # one model a line, to be read beside the contract
 

@@ -23,7 +23,7 @@ from domain.policy import Policy
 from domain.publication import Receipt
 from domain.refusal import RefusedError
 from domain.state import Application
-from domain.status import AccessCause, Answered, Missing, Status
+from domain.status import AccessCause, CommandResult, Missing, Status
 from tests.model.mailing import addressed
 from tests.payloads import Json
 from workflows.memory import RunMemory
@@ -37,7 +37,7 @@ class Answer:
 
     verdict: Verdict
     status: Status
-    answered: Answered
+    answered: CommandResult
     refusal: RefusedError | None = None
 
 

@@ -19,7 +19,7 @@ from activities.db.access import SqlAcpnAccess
 from activities.db.applications import ApplicationRecords
 from domain.contract import TASK_QUEUE, WORKFLOW_TYPE, workflow_id
 from domain.inquiry import Account
-from domain.status import Answered, Company, Status
+from domain.status import CommandResult, Company, Status
 from tests import payloads
 from tests.model.process import Answer, Process
 from tests.model.promises import Happening, Known, Said, keep
@@ -106,7 +106,7 @@ class Twins:
             found = await self.applicant.submit(message)
         except ApplicationError as error:
             refusal = (error.type, error.message)
-            alike(expected.answered, Answered.model_validate(error.details[0]))
+            alike(expected.answered, CommandResult.model_validate(error.details[0]))
         should_be = expected.refusal and (expected.refusal.error.value, expected.refusal.message)
         assert refusal == should_be, f"the answer should be {should_be or 'a status'} and is {refusal}"
         if found:

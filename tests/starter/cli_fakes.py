@@ -19,7 +19,7 @@ from domain.coverage import AnyCoverageCommand, CoverageAnswer
 from domain.documents import DecisionSheet, sheet_hash
 from domain.inquiry import Account
 from domain.sheets import IssuedSheet
-from domain.status import Answered, Status
+from domain.status import CommandResult, Status
 from starter.cli.main import app
 from starter.cli.session import UnreachableError
 from starter.client.errors import OnboardingError
@@ -79,7 +79,7 @@ class FakeService:
     applications: list[Listed] = field(default_factory=list)
     refusal: OnboardingError | None = None
     started: bool = True
-    answered: Answered | None = None
+    answered: CommandResult | None = None
     sent: list[tuple[str, Command]] = field(default_factory=list)
     joins: list[OnboardingInput] = field(default_factory=list)
     asked: dict[str, Any] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.audit import Verdict
 from domain.contract import Command, ErrorType, OnboardingInput, Stage
-from domain.status import Answered, Status
+from domain.status import CommandResult, Status
 from runtime.errors import connection_problem
 from starter.client.errors import OnboardingError
 from starter.client.onboarding_client import Joined
@@ -180,7 +180,7 @@ def test_a_status_that_is_only_stored_says_why() -> None:
     assert "note: as stored at Monday, 2 March 2026 09:30 (UTC): No answer within 30 s\n" in told
 
 
-def unanswered(answered: Answered | None = None) -> OnboardingError:
+def unanswered(answered: CommandResult | None = None) -> OnboardingError:
     return OnboardingError(ErrorType.UNAVAILABLE, "No answer.", answered=answered)
 
 
@@ -204,7 +204,7 @@ def test_a_command_without_an_answer_was_sent_and_can_be_asked_for_again() -> No
 
 
 def test_a_command_that_nobody_could_judge_was_not_carried_out() -> None:
-    at = Answered(verdict=Verdict.REFUSED, stage=Stage.DRAFTING, sequence=3)
+    at = CommandResult(verdict=Verdict.REFUSED, stage=Stage.DRAFTING, sequence=3)
     result = Cli(Unanswered(error=unanswered(at))).run("contact", UID, "--command-id", "c-1")
     assert "No answer. It was not carried out.\n" in result.stderr
     assert "--command-id c-1" in result.stderr

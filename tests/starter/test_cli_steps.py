@@ -15,7 +15,7 @@ from domain.commands import COMMAND_ADAPTER
 from domain.contract import Command, ErrorType, Role, Stage
 from domain.documents import ApplicationForm, DecisionSheet
 from domain.lifecycle import STEPS
-from domain.status import Answered, Status
+from domain.status import CommandResult, Status
 from domain.steps import Step
 from starter.cli import codec as cli_codec
 from starter.cli import deploy as cli_deploy
@@ -308,7 +308,7 @@ def test_the_new_status_is_printed() -> None:
 
 def answering(verdict: str) -> FakeService:
     shown = status(Stage.QUALIFIED, allowed_for={"partner": ["ask_bd"], "bd": ["issue_decision_sheet"]})
-    answered = Answered.model_validate({"verdict": verdict, "stage": "qualified", "sequence": 3})
+    answered = CommandResult.model_validate({"verdict": verdict, "stage": "qualified", "sequence": 3})
     return FakeService([shown], answered=answered)
 
 

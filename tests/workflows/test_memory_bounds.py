@@ -26,9 +26,9 @@ from tests.model.commands import terms_in_force
 from tests.model.process import Process
 from tests.payloads import Json
 from workflows import memory
-from workflows.answers import ANSWERS_BYTES, KEPT_ANSWERS
 from workflows.data_converter import DATA_CONVERTER
 from workflows.memory import Memory, RunMemory
+from workflows.processed_commands import COMMANDS_BYTES, KEPT_COMMANDS
 
 MOST: Final = 1_800_000
 MONDAY: Final = datetime(2026, 3, 2, 4, tzinfo=UTC)
@@ -111,7 +111,7 @@ def bounce(process: Process, number: int) -> None:
 
 def fill_answers(kept: RunMemory) -> None:
     """More commands than answers are kept of, under the longest IDs there may be."""
-    for number in range(KEPT_ANSWERS + 100):
+    for number in range(KEPT_COMMANDS + 100):
         command_id = str(number).ljust(128, ESCAPED)
         kept.remember(parsed("record_contact", payloads.command("record_contact", command_id=command_id)))
 
@@ -169,9 +169,9 @@ class TestEachList:
         process = largest()
         fill_answers(process.memory)
         answers = process.memory.memory().answers
-        assert list_size(answers) <= ANSWERS_BYTES
+        assert list_size(answers) <= COMMANDS_BYTES
         assert len(answers) > 500
-        assert answers[-1].command_id.startswith(str(KEPT_ANSWERS + 99))
+        assert answers[-1].command_id.startswith(str(KEPT_COMMANDS + 99))
 
     def test_what_waits_to_be_published(self) -> None:
         process = largest()

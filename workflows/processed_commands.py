@@ -1,4 +1,4 @@
-"""The answers to commands that a run keeps, so that a repeated one gets the same answer and does nothing."""
+"""The commands a run has processed, so that a repeated one gets the same answer and does nothing."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -9,16 +9,16 @@ from domain import intake
 from domain.audit import Verdict
 from domain.contract import Command, ErrorType, Stage
 from domain.refusal import RefusedError
-from domain.status import Answered
+from domain.status import CommandResult
 from domain.values import Contract, says_nothing
 
-KEPT_ANSWERS: Final = 2_000
-ANSWERS_BYTES: Final = 320 * 1024
-"""2,000 answers to commands that were carried out, with UUIDs as their IDs."""
+KEPT_COMMANDS: Final = 2_000
+COMMANDS_BYTES: Final = 320 * 1024
+"""2,000 commands that were carried out, with UUIDs as their IDs."""
 
 
-class Answer(Contract):
-    """How a command was answered; the same ID gets the same answer again.
+class ProcessedCommand(Contract):
+    """What became of a command; its ID gets the same answer again.
 
     ``stage`` and ``sequence``: as it left them. ``no_op``: its effect was in place.
     """
@@ -32,10 +32,10 @@ class Answer(Contract):
     message: str | None = None
 
     @property
-    def answered(self) -> Answered:
+    def answered(self) -> CommandResult:
         """What became of the command."""
         verdict = Verdict.REFUSED if self.error else Verdict.NO_OP if self.no_op else Verdict.ACCEPTED
-        return Answered(verdict=verdict, stage=self.stage, sequence=self.sequence)
+        return CommandResult(verdict=verdict, stage=self.stage, sequence=self.sequence)
 
     @property
     def refusal(self) -> RefusedError | None:
@@ -48,47 +48,47 @@ class Answer(Contract):
         return len(self.model_dump_json(exclude_none=True).encode()) + 1
 
 
-class KeptAnswers:
-    """As many of the answers as there is room for, by command ID.
+class ProcessedCommands:
+    """As many of them as there is room for, by command ID.
 
     Where there are too many, refusals go first, then commands whose effect was in place, each the oldest
     first: what was carried out must not be carried out again.
     """
 
-    def __init__(self, answers: Iterable[Answer]) -> None:
-        self._by_id = {answer.command_id: answer for answer in answers}
-        self._size = sum(answer.size for answer in self._by_id.values())
+    def __init__(self, commands: Iterable[ProcessedCommand]) -> None:
+        self._by_id = {each.command_id: each for each in commands}
+        self._size = sum(each.size for each in self._by_id.values())
 
     @property
-    def all(self) -> tuple[Answer, ...]:
+    def all(self) -> tuple[ProcessedCommand, ...]:
         """The oldest first."""
         return tuple(self._by_id.values())
 
-    def to(self, command: Command) -> Answer | None:
-        """The answer this command ID has got.
+    def before(self, command: Command) -> ProcessedCommand | None:
+        """What became of it, if this command ID was processed before.
 
         Raises `RefusedError` (``invalid``) if it stood for another command then.
         """
-        answer = self._by_id.get(command.command_id)
-        if answer and answer.fingerprint != intake.fingerprint(command):
+        earlier = self._by_id.get(command.command_id)
+        if earlier and earlier.fingerprint != intake.fingerprint(command):
             raise RefusedError(
                 ErrorType.INVALID,
                 "command_id: was used for another command; send this one under an ID of its own",
             )
-        return answer
+        return earlier
 
-    def keep(self, answer: Answer) -> None:
+    def keep(self, command: ProcessedCommand) -> None:
         """Keep this one; the first answer to an ID stands."""
-        if answer.command_id in self._by_id:
+        if command.command_id in self._by_id:
             return
-        self._by_id[answer.command_id] = answer
-        self._size += answer.size
-        while len(self._by_id) > KEPT_ANSWERS or self._size > ANSWERS_BYTES:
+        self._by_id[command.command_id] = command
+        self._size += command.size
+        while len(self._by_id) > KEPT_COMMANDS or self._size > COMMANDS_BYTES:
             # Of two that are alike `min` finds the older one.
             leaves = min(self._by_id.values(), key=_worth)
             self._size -= self._by_id.pop(leaves.command_id).size
 
 
-def _worth(answer: Answer) -> int:
+def _worth(command: ProcessedCommand) -> int:
     """How much harm it would do to forget it."""
-    return 0 if answer.error else 1 if answer.no_op else 2
+    return 0 if command.error else 1 if command.no_op else 2

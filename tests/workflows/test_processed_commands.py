@@ -11,7 +11,7 @@ from domain.refusal import RefusedError
 from tests import payloads
 from tests.domain.applications import JOINED_AT, journey_to
 from tests.workflows.remembered import command, handed_over, memory_of, note, refusal
-from workflows import answers
+from workflows.processed_commands import COMMANDS_BYTES, KEPT_COMMANDS
 
 
 class TestAnswers:
@@ -67,7 +67,7 @@ class TestAnswers:
         for command_id in ids:
             kept.remember(command(command_id))
 
-        assert len(kept.memory().answers) == answers.KEPT_ANSWERS == 2_000
+        assert len(kept.memory().answers) == KEPT_COMMANDS == 2_000
         assert kept.answered_before(command(ids[2])) is None
         assert kept.answered_before(command(ids[3]))
         assert kept.answered_before(command(ids[2_002]))
@@ -75,13 +75,13 @@ class TestAnswers:
     def test_what_was_carried_out_outlives_what_was_refused(self) -> None:
         kept = memory_of("drafting")
         kept.remember(command("accepted"))
-        for number in range(answers.KEPT_ANSWERS + 50):
+        for number in range(KEPT_COMMANDS + 50):
             kept.remember(command(f"refused-{number}"), refusal(message="x" * 1_000))
 
         assert kept.answered_before(command("accepted")), "however many refusals came after it"
         assert kept.answered_before(command("refused-0")) is None
-        assert sum(answer.size for answer in kept.memory().answers) <= answers.ANSWERS_BYTES
-        newest = kept.answered_before(command(f"refused-{answers.KEPT_ANSWERS + 49}"))
+        assert sum(answer.size for answer in kept.memory().answers) <= COMMANDS_BYTES
+        newest = kept.answered_before(command(f"refused-{KEPT_COMMANDS + 49}"))
         assert newest
         assert newest.refusal
 
@@ -93,21 +93,21 @@ class TestAnswers:
         for each in done:
             kept.remember(each)
         refused = refusal(message="x" * 1_000) if idle == "refused" else None
-        for number in range(answers.KEPT_ANSWERS + 50):
+        for number in range(KEPT_COMMANDS + 50):
             tried = command(f"{idle} {number}".ljust(100, "."))
             kept.remember(tried, refused, no_op=refused is None)
 
         assert all(kept.answered_before(each) for each in done)
         assert kept.answered_before(command(f"{idle} 0".ljust(100, "."))) is None
-        newest = kept.answered_before(command(f"{idle} {answers.KEPT_ANSWERS + 49}".ljust(100, ".")))
+        newest = kept.answered_before(command(f"{idle} {KEPT_COMMANDS + 49}".ljust(100, ".")))
         assert newest
         assert newest.answered.verdict is (Verdict.REFUSED if refused else Verdict.NO_OP)
-        assert sum(answer.size for answer in kept.memory().answers) <= answers.ANSWERS_BYTES
+        assert sum(answer.size for answer in kept.memory().answers) <= COMMANDS_BYTES
 
     def test_refusals_go_before_what_was_in_place(self) -> None:
         kept = memory_of("drafting")
         kept.remember(command("in place"), no_op=True)
-        for number in range(answers.KEPT_ANSWERS + 50):
+        for number in range(KEPT_COMMANDS + 50):
             kept.remember(command(f"refused-{number}"), refusal())
         assert kept.answered_before(command("in place"))
 
