@@ -15,7 +15,7 @@ import aiosmtplib
 
 from activities.loopback import is_loopback
 from activities.smtp_reading import ShortReplies
-from activities.smtp_replies import CLOSING, Judgement, Reply, Step, judge, shown
+from activities.smtp_replies import CLOSING, Judgement, Reply, SmtpCommand, judge, shown
 
 _DEFAULT_PORTS: Final = {"smtp": 25, "smtps": 465}
 _OPTIONS: Final = frozenset({"tls", "ca"})
@@ -327,11 +327,11 @@ def _classified(error: Exception) -> PermanentDeliveryError | TemporaryDeliveryE
             # A certificate that does not verify is a ValueError as well.
             return TemporaryDeliveryError(f"TLS with the mail server failed: {shown(str(error))}")
         case aiosmtplib.SMTPRecipientsRefused(recipients=[refused, *_]):
-            return _judged(Step.RECIPIENT, refused.code, refused.message)
+            return _judged(SmtpCommand.RECIPIENT, refused.code, refused.message)
         case aiosmtplib.SMTPDataError():
-            return _judged(Step.MESSAGE, error.code, error.message)
+            return _judged(SmtpCommand.MESSAGE, error.code, error.message)
         case aiosmtplib.SMTPSenderRefused():
-            return _judged(Step.SENDER, error.code, error.message)
+            return _judged(SmtpCommand.SENDER, error.code, error.message)
         case aiosmtplib.SMTPNotSupported():
             return PermanentDeliveryError(
                 "the address is not ASCII and the mail server does not support SMTPUTF8"
@@ -344,10 +344,10 @@ def _classified(error: Exception) -> PermanentDeliveryError | TemporaryDeliveryE
     return TemporaryDeliveryError(f"{type(error).__name__}: {shown(str(error))}")
 
 
-def _judged(step: Step, code: int, said: str) -> PermanentDeliveryError | TemporaryDeliveryError:
+def _judged(command: SmtpCommand, code: int, said: str) -> PermanentDeliveryError | TemporaryDeliveryError:
     said = shown(said)
-    reason = f"{step} refused: {code} {said}"
-    match judge(Reply.read(step, code, said)):
+    reason = f"{command} refused: {code} {said}"
+    match judge(Reply.read(command, code, said)):
         case Judgement.MAILBOX | Judgement.MESSAGE:
             return PermanentDeliveryError(reason)
         case Judgement.SERVER:

@@ -10,8 +10,8 @@ from activities.smtp import SmtpAddress, SmtpConnection
 from activities.smtp_replies import AUTHENTICATION_CODES, shown
 
 
-class Step(StrEnum):
-    """How far a conversation came."""
+class Failure(StrEnum):
+    """Where a conversation failed."""
 
     CONNECTION = "connection"
     ENCRYPTION = "encryption"
@@ -20,11 +20,11 @@ class Step(StrEnum):
 
 
 class ProbeError(Exception):
-    """The mail server can't be used; ``step`` is what failed, ``reason`` what was said."""
+    """The mail server can't be used; ``failure`` is where, ``reason`` what was said."""
 
-    def __init__(self, step: Step, reason: str) -> None:
+    def __init__(self, failure: Failure, reason: str) -> None:
         super().__init__(reason)
-        self.step = step
+        self.failure = failure
         self.reason = reason
 
 
@@ -63,21 +63,21 @@ def _classified(error: Exception) -> ProbeError:
     match error:
         # Where TLS begins with the first byte it is the cause of a failed connection.
         case _ if isinstance(cause, ssl.SSLError):
-            return ProbeError(Step.ENCRYPTION, str(cause))
+            return ProbeError(Failure.ENCRYPTION, str(cause))
         case aiosmtplib.SMTPResponseException(code=code):
             if isinstance(error, aiosmtplib.SMTPAuthenticationError) or code in AUTHENTICATION_CODES:
-                step = Step.LOGIN
+                failure = Failure.LOGIN
             elif isinstance(error, aiosmtplib.SMTPSenderRefused):
-                step = Step.SENDER
+                failure = Failure.SENDER
             else:
-                step = Step.CONNECTION
-            return ProbeError(step, f"{code} {shown(error.message)}")
+                failure = Failure.CONNECTION
+            return ProbeError(failure, f"{code} {shown(error.message)}")
         # aiosmtplib has no class of its own for what a server does not offer.
         case aiosmtplib.SMTPException() if "STARTTLS" in said:
-            return ProbeError(Step.ENCRYPTION, "the server does not offer STARTTLS")
+            return ProbeError(Failure.ENCRYPTION, "the server does not offer STARTTLS")
         case aiosmtplib.SMTPException() if "AUTH" in said or "authentication" in said:
-            return ProbeError(Step.LOGIN, said)
+            return ProbeError(Failure.LOGIN, said)
         # Its own text repeats host and port.
         case aiosmtplib.SMTPConnectError() if not isinstance(error, TimeoutError):
-            return ProbeError(Step.CONNECTION, shown(str(cause)))
-    return ProbeError(Step.CONNECTION, said)
+            return ProbeError(Failure.CONNECTION, shown(str(cause)))
+    return ProbeError(Failure.CONNECTION, said)

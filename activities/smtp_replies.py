@@ -30,8 +30,8 @@ def shown(said: str) -> str:
     return line if len(line) <= MOST_SHOWN else f"{line[: MOST_SHOWN - 1]}…"
 
 
-class Step(StrEnum):
-    """What the server answered."""
+class SmtpCommand(StrEnum):
+    """Which command the server answered, or that it did so before any mail."""
 
     CONNECTION = "connection"
     """Greeting, EHLO, STARTTLS, AUTH and whatever belongs to no mail."""
@@ -72,16 +72,16 @@ class Proof(StrEnum):
 class Reply:
     """A refusal. ``status``: the enhanced status code, as in ``5.7.1``, if it has one."""
 
-    step: Step
+    command: SmtpCommand
     code: int
     status: str | None
     text: str
 
     @classmethod
-    def read(cls, step: Step, code: int, text: str) -> "Reply":
+    def read(cls, command: SmtpCommand, code: int, text: str) -> "Reply":
         """Find the enhanced status code: it begins the text (RFC 2034 §4), or qmail's way ends it."""
         found = _STATUS.search(text)
-        return cls(step, code, found and (found["first"] or found["last"]), text)
+        return cls(command, code, found and (found["first"] or found["last"]), text)
 
 
 _STATUS: Final = re.compile(
@@ -102,14 +102,14 @@ class _Rule:
     """A row of the table; what it does not name may be anything. ``statuses``: these, or what begins so."""
 
     judgement: Judgement
-    steps: frozenset[Step] = frozenset(Step)
+    commands: frozenset[SmtpCommand] = frozenset(SmtpCommand)
     codes: frozenset[int] | None = None
     statuses: tuple[str, ...] | None = None
     text: re.Pattern[str] | None = None
 
     def matches(self, reply: Reply) -> bool:
         return (
-            reply.step in self.steps
+            reply.command in self.commands
             and (self.codes is None or reply.code in self.codes)
             and (self.statuses is None or _is_one_of(reply.status, self.statuses))
             and (self.text is None or self.text.search(reply.text) is not None)
@@ -132,12 +132,14 @@ _NONE: Final = ("",)
 _TRANSIENT: Final = frozenset(range(400, 500))
 _TOO_BIG: Final = ("5.2.3", "5.3.4")
 _RULES: Final = (
-    _Rule(Judgement.SERVER, steps=frozenset({Step.CONNECTION})),
+    _Rule(Judgement.SERVER, commands=frozenset({SmtpCommand.CONNECTION})),
     _Rule(Judgement.SERVER, codes=AUTHENTICATION_CODES | {CLOSING}),
     # RFC 1870 §6.1: given to MAIL FROM, but about the message. RFC 6531 §3.4: 5.6.7 likewise.
-    _Rule(Judgement.MESSAGE, steps=frozenset({Step.SENDER}), codes=frozenset({552}), statuses=_NONE),
-    _Rule(Judgement.MESSAGE, steps=frozenset({Step.SENDER}), statuses=(*_TOO_BIG, "5.6.7")),
-    _Rule(Judgement.SERVER, steps=frozenset({Step.SENDER})),
+    _Rule(
+        Judgement.MESSAGE, commands=frozenset({SmtpCommand.SENDER}), codes=frozenset({552}), statuses=_NONE
+    ),
+    _Rule(Judgement.MESSAGE, commands=frozenset({SmtpCommand.SENDER}), statuses=(*_TOO_BIG, "5.6.7")),
+    _Rule(Judgement.SERVER, commands=frozenset({SmtpCommand.SENDER})),
     # Only what says "for good" twice does.
     _Rule(Judgement.LATER, codes=_TRANSIENT),
     _Rule(Judgement.LATER, statuses=("4.",)),
@@ -147,11 +149,13 @@ _RULES: Final = (
     # RFC 7293 §9: the mailbox or its domain has another owner.
     _Rule(Judgement.MAILBOX, statuses=("5.1.", "5.2.", "5.7.17", "5.7.18")),
     # RFC 5321 §4.5.3.1.10: to be taken for 452.
-    _Rule(Judgement.LATER, steps=frozenset({Step.RECIPIENT}), codes=frozenset({552}), statuses=_NONE),
+    _Rule(
+        Judgement.LATER, commands=frozenset({SmtpCommand.RECIPIENT}), codes=frozenset({552}), statuses=_NONE
+    ),
     _Rule(Judgement.MESSAGE, codes=frozenset({552}), statuses=_NONE),
     _Rule(
         Judgement.MAILBOX,
-        steps=frozenset({Step.RECIPIENT}),
+        commands=frozenset({SmtpCommand.RECIPIENT}),
         codes=frozenset({550, 551, 553}),
         statuses=_NONE,
         text=_NO_MAILBOX,

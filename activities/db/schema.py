@@ -39,7 +39,7 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True)
-class Step:
+class Migration:
     """One migration, named by Alembic's ``revision``."""
 
     revision: str
@@ -60,8 +60,8 @@ class SchemaState:
 
     revision: str
     newest: str
-    waiting: tuple[Step, ...] = ()
-    taken: tuple[Step, ...] = ()
+    waiting: tuple[Migration, ...] = ()
+    taken: tuple[Migration, ...] = ()
 
     @property
     def words(self) -> str:
@@ -96,7 +96,7 @@ class Schema:
         """``migrations``: Alembic's folder; its steps are one line, and each says its `Phase`."""
         self._database = database
         self._folder = migrations
-        self.steps: Final = _steps(migrations)
+        self.migrations: Final = _migrations(migrations)
         """All there are, oldest first."""
 
     async def migrate(self, *, contract: bool = False) -> SchemaState:
@@ -136,12 +136,12 @@ class Schema:
 
     def _upgrade(
         self, connection: Connection, contract: bool
-    ) -> tuple[str | None, str | None, tuple[Step, ...]]:
+    ) -> tuple[str | None, str | None, tuple[Migration, ...]]:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
             connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
         found, runs_from = _stored(connection)
-        taken = self._steps_from(found, contract)
+        taken = self._missing_from(found, contract)
         if not taken:
             return found, runs_from, ()
         config = Config()
@@ -150,24 +150,26 @@ class Schema:
         found = taken[-1].revision
         command.upgrade(config, found)
         # The newest step that ended the compatibility with the code before it.
-        so_far = self.steps[: self._position(found) + 1]
+        so_far = self.migrations[: self._position(found) + 1]
         runs_from = [step.revision for step in so_far if step.phase is not Phase.EXPAND][-1]
         connection.execute(delete(SchemaRow))
         connection.execute(insert(SchemaRow).values(revision=found, runs_from=runs_from))
         return found, runs_from, taken
 
-    def _steps_from(self, found: str | None, contract: bool) -> tuple[Step, ...]:
+    def _missing_from(self, found: str | None, contract: bool) -> tuple[Migration, ...]:
         """What is to be done to this schema."""
         if found is None:
-            return self.steps
+            return self.migrations
         if not self._knows(found):
             return ()
-        missing = self.steps[self._position(found) + 1 :]
-        others = (place for place, step in enumerate(missing) if step.phase is not Phase.EXPAND)
+        missing = self.migrations[self._position(found) + 1 :]
+        others = (place for place, migration in enumerate(missing) if migration.phase is not Phase.EXPAND)
         return missing if contract else missing[: next(others, len(missing))]
 
-    def _judged(self, found: str | None, runs_from: str | None, taken: tuple[Step, ...] = ()) -> SchemaState:
-        name, newest = self._database.name, self.steps[-1].revision
+    def _judged(
+        self, found: str | None, runs_from: str | None, taken: tuple[Migration, ...] = ()
+    ) -> SchemaState:
+        name, newest = self._database.name, self.migrations[-1].revision
         if found is None:
             raise SchemaMismatchError(f"{name} has no schema yet", _EXPAND)
         if not self._knows(found):
@@ -183,7 +185,7 @@ class Schema:
                 found=found,
                 ahead=True,
             )
-        missing = self.steps[self._position(found) + 1 :]
+        missing = self.migrations[self._position(found) + 1 :]
         needed = [step for step in missing if step.phase is not Phase.CONTRACT]
         if needed:
             on_the_way = missing[: missing.index(needed[-1]) + 1]
@@ -196,10 +198,10 @@ class Schema:
         return SchemaState(found, newest, waiting=missing, taken=taken)
 
     def _knows(self, revision: str | None) -> bool:
-        return any(step.revision == revision for step in self.steps)
+        return any(each.revision == revision for each in self.migrations)
 
     def _position(self, revision: str) -> int:
-        return [step.revision for step in self.steps].index(revision)
+        return [each.revision for each in self.migrations].index(revision)
 
 
 _EXPAND: Final = "`onboarding setup` makes it ready, a worker at its start as well."
@@ -213,10 +215,10 @@ _RUN_THAT_RELEASE: Final = (
 )
 
 
-def _steps(folder: Path) -> tuple[Step, ...]:
+def _migrations(folder: Path) -> tuple[Migration, ...]:
     scripts = list(ScriptDirectory(str(folder)).walk_revisions())
     return tuple(
-        Step(script.revision, Phase(script.module.PHASE), script.doc) for script in reversed(scripts)
+        Migration(script.revision, Phase(script.module.PHASE), script.doc) for script in reversed(scripts)
     )
 
 

@@ -12,7 +12,7 @@ from activities.db.engine import Database
 from activities.db.schema import Schema, SchemaMismatchError
 from activities.emails.message import MessageFactory
 from activities.smtp import SmtpAddress
-from activities.smtp_probe import ProbeError, Step, probe
+from activities.smtp_probe import Failure, ProbeError, probe
 from activities.working_days import WorkingCalendar
 from domain.contract import TASK_QUEUE
 from runtime.errors import first_line
@@ -86,7 +86,7 @@ class Doctor:
         temporal, *others = await asyncio.gather(
             self._temporal_findings(),
             self._within(Part.DATABASE, lambda: _database(self._settings.database), _DATABASE_DOWN),
-            self._within(Part.MAIL, self._mail, _MAIL_REMEDIES[Step.CONNECTION]),
+            self._within(Part.MAIL, self._mail, _MAIL_REMEDIES[Failure.CONNECTION]),
             self._within(Part.SERVICES, self._services, _SERVICES_DOWN),
             self._within(
                 Part.APPLICATIONS,
@@ -152,10 +152,10 @@ class Doctor:
             # Shorter than the limit, so that it can say itself what did not come.
             probed = await probe(address, sender, patience=0.8 * self._limit.total_seconds())
         except ProbeError as error:
-            remedy = _MAIL_REMEDIES[error.step]
-            if error.step is Step.CONNECTION and "smtp_url" not in self._settings.model_fields_set:
+            remedy = _MAIL_REMEDIES[error.failure]
+            if error.failure is Failure.CONNECTION and "smtp_url" not in self._settings.model_fields_set:
                 remedy = _MAIL_UNSET
-            detail = f"{server}: {_MAIL_FAILED[error.step]}: {error.reason}"
+            detail = f"{server}: {_MAIL_FAILED[error.failure]}: {error.reason}"
             return Finding.failed(Part.MAIL, detail, remedy)
         how = "TLS" if probed.encrypted else "plain text"
         user = ", logged in" if probed.logged_in else ""
@@ -163,19 +163,21 @@ class Doctor:
 
 
 _PLAIN_TEXT: Final = "Encrypt them, or say that it is meant so: docs/how-to/encryption.md, Connections."
-_MAIL_FAILED: Final[Mapping[Step, str]] = {
-    Step.CONNECTION: "no conversation",
-    Step.ENCRYPTION: "no TLS",
-    Step.LOGIN: "log-in refused",
-    Step.SENDER: "sender refused",
+_MAIL_FAILED: Final[Mapping[Failure, str]] = {
+    Failure.CONNECTION: "no conversation",
+    Failure.ENCRYPTION: "no TLS",
+    Failure.LOGIN: "log-in refused",
+    Failure.SENDER: "sender refused",
 }
-_MAIL_REMEDIES: Final[Mapping[Step, str]] = {
-    Step.CONNECTION: "Start the mail server, or check host, port and smtp:// or smtps:// in"
+_MAIL_REMEDIES: Final[Mapping[Failure, str]] = {
+    Failure.CONNECTION: "Start the mail server, or check host, port and smtp:// or smtps:// in"
     " ONBOARDING_SMTP_URL. Until then mails wait.",
-    Step.ENCRYPTION: "Name the server's authority in ONBOARDING_SMTP_URL (?ca=FILE), or put the certificate"
-    " right; smtp:// is for STARTTLS, smtps:// for TLS from the first byte. Until then mails wait.",
-    Step.LOGIN: "Put user:password@, percent-encoded, right in ONBOARDING_SMTP_URL. Until then mails wait.",
-    Step.SENDER: "Let the mail server accept this sender, or set ONBOARDING_EMAIL_FROM to one it accepts."
+    Failure.ENCRYPTION: "Name the server's authority in ONBOARDING_SMTP_URL (?ca=FILE), or put the"
+    " certificate right; smtp:// is for STARTTLS, smtps:// for TLS from the first byte. Until then"
+    " mails wait.",
+    Failure.LOGIN: "Put user:password@, percent-encoded, right in ONBOARDING_SMTP_URL. Until then"
+    " mails wait.",
+    Failure.SENDER: "Let the mail server accept this sender, or set ONBOARDING_EMAIL_FROM to one it accepts."
     " Until then mails wait.",
 }
 _MAIL_UNSET: Final = (

@@ -47,7 +47,7 @@ async def main():
     await database.dispose()
 asyncio.run(main())
 """
-STEPS = Schema(Database("sqlite:///none.db")).steps
+STEPS = Schema(Database("sqlite:///none.db")).migrations
 TODAY = STEPS[-1].revision
 TABLES = tuple(table.name for table in Base.metadata.sorted_tables if table.name != SchemaRow.__tablename__)
 EVERYWHERE = (
@@ -360,7 +360,7 @@ def breaches_of(url: str, migrations: Path) -> list[str]:
     found: list[str] = []
 
     def take_all(connection: Connection) -> None:
-        for step in Schema(database, migrations).steps:
+        for step in Schema(database, migrations).migrations:
             said = breaches(connection, migrations, step.revision)
             found.extend(said if step.phase is Phase.EXPAND else ())
 

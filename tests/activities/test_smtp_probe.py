@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from activities.smtp import SmtpAddress
-from activities.smtp_probe import ProbeError, Step, probe
+from activities.smtp_probe import Failure, ProbeError, probe
 from tests.certificates import Authority
 from tests.smtp_server import Plan, SmtpServer
 
@@ -45,25 +45,25 @@ async def test_plain_text_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("plan", "user", "step", "says"),
+    ("plan", "user", "failure", "says"),
     [
-        (Plan(sender="550 5.7.1 Not yours"), "", Step.SENDER, "550 5.7.1 Not yours"),
-        (Plan(sender="451 4.7.1 Later"), "", Step.SENDER, "451 4.7.1 Later"),
-        (Plan(login=("ops", HIDDEN)), "", Step.LOGIN, "530 5.7.0 Authentication required"),
-        (Plan(login=("ops", HIDDEN)), "ops:wrong@", Step.LOGIN, "535 5.7.8"),
-        (Plan(greeting="554 Go away"), "", Step.CONNECTION, "554 Go away"),
+        (Plan(sender="550 5.7.1 Not yours"), "", Failure.SENDER, "550 5.7.1 Not yours"),
+        (Plan(sender="451 4.7.1 Later"), "", Failure.SENDER, "451 4.7.1 Later"),
+        (Plan(login=("ops", HIDDEN)), "", Failure.LOGIN, "530 5.7.0 Authentication required"),
+        (Plan(login=("ops", HIDDEN)), "ops:wrong@", Failure.LOGIN, "535 5.7.8"),
+        (Plan(greeting="554 Go away"), "", Failure.CONNECTION, "554 Go away"),
     ],
 )
-async def test_what_the_server_refuses_is_told(plan: Plan, user: str, step: Step, says: str) -> None:
+async def test_what_the_server_refuses_is_told(plan: Plan, user: str, failure: Failure, says: str) -> None:
     async with SmtpServer(plan).running() as server:
         error = await failed(server.url.replace("//", f"//{user}"))
-    assert error.step is step
+    assert error.failure is failure
     assert error.reason.startswith(says)
 
 
 async def test_a_server_that_is_not_there() -> None:
     error = await failed("smtp://127.0.0.1:1")
-    assert (error.step, "Connect call failed" in error.reason) == (Step.CONNECTION, True)
+    assert (error.failure, "Connect call failed" in error.reason) == (Failure.CONNECTION, True)
 
 
 @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
@@ -72,9 +72,9 @@ async def test_a_certificate_nobody_trusts(authority: Authority, scheme: str) ->
     offered: Mapping[str, ssl.SSLContext] = {"tls" if scheme == "smtps" else "starttls": context}
     async with SmtpServer(Plan(), **offered).running() as server:
         error = await failed(server.url.replace("smtp", scheme))
-    assert (error.step, "certificate verify failed" in error.reason) == (Step.ENCRYPTION, True)
+    assert (error.failure, "certificate verify failed" in error.reason) == (Failure.ENCRYPTION, True)
 
 
 async def test_tls_from_the_first_byte_where_the_server_speaks_plainly() -> None:
     async with SmtpServer(Plan()).running() as server:
-        assert (await failed(server.url.replace("smtp", "smtps"))).step is Step.ENCRYPTION
+        assert (await failed(server.url.replace("smtp", "smtps"))).failure is Failure.ENCRYPTION

@@ -10,7 +10,7 @@ from activities.smtp_replies import (
     Judgement,
     Proof,
     Reply,
-    Step,
+    SmtpCommand,
     judge,
     proof_needed,
     shown,
@@ -18,13 +18,18 @@ from activities.smtp_replies import (
 
 SERVER, LATER, DOUBTFUL = Judgement.SERVER, Judgement.LATER, Judgement.DOUBTFUL
 MAILBOX, MESSAGE = Judgement.MAILBOX, Judgement.MESSAGE
-CONNECTION, MAIL, RCPT, DATA = Step.CONNECTION, Step.SENDER, Step.RECIPIENT, Step.MESSAGE
+CONNECTION, MAIL, RCPT, DATA = (
+    SmtpCommand.CONNECTION,
+    SmtpCommand.SENDER,
+    SmtpCommand.RECIPIENT,
+    SmtpCommand.MESSAGE,
+)
 NO_TIME = timedelta()
 MOMENT = timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(
-    ("step", "reply", "judgement"),
+    ("command", "reply", "judgement"),
     [
         # The connection, the log-in, the sender: every mail waits.
         (CONNECTION, "554 5.7.1 your address is listed", SERVER),
@@ -38,7 +43,7 @@ MOMENT = timedelta(seconds=1)
         (MAIL, "452 4.3.1 out of disk", SERVER),
         (MAIL, "503 5.5.1 EHLO first", SERVER),
         (MAIL, "530 5.7.0 authentication required", SERVER),
-        *((step, f"{code} no", SERVER) for step in (RCPT, DATA) for code in (421, 530, 534, 535, 538)),
+        *((command, f"{code} no", SERVER) for command in (RCPT, DATA) for code in (421, 530, 534, 535, 538)),
         (RCPT, "530 5.7.1 authentication required", SERVER),
         (RCPT, "421 4.2.2 later", SERVER),
         # About the message, though the sender is what was said.
@@ -113,16 +118,16 @@ MOMENT = timedelta(seconds=1)
         (DATA, "550 no such mailbox", DOUBTFUL),
     ],
 )
-def test_what_a_reply_says(step: Step, reply: str, judgement: Judgement) -> None:
+def test_what_a_reply_says(command: SmtpCommand, reply: str, judgement: Judgement) -> None:
     code, _, text = reply.partition(" ")
-    assert judge(Reply.read(step, int(code), text)) is judgement
+    assert judge(Reply.read(command, int(code), text)) is judgement
 
 
-@pytest.mark.parametrize("step", Step)
-def test_nothing_but_a_named_mailbox_or_message_is_final_at_once(step: Step) -> None:
+@pytest.mark.parametrize("command", SmtpCommand)
+def test_nothing_but_a_named_mailbox_or_message_is_final_at_once(command: SmtpCommand) -> None:
     for code in range(400, 600):
         for subject in "034579":
-            judgement = judge(Reply.read(step, code, f"{code // 100}.{subject}.99 whatever"))
+            judgement = judge(Reply.read(command, code, f"{code // 100}.{subject}.99 whatever"))
             assert judgement in {SERVER, LATER, DOUBTFUL}
 
 
