@@ -16,7 +16,7 @@ from domain.refusal import RefusedError
 from domain.state import Application
 from domain.status import AccessCause, Company, Missing
 from tests.domain.applications import UID, Journey, journey_to
-from tests.domain.test_rules import account
+from tests.domain.test_account_rules import account
 
 NEW = "5000000000000077"
 OTHER = Company(legal_name="Other Ltd", registration_number="9", verified=True)

@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from domain.contract import ErrorType, Stage
 from tests import payloads
-from tests.replay.journeys import FAR, Journey, Story, confirm, issue, modify, to_justifying
+from tests.replay.ways import FAR, Journey, Story, confirm, issue, modify, to_justifying
 from tests.rig import Applicant, undecodable
 from tests.smtp_server import Plan, SmtpServer
 

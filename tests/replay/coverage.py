@@ -9,7 +9,7 @@ from temporalio.client import WorkflowFailureError
 from domain.contract import Stage
 from tests import payloads
 from tests.coverage_changes import ADD, REMOVE, changed, started, wanted
-from tests.replay.journeys import Journey
+from tests.replay.ways import Journey
 from tests.rig import Applicant
 from tests.service.test_waits_access import account_beside, grants_fail
 from tests.smtp_server import Plan, SmtpServer

@@ -15,16 +15,7 @@ from activities import clocks
 from activities.working_days import WorkingCalendar, start_of_day
 from domain.contract import DELIVERY_TYPE, Stage
 from tests import payloads
-from tests.replay.journeys import (
-    FAR,
-    Journey,
-    confirm,
-    issue,
-    modify,
-    to_activating,
-    to_justifying,
-    until_due,
-)
+from tests.replay.ways import FAR, Journey, confirm, issue, modify, to_activating, to_justifying, until_due
 from tests.rig import Applicant
 from tests.service.trail import delivery_of, ledger
 from tests.smtp_server import Plan, SmtpServer

@@ -39,8 +39,9 @@ from tests.replay import contracts
 from tests.replay.accidents import accidents
 from tests.replay.corpus import HISTORIES, Recorded, Replayed, parse, recorded, release, replay, written
 from tests.replay.coverage import coverage
-from tests.replay.journeys import ORDINARY, Journey
+from tests.replay.journeys import ORDINARY
 from tests.replay.outages import outages
+from tests.replay.ways import Journey
 from tests.rig import Applicant, Service, serve
 from tests.smtp_server import Plan, SmtpServer
 from tests.temporal_env import SEARCH_ATTRIBUTES, TIME_SKIPPING

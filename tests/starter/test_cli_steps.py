@@ -1,7 +1,6 @@
 """The steps on the command line: what is typed becomes the command meant, or a message that helps."""
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from inspect import signature
 from pathlib import Path
@@ -15,7 +14,6 @@ from domain.commands import COMMAND_ADAPTER
 from domain.contract import Command, ErrorType, Role, Stage
 from domain.documents import ApplicationForm, DecisionSheet
 from domain.lifecycle import STEPS
-from domain.status import CommandResult, Status
 from domain.steps import Step
 from starter.cli import codec as cli_codec
 from starter.cli import deploy as cli_deploy
@@ -306,57 +304,12 @@ def test_the_new_status_is_printed() -> None:
     assert "possible now: approve_application\n" in result.stdout
 
 
-def answering(verdict: str) -> FakeService:
-    shown = status(Stage.QUALIFIED, allowed_for={"partner": ["ask_bd"], "bd": ["issue_decision_sheet"]})
-    answered = CommandResult.model_validate({"verdict": verdict, "stage": "qualified", "sequence": 3})
-    return FakeService([shown], answered=answered)
-
-
-@pytest.mark.parametrize(
-    ("verdict", "told"),
-    [
-        ("accepted", "verdict: accepted\n"),
-        ("no_op", "verdict: no_op: this was in place already, nothing has changed\n"),
-    ],
-)
-def test_what_became_of_the_command_is_said(verdict: str, told: str) -> None:
-    """A command whose effect is in place is no failure, but it says that nothing happened."""
-    result = Cli(answering(verdict)).run("approve", UID)
-    assert result.exit_code == 0
-    assert told in result.stdout
-    as_json = Cli(answering(verdict)).run("approve", UID, "--json")
-    shown = json.loads(as_json.stdout)
-    assert (shown["answered"]["verdict"], shown["stage"]) == (verdict, "qualified")
-    assert "verdict" not in Cli(answering(verdict)).run("status", UID).stdout, "which asks for nothing"
-
-
-def test_what_is_possible_now_is_what_the_sender_may_do() -> None:
-    printed = Cli(answering("accepted")).run("approve", UID, "--as", "bd").stdout
-    assert "possible now: bd: issue_decision_sheet\n" in printed
-    assert "ask_bd" not in printed
-    lead = Cli(answering("accepted")).run("approve", UID, "--as", "vendor").stdout
-    assert "possible now: vendor: nothing\n" in lead
-
-
 def test_the_status_that_is_printed_is_the_whole_one() -> None:
     change = {"field": "basic.term_months", "before": 12, "after": 24}
     sheet = issued(example_sheet(), 2, changes=[change])
     cli = Cli(FakeService([status(Stage.CONFIRMING_TERMS, sheet=sheet)]))
     result = cli.run("issue-sheet", UID, "--sheet", str(SHEET))
     assert "changed: basic.term_months: 12 → 24\n" in result.stdout
-
-
-@dataclass
-class GoneAfterwards(FakeService):
-    """Takes a command, and can't be asked any more."""
-
-    async def status(self, uid: str) -> Status:
-        raise OnboardingError(ErrorType.UNAVAILABLE, "no worker")
-
-
-def test_a_command_that_was_carried_out_is_no_failure_though_the_status_cannot_be_read() -> None:
-    result = Cli(GoneAfterwards([status(Stage.AWAITING_SIGNATURES)])).run("contact", UID)
-    assert (result.exit_code, "stage: awaiting_signatures\n" in result.stdout) == (0, True)
 
 
 def test_a_refusal_is_told_with_its_remedy_and_without_a_trace() -> None:

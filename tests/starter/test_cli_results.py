@@ -1,0 +1,56 @@
+"""What the console script says once a command was sent: what became of it, and what is possible now."""
+
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from domain.contract import ErrorType, Stage
+from domain.status import CommandResult, Status
+from starter.client.errors import OnboardingError
+from tests.starter.cli_fakes import UID, Cli, FakeService, status
+
+
+def answering(verdict: str) -> FakeService:
+    shown = status(Stage.QUALIFIED, allowed_for={"partner": ["ask_bd"], "bd": ["issue_decision_sheet"]})
+    answered = CommandResult.model_validate({"verdict": verdict, "stage": "qualified", "sequence": 3})
+    return FakeService([shown], answered=answered)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told"),
+    [
+        ("accepted", "verdict: accepted\n"),
+        ("no_op", "verdict: no_op: this was in place already, nothing has changed\n"),
+    ],
+)
+def test_what_became_of_the_command_is_said(verdict: str, told: str) -> None:
+    """A command whose effect is in place is no failure, but it says that nothing happened."""
+    result = Cli(answering(verdict)).run("approve", UID)
+    assert result.exit_code == 0
+    assert told in result.stdout
+    as_json = Cli(answering(verdict)).run("approve", UID, "--json")
+    shown = json.loads(as_json.stdout)
+    assert (shown["answered"]["verdict"], shown["stage"]) == (verdict, "qualified")
+    assert "verdict" not in Cli(answering(verdict)).run("status", UID).stdout, "which asks for nothing"
+
+
+def test_what_is_possible_now_is_what_the_sender_may_do() -> None:
+    printed = Cli(answering("accepted")).run("approve", UID, "--as", "bd").stdout
+    assert "possible now: bd: issue_decision_sheet\n" in printed
+    assert "ask_bd" not in printed
+    lead = Cli(answering("accepted")).run("approve", UID, "--as", "vendor").stdout
+    assert "possible now: vendor: nothing\n" in lead
+
+
+@dataclass
+class GoneAfterwards(FakeService):
+    """Takes a command, and can't be asked any more."""
+
+    async def status(self, uid: str) -> Status:
+        raise OnboardingError(ErrorType.UNAVAILABLE, "no worker")
+
+
+def test_a_command_that_was_carried_out_is_no_failure_though_the_status_cannot_be_read() -> None:
+    result = Cli(GoneAfterwards([status(Stage.AWAITING_SIGNATURES)])).run("contact", UID)
+    assert (result.exit_code, "stage: awaiting_signatures\n" in result.stdout) == (0, True)
