@@ -4,16 +4,13 @@ import asyncio
 import base64
 import json
 import logging
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
 import httpx
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 from google.protobuf import json_format
 from temporalio.api.common.v1 import Payload, Payloads
 
@@ -22,9 +19,9 @@ from domain.contract import Actor, Role, workflow_id
 from starter.codec.server import MAX_BODY_BYTES, Right, Roles, codec_app, exact_origin, oidc_tokens
 from starter.local.dev_server import temporal_executable
 from tests import payloads
-from tests.activities.services import vendor_services
 from tests.e2e.codec_process import codec_server, environment, refused
 from tests.e2e.encrypted import joining, keys, secrets, stack
+from tests.e2e.identity_provider import AUDIENCE, ISSUER, Issuer
 from workflows.codec import EncryptionCodec
 
 TOKEN: Final = str(uuid4())
@@ -35,7 +32,6 @@ ORIGIN: Final = "http://127.0.0.1:8233"
 KEYS: Final = keys("k1")
 HELLO: Final = Payload(metadata={"encoding": b"json/plain"}, data=b'"hello"')
 PARTNER: Final = Actor(role=Role.PARTNER, id="ann")
-ISSUER, AUDIENCE = "https://login.example.com", "onboarding"
 
 
 def document(*payloads: Payload) -> Any:
@@ -281,83 +277,6 @@ def test_an_origin_is_taken_as_it_is(origin: str) -> None:
 def test_loopback_is_told_from_other_addresses() -> None:
     assert all(is_loopback(host) for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost"))
     assert not any(is_loopback(host) for host in ("0.0.0.0", "::", "10.0.0.1", "localhost.example.com"))  # noqa: S104 - told apart here
-
-
-class Issuer:
-    """An identity provider's key and the tokens it signs."""
-
-    def __init__(self) -> None:
-        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-    @property
-    def jwks(self) -> dict[str, Any]:
-        public = jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
-        return {"keys": [{**public, "kid": "2026", "use": "sig", "alg": "RS256"}]}
-
-    def token(self, **changes: Any) -> str:
-        claims = {"iss": ISSUER, "aud": AUDIENCE, "exp": int(time.time()) + 300, "sub": "ops", **changes}
-        claims = {name: value for name, value in claims.items() if value is not None}
-        return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": "2026"})
-
-
-def ask(address: str, token: str) -> int:
-    answer = httpx.post(
-        f"{address}/decode", json=document(HELLO), headers={"Authorization": f"Bearer {token}"}
-    )
-    return answer.status_code
-
-
-@pytest.mark.parametrize("by_address", [False, True])
-def test_users_of_the_issuer_are_let_in(tmp_path: Path, by_address: bool) -> None:
-    issuer, stranger = Issuer(), Issuer()
-    file = tmp_path / "jwks.json"
-    file.write_text(json.dumps(issuer.jwks))
-    with vendor_services() as login:
-        login.answers["/jwks"] = issuer.jwks
-        where = f"{login.url}/jwks" if by_address else str(file)
-        with codec_server(
-            *("--jwks", where, "--issuer", ISSUER, "--audience", AUDIENCE), ONBOARDING_ENCRYPTION_KEYS=KEYS
-        ) as address:
-            assert ask(address, issuer.token()) == 200
-            unsigned = jwt.encode({"iss": ISSUER, "aud": AUDIENCE, "exp": 2**33}, "", algorithm="none")
-            for wrong in (
-                stranger.token(),
-                unsigned,
-                "no.token.atall",
-                issuer.token(exp=int(time.time()) - 60),
-                issuer.token(exp=None),
-                issuer.token(iss="https://login.example.org"),
-                issuer.token(iss=None),
-                issuer.token(aud="another"),
-                issuer.token(aud=None),
-            ):
-                assert ask(address, wrong) == 401
-
-
-@pytest.mark.parametrize("page", [b"<html>", [], {"keys": []}, None])
-async def test_an_issuer_without_keys_is_told_from_a_wrong_token(
-    page: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    issuer = Issuer()
-    with vendor_services() as login:
-        login.answers["/jwks"] = page
-        app = codec_app(
-            EncryptionCodec.from_text(KEYS),
-            origins=(),
-            admits=oidc_tokens(f"{login.url}/jwks", issuer=ISSUER, audience=AUDIENCE, roles=Roles()),
-        )
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://codec") as client:
-
-            async def ask(token: str) -> httpx.Response:
-                bearer = {"Authorization": f"Bearer {token}"}
-                return await client.post("/decode", json=document(HELLO), headers=bearer)
-
-            answer = await ask(issuer.token())
-            assert (answer.status_code, "issuer" in answer.text) == (503, True)
-            assert f"{login.url}/jwks gives no keys" in caplog.text
-            assert (await ask("no.token")).status_code == 401
-            login.answers["/jwks"] = issuer.jwks
-            assert (await ask(issuer.token())).status_code == 200
 
 
 async def test_temporals_own_cli_shows_an_application_through_it(tmp_path: Path) -> None:
