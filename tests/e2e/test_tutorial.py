@@ -24,7 +24,8 @@ REFUSED: Final = "wrong_stage:"
 """What a block shows whose command is meant to be refused."""
 _BLOCK: Final = re.compile(r"^```(sh|text)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _VARIES: Final = re.compile(
-    r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) |\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d)?Z?)?|(?<=127\.0\.0\.1:)\d+"
+    r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) |\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d)?Z?)?"
+    r"|[A-Z][a-z]+day, \d{1,2} [A-Z][a-z]+ \d{4}( \d\d:\d\d)?|(?<=127\.0\.0\.1:)\d+"
 )
 _FRAME: Final = re.compile(r"\x1b\[[0-9;]*m|[│╭╮╰╯─]")
 
@@ -90,6 +91,8 @@ def test_an_output_is_held_in_its_order_and_loosely() -> None:
     assert first_missing("…\nstage drafting\ndue until Fri 2026-01-01 00:00 (Asia/…", printed) is None
     assert first_missing("due until Fri 2026-01-01 00:00\nstage drafting\n", printed) == "stage drafting"
     assert first_missing("stage signed", printed) == "stage signed"
+    told = "due  expiry, by the end of Saturday, 27 February 2027"
+    assert first_missing("by the end of Monday, 1 March 2027", told) is None
 
 
 @pytest.mark.timeout(300)
