@@ -9,7 +9,7 @@ from rich.text import Text
 from domain.audit import Verdict
 from domain.contract import Role
 from domain.coverage import AddAssociatedUid, AnyCoverageCommand, CoverageAnswer, RemoveAssociatedUid
-from starter.cli.runner import JsonOption, UidArgument, perform
+from starter.cli.runner import JsonOption, UidArgument, ask_again, perform, telling_of_command
 from starter.cli.session import Session
 from starter.cli.steps import CHANNEL, ActorId, ActorName, CommandIdOption, IfSequence, acting_here
 from starter.client.errors import OnboardingError
@@ -71,7 +71,7 @@ def _envelope(
     return {
         "company_master_uid": uid,
         "associated_uid": associated_uid,
-        "command_id": command_id or str(uuid4()),
+        "command_id": str(uuid4()) if command_id is None else command_id,
         "actor": {"role": role, "id": acting_here() if actor_id is None else actor_id, "name": actor_name},
         "via": {"channel": CHANNEL},
         "if_sequence": if_sequence,
@@ -83,8 +83,14 @@ def _change(
 ) -> None:
     async def action(session: Session) -> None:
         command = OnboardingError.unless_valid(kind, fields)
-        async with session.service() as service:
-            answer = await service.change_coverage(command)
+        with telling_of_command() as progress:
+            async with session.service() as service:
+                progress.told = (
+                    f"{command.kind} was sent, unless another change of this company still ran,"
+                    " and may still be carried out."
+                )
+                progress.remedy = ask_again(command)
+                answer = await service.change_coverage(command)
         if as_json:
             print_json(session.console, answer)
         else:

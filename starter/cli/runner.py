@@ -1,6 +1,7 @@
 """How a command of the console script is carried out, and how it fails: by a message, never by a trace."""
 
 import asyncio
+import shlex
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 from temporalio.service import RPCError
 
-from domain.contract import Role
+from domain.contract import Command, ErrorType, Role
 from domain.values import Uid
 from runtime.errors import answered
 from settings import SettingsError, load_temporal_settings
@@ -89,6 +90,32 @@ def telling_how_far() -> Iterator[Progress]:
         yield progress
     except asyncio.CancelledError:
         raise EndedError(progress.told, progress.remedy) from None
+
+
+@contextmanager
+def telling_of_command() -> Iterator[Progress]:
+    """As `telling_how_far`, where a command is sent within: what got no answer says so, too.
+
+    Raises:
+        OnboardingError: what is raised within; ``unavailable`` says how far it was, and how to ask again.
+    """
+    with telling_how_far() as progress:
+        try:
+            yield progress
+        except OnboardingError as error:
+            if error.type is not ErrorType.UNAVAILABLE:
+                raise
+            told = "It was not carried out." if error.answered else progress.told
+            remedy = progress.remedy or error.remedy
+            raise OnboardingError(error.type, f"{error.message} {told}", remedy=remedy) from None
+
+
+def ask_again(command: Command) -> str:
+    """How to learn what became of a command that was sent."""
+    return (
+        f"The same line with `--command-id {shlex.quote(command.command_id)}` asks again:"
+        " it gets the answer, and is never carried out twice."
+    )
 
 
 def perform(ctx: typer.Context, action: Callable[[Session], Awaitable[None]]) -> None:

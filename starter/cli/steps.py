@@ -6,20 +6,19 @@ It is also known by the contract's name.
 
 import getpass
 import inspect
-import shlex
 from typing import Annotated, Any, Final
 from uuid import uuid4
 
 import typer
 from rich.markup import escape
 
-from domain.contract import Command, ErrorType, Role
+from domain.contract import Command, Role
 from domain.lifecycle import newest_rows
 from domain.status import Status
 from domain.steps import Step
 from starter.cli.names import TYPED, Typed
 from starter.cli.options import Option, fields_from, options_of
-from starter.cli.runner import PROCESS, JsonOption, UidArgument, perform, telling_how_far
+from starter.cli.runner import PROCESS, JsonOption, UidArgument, ask_again, perform, telling_of_command
 from starter.cli.session import Service, Session
 from starter.client.errors import OnboardingError
 from starter.terminal.output import print_json, print_status
@@ -125,38 +124,24 @@ def _command(step: Step, options: tuple[Option, ...]) -> Any:
 async def _send(
     session: Session, uid: str, step: Step, fields: dict[str, Any], *, own_role: bool, as_json: bool
 ) -> None:
-    with telling_how_far() as progress:
-        try:
-            async with session.service() as service:
-                missing = {name: read for name, read in (step.current or {}).items() if name not in fields}
-                if missing:
-                    status = await service.status(uid)
-                    fields = fields | {name: read(status) for name, read in missing.items()}
-                command = OnboardingError.unless_valid(step.command, fields)
-                if own_role:
-                    command = _by_whom_it_is_for(step, command)
-                progress.told = f"{step.name} was sent, and may still be carried out."
-                progress.remedy = _ask_again(command)
-                answer = await service.send(uid, command)
-                progress.told = f"{step.name} was answered; `onboarding status {uid}` shows what it led to."
-                status = await _whole(service, uid, answer)
-        except OnboardingError as error:
-            if error.type is not ErrorType.UNAVAILABLE:
-                raise
-            told = "It was not carried out." if error.answered else progress.told
-            remedy = progress.remedy or error.remedy
-            raise OnboardingError(error.type, f"{error.message} {told}", remedy=remedy) from None
+    with telling_of_command() as progress:
+        async with session.service() as service:
+            missing = {name: read for name, read in (step.current or {}).items() if name not in fields}
+            if missing:
+                status = await service.status(uid)
+                fields = fields | {name: read(status) for name, read in missing.items()}
+            command = OnboardingError.unless_valid(step.command, fields)
+            if own_role:
+                command = _by_whom_it_is_for(step, command)
+            progress.told = f"{step.name} was sent, and may still be carried out."
+            progress.remedy = ask_again(command)
+            answer = await service.send(uid, command)
+            progress.told = f"{step.name} was answered; `onboarding status {uid}` shows what it led to."
+            status = await _whole(service, uid, answer)
     if as_json:
         print_json(session.console, status)
     else:
         print_status(session.console, status, role=command.actor.role)
-
-
-def _ask_again(command: Command) -> str:
-    return (
-        f"The same line with `--command-id {shlex.quote(command.command_id)}` asks again:"
-        " it gets the answer, and is never carried out twice."
-    )
 
 
 def _by_whom_it_is_for(step: Step, command: Command) -> Command:

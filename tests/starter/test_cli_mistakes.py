@@ -15,6 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.audit import Verdict
 from domain.contract import Command, ErrorType, OnboardingInput, Stage
+from domain.coverage import AnyCoverageCommand, CoverageAnswer
 from domain.status import CommandResult, Status
 from runtime.errors import connection_problem
 from starter.client.errors import OnboardingError
@@ -86,11 +87,12 @@ def test_what_is_no_uid_is_not_looked_for(line: list[str], uid: str) -> None:
     assert cli.running.sent == []
 
 
+@pytest.mark.parametrize("line", [["contact", UID], ["coverage", "add", UID, "77"]])
 @pytest.mark.parametrize("option", ["--command-id", "--actor-id"])
-def test_an_empty_id_is_refused_not_replaced(option: str) -> None:
+def test_an_empty_id_is_refused_not_replaced(option: str, line: list[str]) -> None:
     """As of a script whose variable is not set: with a new ID each time it would count twice."""
     cli = Cli()
-    result = cli.run("contact", UID, option, "")
+    result = cli.run(*line, option, "")
     assert result.exit_code == 1
     assert result.stderr.startswith("invalid: ")
     assert "Nothing was done" in result.stderr
@@ -193,6 +195,9 @@ class Unanswered(FakeService):
     async def send(self, uid: str, command: Command) -> Status:
         raise self.error or unanswered()
 
+    async def change_coverage(self, command: AnyCoverageCommand) -> CoverageAnswer:
+        raise self.error or unanswered()
+
 
 def test_a_command_without_an_answer_was_sent_and_can_be_asked_for_again() -> None:
     result = Cli(Unanswered()).run("contact", UID, "--command-id", "c 1")
@@ -201,6 +206,14 @@ def test_a_command_without_an_answer_was_sent_and_can_be_asked_for_again() -> No
         "unavailable: No answer. record_contact was sent, and may still be carried out.\n"
         "The same line with `--command-id 'c 1'` asks again: "
     )
+
+
+@pytest.mark.parametrize("change", ["add", "remove"])
+def test_a_change_of_coverage_without_an_answer_can_be_asked_for_again(change: str) -> None:
+    result = Cli(Unanswered()).run("coverage", change, UID, "77", "--command-id", "c 1")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"unavailable: No answer. {change}_associated_uid was sent, ")
+    assert "\nThe same line with `--command-id 'c 1'` asks again: " in result.stderr
 
 
 def test_a_command_that_nobody_could_judge_was_not_carried_out() -> None:
@@ -235,6 +248,10 @@ class Hanging(FakeService):
         await self._hang()
         raise AssertionError
 
+    async def change_coverage(self, command: AnyCoverageCommand) -> CoverageAnswer:
+        await self._hang()
+        raise AssertionError
+
     async def status(self, uid: str) -> Status:
         return await self._hang()
 
@@ -250,8 +267,13 @@ def by(number: signal.Signals) -> Callable[[], None]:
         (["contact", UID, "--command-id", "c-1"], "record_contact was sent, and may", "--command-id c-1"),
         (["approve", UID], "Nothing was sent.", ""),
         (JOIN, "JOIN NOW was sent; an application of UID 5123456789 may", f"onboarding status {UID}"),
+        (
+            ["coverage", "remove", UID, "77", "--command-id", "c-1"],
+            "remove_associated_uid was sent, ",
+            "--command-id c-1",
+        ),
     ],
-    ids=["sent", "not sent", "join"],
+    ids=["sent", "not sent", "join", "coverage"],
 )
 def test_who_ends_a_command_is_told_how_far_it_was(
     number: signal.Signals, code: int, line: list[str], told: str, again: str
