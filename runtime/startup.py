@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -27,10 +28,31 @@ _PASSING: Final = frozenset(
 )
 
 log: Final = logging.getLogger("onboarding.worker")
+_waits: Final = log.getChild("waits")
 
 
 class StartupError(Exception):
     """The worker can't start, and waiting would not help; the message says what to do."""
+
+
+class _Teller(logging.Handler):
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        super().__init__()
+        self._tell: Final = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._tell(record.getMessage())
+
+
+@contextmanager
+def telling_of_waits(tell: Callable[[str], None]) -> Iterator[None]:
+    """Tell, beside the log, what is waited for each time it is not there yet, and why."""
+    teller = _Teller(tell)
+    _waits.addHandler(teller)
+    try:
+        yield
+    finally:
+        _waits.removeHandler(teller)
 
 
 async def prepare_database(database: Database, *, contract: bool = False) -> None:
@@ -50,7 +72,7 @@ async def prepare_database(database: Database, *, contract: bool = False) -> Non
         except SchemaMismatchError as error:
             raise StartupError(f"The database {error}. {error.remedy}") from error
         except (OperationalError, InterfaceError, OSError) as error:
-            log.warning(
+            _waits.warning(
                 "Waiting for the database %s (ONBOARDING_DATABASE_URL): %s", database.name, first_line(error)
             )
             await asyncio.sleep(pause)
@@ -86,7 +108,7 @@ async def connect_when_up(temporal: TemporalSettings, codec: PayloadCodec | None
                     f"Temporal at {temporal.address} refuses namespace {temporal.namespace!r}:"
                     f" {error.message}; check TEMPORAL_NAMESPACE, TEMPORAL_API_KEY and TEMPORAL_TLS_*."
                 ) from error
-            log.warning(
+            _waits.warning(
                 "Waiting for Temporal at %s, namespace %s (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE): %s",
                 *(temporal.address, temporal.namespace, connection_problem(error)),
             )

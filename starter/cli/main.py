@@ -22,6 +22,7 @@ from starter.cli import setup as cli_setup
 from starter.cli import steps as cli_steps
 from starter.cli.runner import PROCESS, USAGE, fail, without_password
 from starter.cli.session import Session, SettingsSession
+from starter.terminal.output import shown
 
 
 def _with_hyphens(name: str) -> str:
@@ -63,7 +64,7 @@ def up(
     # Only this command needs the worker and all its libraries; the others start faster without.
     from runtime.process import until_signalled
     from runtime.search_attributes import SearchAttributesError
-    from runtime.startup import StartupError
+    from runtime.startup import StartupError, telling_of_waits
     from starter.local.dev_server import DevServerError
     from starter.local.up import Addresses, AlreadyUpError, DataFolderError, run_up
 
@@ -96,6 +97,9 @@ def up(
             soft_wrap=True,
         )
 
+    def waiting(told: str) -> None:
+        console.print(Text(f"{shown(told)}. It is tried again until Ctrl-C.", style="yellow"), soft_wrap=True)
+
     if port == ui_port:
         fail(f"--port and --ui-port are both {port}.", "Name another for one of them.", USAGE)
     try:
@@ -103,7 +107,8 @@ def up(
         without_password("--smtp", smtp, "ONBOARDING_SMTP_URL")
         settings = load_settings(data=data, database_url=db, smtp_url=smtp)
         console.print("Starting …")
-        asyncio.run(until_signalled(run_up(settings, port=port, ui_port=ui_port, ready=ready)))
+        with telling_of_waits(waiting):
+            asyncio.run(until_signalled(run_up(settings, port=port, ui_port=ui_port, ready=ready)))
     except SettingsError as error:
         fail(f"Wrong settings:\n{error}", code=USAGE)
     except AlreadyUpError as error:

@@ -13,11 +13,14 @@ from temporalio.api.common.v1 import GrpcStatus
 from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.db.engine import Database
 from domain.audit import Verdict
 from domain.contract import Command, ErrorType, OnboardingInput, Stage
 from domain.coverage import AnyCoverageCommand, CoverageAnswer
 from domain.status import CommandResult, Status
 from runtime.errors import connection_problem
+from runtime.startup import prepare_database
+from settings import Settings
 from starter.client.errors import OnboardingError
 from starter.client.onboarding_client import Joined
 from tests.starter.cli_fakes import UID, Cli, FakeArchive, FakeService, status, stored
@@ -322,6 +325,23 @@ def test_up_does_not_take_a_folder_it_may_not_write_for_one_in_use(tmp_path: Pat
     assert result.exit_code == 1
     assert f"The data folder {tmp_path} can't be written to: " in result.stderr
     assert "runs already" not in result.stderr
+
+
+def test_up_says_what_it_waits_for_and_how_to_stop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A start waits for a database for as long as that takes."""
+
+    async def starting(settings: Settings, **_: object) -> None:
+        await prepare_database(Database(settings.database))
+
+    monkeypatch.setattr("starter.local.up.run_up", starting)
+    monkeypatch.setattr("runtime.startup.pauses", lambda: iter([0, 0]))
+    result = Cli().run("up", "--data", str(tmp_path), "--db", "postgresql://ada@127.0.0.1:1/onboarding")
+    starting_, *waiting, _ = result.stdout.splitlines()
+    assert starting_ == "Starting …"
+    assert len(waiting) == 2
+    for line in waiting:
+        assert line.startswith("Waiting for the database postgresql+psycopg://ada@127.0.0.1:1/onboarding ")
+        assert line.endswith("Connection refused. It is tried again until Ctrl-C.")
 
 
 def test_up_needs_two_ports() -> None:
