@@ -16,10 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from domain.audit import AuditEvent, Verdict
-from domain.contract import Role, Stage
+from domain.contract import Person, Role, Stage
 from domain.sheets import SheetChange
 from domain.state import OUTCOMES
-from domain.status import Status
+from domain.status import CoverageChanged, Status
 from domain.values import instant_text
 from starter.client.listed import Listed
 from starter.terminal.times import contract_start, due, due_in_list, moment, stamp, zone_of
@@ -115,16 +115,19 @@ def status_facts(status: Status, role: Role | None = None) -> Iterator[tuple[str
         "signing": _signing(status),
         "contract start": contract_start(status, zone),
         "access": status.access.message,
+        "covered": ", ".join(status.access.covered_uids),
         "rejection": status.rejection and f"{status.rejection.reason_code}: {status.rejection.explanation}",
         "ended by": status.closing
         and (f"{status.closing.by}: {status.closing.reason}" if status.closing.reason else status.closing.by),
-        "BD": status.bd and f"{status.bd.name} <{status.bd.email}>",
+        "BD": _person(status.bd),
+        "BD lead": _person(status.bd_lead),
         "mails waiting": status.pending_emails or None,
         "newest event": status.sequence or None,
     }
     yield from ((name, shown(value)) for name, value in known.items() if value)
     if status.sheet:
         yield from (("changed", _change(change)) for change in status.sheet.changes)
+    yield from (("coverage", _coverage_change(change, zone)) for change in status.coverage_changes)
     yield from (("warning", shown(warning)) for warning in status.warnings)
     for question in status.questions:
         yield f"question {question.number}", shown(question.question)
@@ -169,6 +172,16 @@ def _evidence(status: Status) -> Iterator[str]:
 
 def _confirmed(status: Status) -> str:
     return "confirmed" if status.company_confirmed else "not confirmed yet"
+
+
+def _person(person: Person | None) -> str | None:
+    return f"{person.name} <{person.email}>" if person else None
+
+
+def _coverage_change(change: CoverageChanged, zone: str) -> str:
+    done = "added" if change.added else "removed"
+    by = f" by {change.by.role}: {change.by.name or change.by.id}" if change.by else ""
+    return shown(f"UID {change.uid} {done} at {moment(change.at, zone)}{by}")
 
 
 def _change(change: SheetChange) -> str:

@@ -8,7 +8,7 @@ import pytest
 from domain.contract import ErrorType, Stage
 from domain.status import CommandResult, Status
 from starter.client.errors import OnboardingError
-from tests.starter.cli_fakes import UID, Cli, FakeService, status
+from tests.starter.cli_fakes import AT, UID, Cli, FakeService, status
 
 
 def answering(verdict: str) -> FakeService:
@@ -41,6 +41,34 @@ def test_what_is_possible_now_is_what_the_sender_may_do() -> None:
     assert "ask_bd" not in printed
     lead = Cli(answering("accepted")).run("approve", UID, "--as", "vendor").stdout
     assert "possible now: vendor: nothing\n" in lead
+
+
+def test_the_status_shows_what_access_covers_and_what_has_changed_of_it() -> None:
+    changes = [
+        {
+            "uid": "77",
+            "added": True,
+            "at": AT,
+            "by": {"role": "partner", "id": "mei", "name": "Mei\u202e Lin"},
+        },
+        {"uid": "78", "added": False, "at": AT},
+    ]
+    access = {"granted": True, "reason": "granted", "covered_uids": [UID, "77"]}
+    shown = status(Stage.ACTIVE, access=access, coverage_changes=changes, time_zone="Asia/Shanghai")
+    lines = Cli(FakeService([shown])).run("status", UID).stdout.splitlines()
+    assert f"covered: {UID}, 77" in lines
+    assert [line for line in lines if line.startswith("coverage: ")] == [
+        "coverage: UID 77 added at Monday, 2 March 2026 17:30 by partner: Mei\ufffd Lin",
+        "coverage: UID 78 removed at Monday, 2 March 2026 17:30",
+    ]
+    before = Cli().run("status", UID).stdout
+    assert "cover" not in before
+
+
+def test_the_status_names_bd_and_the_lead() -> None:
+    bd, lead = ({"name": name, "email": f"{name}@vendor.example".lower()} for name in ("Wei", "Ada"))
+    lines = Cli(FakeService([status(bd=bd, bd_lead=lead)])).run("status", UID).stdout.splitlines()
+    assert {"BD: Wei <wei@vendor.example>", "BD lead: Ada <ada@vendor.example>"} <= set(lines)
 
 
 @dataclass
