@@ -21,7 +21,7 @@ from domain.contract import (
 )
 from domain.lifecycle import STEPS
 from domain.refusal import RefusedError
-from domain.values import PATTERNS
+from domain.values import NOTHING_TO_READ, PATTERNS
 
 MAX_COMMAND_BYTES: Final = 64 * 1024
 """A command comes back in the status, its notices and its record, several at once. What Temporal can't take
@@ -29,12 +29,43 @@ in one piece (2 MiB a payload, 4 MiB a workflow task) it answers by terminating 
 MAX_KEPT_CHARACTERS: Final = 4_000
 MAX_NAME_CHARACTERS: Final = 100
 Model = TypeVar("Model", bound=Command)
+_OBJECT: Final = "must be a JSON object"
+_ARRAY: Final = "must be a JSON array"
+_WHOLE_NUMBER: Final = "must be a whole number"
+_TRUE_OR_FALSE: Final = "must be true or false"
+_DATE: Final = "must be a date of the calendar, such as 2026-03-31"
+_INSTANT: Final = "must be an ISO 8601 instant with its zone, such as 2026-03-31T09:00:00Z"
 _WORDS: Final[Mapping[str, str]] = {
-    "model_type": "must be a JSON object",
-    "model_attributes_type": "must be a JSON object",
+    "model_type": _OBJECT,
+    "model_attributes_type": _OBJECT,
+    "dict_type": _OBJECT,
+    "tuple_type": _ARRAY,
+    "list_type": _ARRAY,
+    "too_long": "must have at most {max_length} of them",
+    "string_type": "must be a JSON string",
     "string_unicode": "must be UTF-8",
+    "string_too_short": NOTHING_TO_READ,
+    "string_too_long": "must have at most {max_length} characters",
+    "int_type": _WHOLE_NUMBER,
+    "int_parsing": _WHOLE_NUMBER,
+    "int_parsing_size": _WHOLE_NUMBER,
+    "int_from_float": _WHOLE_NUMBER,
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
+    "bool_type": _TRUE_OR_FALSE,
+    "bool_parsing": _TRUE_OR_FALSE,
+    "enum": "must be {expected}",
+    "literal_error": "must be {expected}",
+    "date_type": _DATE,
+    "date_parsing": _DATE,
+    "date_from_datetime_parsing": _DATE,
+    "date_from_datetime_inexact": _DATE,
+    "datetime_type": _INSTANT,
+    "datetime_parsing": _INSTANT,
+    "datetime_from_date_parsing": _INSTANT,
     "timezone_aware": "must name its zone, such as 2026-03-31T09:00:00Z",
 }
+"""What is wrong, by the kind the library names it with; in braces, what its context has."""
 _KINDS: Final = frozenset(step.name for step in STEPS)
 
 
@@ -132,8 +163,9 @@ def printable(name: str) -> str:
 
 def _said(kind: str, said: str, context: Mapping[str, Any]) -> str:
     """What is wrong with a field, in words where the library speaks of its classes or shows a pattern."""
-    told = said.removeprefix("Value error, ")
-    return _WORDS.get(kind) or PATTERNS.get(context.get("pattern", ""), told)
+    if kind in _WORDS:
+        return _WORDS[kind].format_map(context)
+    return PATTERNS.get(context.get("pattern", ""), said.removeprefix("Value error, "))
 
 
 def _only_object(arguments: tuple[Any, ...]) -> dict[str, Any]:

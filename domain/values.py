@@ -77,6 +77,9 @@ _INVISIBLE: Final = dict.fromkeys(
 direction, variation selectors. Written out, as the tables of a Python release are its own."""
 
 
+NOTHING_TO_READ: Final = "must have something to read"
+
+
 def without_invisible_characters(text: str) -> str:
     """The text as its reader sees it. Some scripts and emoji need such characters, so they are kept where a
     text is kept; two texts that differ only in them read the same."""
@@ -86,7 +89,7 @@ def without_invisible_characters(text: str) -> str:
 def readable(text: str) -> str:
     """Refuse a text in which there is nothing to be seen."""
     if not without_invisible_characters(text).strip():
-        raise ValueError("must have something to read")
+        raise ValueError(NOTHING_TO_READ)
     return text
 
 

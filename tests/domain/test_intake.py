@@ -115,6 +115,53 @@ class TestGarbage:
             "application.qualification",
         ]
 
+    @pytest.mark.parametrize(
+        ("change", "told"),
+        [
+            ({"territories": "CN"}, "territories: must be a JSON array"),
+            ({"associated_uids": {"1": "2"}}, "associated_uids: must be a JSON array"),
+            ({"associated_uids": ["1"] * 101}, "associated_uids: must have at most 100 of them"),
+            ({"contact": []}, "contact: must be a JSON object"),
+            ({"qualification": " \n "}, "qualification: must have something to read"),
+            ({"qualification": "\u200b"}, "qualification: must have something to read"),
+            ({"qualification": 5}, "qualification: must be a JSON string"),
+            ({"legal_name": "x" * 201}, "legal_name: must have at most 200 characters"),
+            ({"business_type": 1}, "business_type: must be 'reseller', 'distributor' or 'agency'"),
+        ],
+    )
+    def test_a_form_is_refused_in_words_of_json(self, change: Json, told: str) -> None:
+        said = payloads.command("submit_application", application=payloads.form(UID) | change)
+        assert refused(lambda: signal("submit_application", said)) == f"application.{told}"
+
+    @pytest.mark.parametrize(
+        ("part", "change", "told"),
+        [
+            ("basic", {"term_months": "x"}, "term_months: must be a whole number"),
+            ("basic", {"term_months": 1.5}, "term_months: must be a whole number"),
+            ("basic", {"term_months": None}, "term_months: must be a whole number"),
+            ("basic", {"term_months": 0}, "term_months: must be 1 or more"),
+            ("basic", {"term_months": 10**30}, "term_months: must be 1200 or less"),
+            *(
+                (
+                    "basic",
+                    {"contract_start_date": day},
+                    "contract_start_date: must be a date of the calendar, such as 2026-03-31",
+                )
+                for day in ("2026-02-30", "2026-13-01", "2026-02-xx")
+            ),
+        ],
+    )
+    def test_a_sheet_is_refused_in_words_of_json(self, part: str, change: Json, told: str) -> None:
+        sheet = payloads.sheet()
+        sheet[part] |= change
+        said = payloads.command("issue_decision_sheet", sheet=sheet)
+        assert refused(lambda: signal("issue_decision_sheet", said)) == f"sheet.{part}.{told}"
+
+    @pytest.mark.parametrize("value", ["2026-02-30T09:00:00Z", "2026-03-31 soon", True, [], {}])
+    def test_what_is_no_instant_is_told_what_one_is(self, value: Any) -> None:
+        told = "occurred_at: must be an ISO 8601 instant with its zone, such as 2026-03-31T09:00:00Z"
+        assert refused(lambda: signal("confirm_company", confirm(occurred_at=value))) == told
+
     def test_no_more_than_twenty_are_named(self) -> None:
         sheet = payloads.sheet() | {"discounts": [{"product_code": "!"} for _ in range(100)]}
         message = refused(
