@@ -83,14 +83,19 @@ def answered(error: RPCError, namespace: str) -> Said:
             "Set TEMPORAL_NAMESPACE to the one you mean, or let `onboarding setup` create it.",
         )
     if error.status is RPCStatusCode.INVALID_ARGUMENT and "search attribute" in error.message:
-        return Said(
-            f"Temporal's namespace {namespace!r} is not set up: {error.message}.",
-            "`onboarding setup` registers the search attributes; so does a worker when it starts"
-            " (`onboarding up`, `python worker.py`).",
-        )
+        return not_set_up(namespace, error.message)
     if error.status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED):
         return Said(f"Temporal does not allow it: {error.message}", ALLOWED)
     return Said(f"Temporal answered: {error.message}", "`onboarding doctor` looks at every part.")
+
+
+def not_set_up(namespace: str, lacking: str) -> Said:
+    """The namespace lacks search attributes, which it finds applications by."""
+    return Said(
+        f"Temporal's namespace {namespace!r} is not set up: {lacking}.",
+        "`onboarding setup` registers the search attributes; so does a worker when it starts"
+        " (`onboarding up`, `python worker.py`).",
+    )
 
 
 def first_line(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSe
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from runtime.errors import first_line, keep_cancellation
+from runtime.errors import first_line, keep_cancellation, not_set_up
 from workflows.search_attributes import ALL
 
 USABLE_WITHIN: Final = timedelta(seconds=30)
@@ -20,6 +20,14 @@ _WANTED: Final = {key.name: IndexedValueType.ValueType(key.indexed_value_type) f
 
 class SearchAttributesError(Exception):
     """The namespace can't be used as it is; the message says what an operator has to do."""
+
+
+class NotSetUpError(Exception):
+    """Nothing can be found in the namespace, as it lacks search attributes; ``remedy`` says what to do."""
+
+    def __init__(self, namespace: str, missing: tuple[str, ...]) -> None:
+        problem, self.remedy = not_set_up(namespace, f"it has no search attribute {', '.join(missing)}")
+        super().__init__(problem)
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,23 @@ async def compare(client: Client) -> Comparison:
             if registered.get(name, kind) != kind
         ),
     )
+
+
+async def check_set_up(client: Client) -> None:
+    """To be asked where nothing was found: there may be nothing, or it can't be found.
+
+    Who may not list the search attributes is told nothing.
+
+    Raises:
+        NotSetUpError: the namespace lacks some of them.
+    """
+    try:
+        missing = (await compare(client)).missing
+    except RPCError:
+        keep_cancellation()
+        return
+    if missing:
+        raise NotSetUpError(client.namespace, missing)
 
 
 async def _missing(client: Client) -> tuple[str, ...]:

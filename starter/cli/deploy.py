@@ -11,6 +11,7 @@ from rich.text import Text
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from runtime.search_attributes import check_set_up
 from settings import load_settings, load_temporal_settings
 from starter.cli.runner import FAILED, USAGE, fail, perform
 from starter.cli.session import Session, reach
@@ -155,6 +156,8 @@ def status(ctx: typer.Context) -> None:
 
         async with _temporal() as client:
             deployment = await deployments.describe(client, load_settings().deployment)
+            if not deployment.versions:
+                await check_set_up(client)
         _print_deployment(session, deployment)
         if deployment.warnings:
             raise typer.Exit(FAILED)

@@ -18,6 +18,7 @@ from temporalio.service import RPCError
 from domain.contract import Command, ErrorType, Role
 from domain.values import Uid
 from runtime.errors import answered
+from runtime.search_attributes import NotSetUpError
 from settings import SettingsError, load_temporal_settings
 from starter.cli.session import Session, UnreachableError
 from starter.client.errors import ArchiveError, OnboardingError
@@ -134,6 +135,8 @@ def perform(ctx: typer.Context, action: Callable[[Session], Awaitable[None]]) ->
         fail(f"Wrong settings:\n{error}", code=USAGE)
     except UnreachableError as error:
         fail(f"Temporal does not answer at {error}.", error.remedy)
+    except NotSetUpError as error:
+        fail(str(error), error.remedy)
     except RPCError as error:
         fail(*answered(error, load_temporal_settings().namespace))
     except ArchiveError as error:

@@ -45,6 +45,7 @@ from domain.state import OUTCOMES
 from domain.status import CommandResult, Status
 from domain.values import Contract
 from runtime.errors import keep_cancellation, no_namespace
+from runtime.search_attributes import check_set_up
 from settings import Settings, TemporalSettings
 from starter.client import coverage
 from starter.client.commands import Commands
@@ -222,10 +223,17 @@ class OnboardingClient(Commands):
         waiting_on: WaitingOn | None = None,
         overdue: bool | None = None,
     ) -> AsyncIterator[Listed]:
-        """The running applications; with an outcome as ``stage`` the ended ones. It lags by a moment."""
-        found = self._client.list_workflows(list_filter(stage, waiting_on, overdue))
-        async for execution in found:
+        """The running applications; with an outcome as ``stage`` the ended ones. It lags by a moment.
+
+        Raises:
+            NotSetUpError: there are none, and the namespace is not set up.
+        """
+        none = True
+        async for execution in self._client.list_workflows(list_filter(stage, waiting_on, overdue)):
+            none = False
             yield listed(execution)
+        if none:
+            await check_set_up(self._client)
 
     async def send(self, uid: str, command: Command) -> Status:
         """Send a command and return the status it led to, without documents; `status` has the whole.
