@@ -41,13 +41,16 @@ _VERDICTS: Final = {Verdict.ACCEPTED: "green", Verdict.NO_OP: "dim", Verdict.REF
 _ESCAPED_IN_JSON: Final = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 """What JSON may have as it is, and a terminal obeys: C1 controls, separators of lines, marks that reorder."""
 
+_HARMLESS: Final = "\n\u200c\u200d"
+"""Not printable, yet needed: line breaks, and the non-joiner and joiner of Persian, Indic scripts and emoji."""
+
 
 def shown(value: object) -> str:
     """Text safe for a terminal: what a caller sent may hold escape sequences."""
     if isinstance(value, datetime):
         return instant_text(value.replace(microsecond=0)).replace("T", " ")
     text = "" if value is None else str(value)
-    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+    return "".join(c if c.isprintable() or c in _HARMLESS else "\ufffd" for c in text)
 
 
 def print_json(console: Console, value: BaseModel | Sequence[BaseModel]) -> None:

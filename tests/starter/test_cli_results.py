@@ -71,6 +71,17 @@ def test_the_status_names_bd_and_the_lead() -> None:
     assert {"BD: Wei <wei@vendor.example>", "BD lead: Ada <ada@vendor.example>"} <= set(lines)
 
 
+def test_names_keep_what_joins_their_letters() -> None:
+    """Persian and emoji need the non-joiner and the joiner, which steer no terminal."""
+    name = "\u0645\u06cc\u200c\u0631\u0648\u062f \U0001f469\u200d\U0001f4bb"
+    bd = {"name": name + "\u200b\u202e", "email": "a@vendor.example"}
+    for terminal in (False, True):
+        cli = Cli(FakeService([status(bd=bd)]), terminal=terminal)
+        result = cli.run("status", UID)
+        told = cli.screen.getvalue() if terminal else result.stdout
+        assert f"{name}\ufffd\ufffd <a@vendor.example>" in told
+
+
 @dataclass
 class GoneAfterwards(FakeService):
     """Takes a command, and can't be asked any more."""
