@@ -84,12 +84,12 @@ def import_accounts(
         typer.FileText,
         typer.Argument(
             metavar="FILE",
-            help="One JSON object a line, as an account service answers; - is stdin.",
+            help="JSON objects as an account service answers, one a line or in an array; - is stdin.",
             encoding=JSON_ENCODING,
         ),
     ],
 ) -> None:
-    """Enter the accounts of a file, or replace what is known of them: all, or with a wrong line none."""
+    """Enter the accounts of a file, or replace what is known of them: all, or with a wrong one none."""
 
     async def action(session: Session) -> None:
         accounts = _accounts(getattr(file, "name", "<stdin>"), file)
@@ -143,47 +143,70 @@ def delete_account(ctx: typer.Context, uid: AccountArgument) -> None:
 
 
 def _accounts(name: str, lines: Iterable[str]) -> list[Account]:
-    """The accounts of a file of JSON lines, empty lines left out.
+    """The accounts of a file of JSON lines, empty lines left out, or of a JSON array.
 
     Raises:
-        typer.Exit: lines are wrong, which are told with their numbers; or it has none.
+        typer.Exit: some are wrong, which are told with their places; or it has none.
     """
     # Only this command needs what knows the outside services; the others start faster without.
     from activities.account_directory import usable
     from activities.outside_service import UnusableAnswerError
 
-    accounts: dict[str, tuple[int, Account]] = {}
+    accounts: dict[str, tuple[str, Account]] = {}
     wrong: list[str] = []
-    for number, line in _numbered(name, lines):
+    for place, found in _placed(_text(name, lines)):
+        if not isinstance(found, dict):
+            problem = f"is not JSON: {found}" if isinstance(found, Exception) else "must be a JSON object"
+            wrong.append(f"{place}: {problem}")
+            continue
         try:
-            account = usable(OnboardingError.unless_valid(Account, json.loads(line)))
+            account = usable(OnboardingError.unless_valid(Account, found))
         except OnboardingError as error:
-            wrong.append(f"line {number}: {error.message}")
+            wrong.append(f"{place}: {error.message}")
         except UnusableAnswerError as error:
-            wrong.append(f"line {number}: {error}")
-        # ValueError: no JSON, or a number Python won't read; RecursionError: nested too deeply.
-        except (ValueError, RecursionError) as error:
-            wrong.append(f"line {number}: is not JSON: {error}")
+            wrong.append(f"{place}: {error}")
         else:
-            first, _ = accounts.setdefault(account.uid, (number, account))
-            if first != number:
-                wrong.append(f"line {number}: UID {account.uid} is in line {first}, too")
+            first, _ = accounts.setdefault(account.uid, (place, account))
+            if first != place:
+                wrong.append(f"{place}: UID {account.uid} is in {first}, too")
     if wrong:
         more = len(wrong) - MOST_TOLD
         told = [*wrong[:MOST_TOLD], *([f"and {more} more"] if more > 0 else [])]
-        fail(
-            "\n".join([f"{name}:", *told]), "Nothing was changed: correct these lines, then import it again."
-        )
+        fail("\n".join([f"{name}:", *told]), "Nothing was changed: correct these, then import it again.")
     if not accounts:
-        fail(f"{name} has no account in it.", "One JSON object a line is expected; nothing was changed.")
+        fail(
+            f"{name} has no account in it.",
+            "One JSON object a line is expected, or a JSON array of them; nothing was changed.",
+        )
     return [account for _, account in accounts.values()]
 
 
-def _numbered(name: str, lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+def _text(name: str, lines: Iterable[str]) -> str:
     try:
-        yield from ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+        return "".join(lines)
     except UnicodeDecodeError:
         fail(f"{name} is not UTF-8.", "Nothing was changed: save it as UTF-8, then import it again.")
+
+
+def _placed(text: str) -> Iterator[tuple[str, object]]:
+    """What stands in a file, and where; in its place the error where that is not JSON."""
+    if not text.lstrip().startswith("["):
+        lines = enumerate(text.split("\n"), 1)
+        yield from ((f"line {number}", _json(line)) for number, line in lines if line.strip())
+        return
+    found = _json(text)
+    if isinstance(found, list):
+        yield from ((f"account {number}", each) for number, each in enumerate(found, 1))
+    else:
+        yield "JSON array", found
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    # ValueError: no JSON, or a number Python won't read; RecursionError: nested too deeply.
+    except (ValueError, RecursionError) as error:
+        return error
 
 
 def _row(account: Account) -> list[Text]:

@@ -42,7 +42,7 @@ _ESCAPED_IN_JSON: Final = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 """What JSON may have as it is, and a terminal obeys: C1 controls, separators of lines, marks that reorder."""
 
 _HARMLESS: Final = "\n\u200c\u200d"
-"""Not printable, yet needed: line breaks, and the non-joiner and joiner of Persian, Indic scripts and emoji."""
+"""Not printable, yet needed: line breaks; non-joiner and joiner, by Persian, Indic scripts and emoji."""
 
 
 def shown(value: object) -> str:

@@ -72,10 +72,43 @@ def test_a_file_of_accounts_is_imported_and_the_second_time_changes_nothing() ->
 
 def test_what_the_list_shows_can_be_imported() -> None:
     cli = Cli(archived=FakeArchive(directory=directory(line(UID), line(OTHER, business_type="agency"))))
-    listed = json.loads(cli.run("account", "list", "--json").stdout)
-    other = Cli()
-    other.run("account", "import", "-", stdin="\n".join(map(json.dumps, listed)))
-    assert other.archived.directory == cli.archived.directory
+    listed = cli.run("account", "list", "--json").stdout
+    for content in (
+        "\n".join(map(json.dumps, json.loads(listed))),
+        listed,
+        json.dumps(json.loads(listed), indent=2),
+    ):
+        other = Cli()
+        assert "2 new" in other.run("account", "import", "-", stdin=content).stdout
+        assert "2 as they were" in other.run("account", "import", "-", stdin=content).stdout
+        assert other.archived.directory == cli.archived.directory
+
+
+def test_what_is_wrong_in_an_array_is_told_by_the_number_of_the_account() -> None:
+    cli = Cli()
+    accounts = ",\n".join([line(UID), line("5x"), "[]", line(UID)])
+    result = cli.run("account", "import", "-", stdin=f"[{accounts}]")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[1:] == [
+        "account 2: uid: must be 1 to 32 digits",
+        "account 3: must be a JSON object",
+        f"account 4: UID {UID} is in account 1, too",
+        "Nothing was changed: correct these, then import it again.",
+    ]
+    assert cli.archived.directory == {}
+
+
+def test_an_array_that_is_broken_is_told_once() -> None:
+    cli = Cli()
+    result = cli.run("account", "import", "-", stdin=f"[{line(UID)},\n{line(OTHER)}\n")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[1].startswith("JSON array: is not JSON: Expecting ',' delimiter: line ")
+    assert cli.archived.directory == {}
+
+
+def test_an_empty_array_has_no_account() -> None:
+    result = Cli().run("account", "import", "-", stdin="[]")
+    assert (result.exit_code, "has no account in it" in result.stderr) == (1, True)
 
 
 def test_wrong_lines_are_all_told_and_nothing_is_changed() -> None:
@@ -97,7 +130,7 @@ def test_wrong_lines_are_all_told_and_nothing_is_changed() -> None:
         "line 2: uid: must be 1 to 32 digits",
         "line 3: colour: Extra inputs are not permitted",
         "line 4: is not JSON: Expecting value: line 1 column 1 (char 0)",
-        "line 5: payload: must be a JSON object",
+        "line 5: must be a JSON object",
         f"line 6: UID {UID} is in line 1, too",
         "line 7: enterprise.registration_number: Field required",
         "line 8: account 10, partner_level: must not contain control characters",
