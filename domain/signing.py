@@ -130,6 +130,10 @@ def parties_to_sign(signing: Signing) -> tuple[Party, ...]:
     return (first,) if first in unsigned else unsigned
 
 
+def _may_sign_now(application: Application, role: Role) -> bool:
+    return role is Role.ESIGN or role.value in parties_to_sign(application.signing)
+
+
 def signature_is_in_order(application: Application, command: SignContract) -> None:
     """One signature a party, in the order chosen, with a document where the path is paper (guide §2.4)."""
     signing = application.signing
@@ -230,7 +234,7 @@ STEPS: Final[tuple[Step, ...]] = (
          done=_path_chosen, changes=_choose_signing_path),
     Step(SignContract, SIGNATORIES, (Stage.AWAITING_SIGNATURES,), None,
          branch=Branch(_both_have_signed, Stage.SIGNED, (notices.ContractSigned,)),
-         speaks_for=signs_for_itself,
+         speaks_for=signs_for_itself, turn=_may_sign_now,
          done=_contract_signed, revision=_signed_sheet_is_current, rules=(signature_is_in_order,),
          timed_rules=(signed_by_now, signed_on_issued_terms),
          changes=_sign_contract, stops=(ClockKind.CONTACT,), restarts=(reminder_clock,),

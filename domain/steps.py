@@ -85,7 +85,8 @@ class Step:
     """A row of the process: this command, by one of these roles, in one of these stages.
 
     ``to``: the stage it enters (its clocks start anew); ``None``: it stays, the clocks run on; ``branch``: or
-    that way. ``speaks_for``: whether its actor's role may speak for whom the command names. ``notices`` leave
+    that way. ``speaks_for``: whether its actor's role may speak for whom the command names. ``turn``: whether
+    it is this role's turn, where the status says what is possible now. ``notices`` leave
     when it is done. ``done``: its effect is in place already. ``revision``: it names a revision that must be
     current. ``only``: what else makes it possible at all. ``concerns``: when a notice is for its reader.
     ``rules``, ``timed_rules``: what else must hold. ``asks`` the account directory; ``account_rules`` judge
@@ -104,6 +105,7 @@ class Step:
     notices: Notices = ()
     branch: Branch | None = None
     speaks_for: Callable[[Any], bool] = lambda command: True
+    turn: Callable[[Application, Role], bool] = lambda application, role: True
     done: Callable[[Application, Any], bool] = lambda application, command: False
     revision: Rule | None = None
     rules: tuple[Rule | In[Rule], ...] = ()
@@ -137,6 +139,10 @@ class Step:
     def possible(self, application: Application) -> bool:
         """Whether it can be done to the application as it stands, whoever may send it."""
         return application.stage in self.where and (self.only is None or self.only.holds(application))
+
+    def possible_for(self, role: Role, application: Application) -> bool:
+        """Whether it can be done to the application as it stands, and this role may do it."""
+        return role in self.by and self.possible(application) and self.turn(application, role)
 
     def senders(self, command: Command) -> tuple[Role, ...]:
         """The roles that may send this command: a signature, those that may sign for the party it names."""

@@ -153,8 +153,8 @@ def _possible(status: Status, role: Role | None) -> Iterator[str]:
             yield ", ".join(status.allowed_commands)
         return
     if role is not None:
-        names = status.allowed_for.get(role, ())
-        yield f"{role}: {', '.join(names) or 'nothing'}"
+        if role in status.allowed_for:
+            yield f"{role}: {', '.join(status.allowed_for[role])}"
         return
     yield from (f"{each}: {', '.join(names)}" for each, names in status.allowed_for.items())
 

@@ -6,10 +6,12 @@ import pytest
 
 from domain import decisions, readers, view
 from domain.audit import AuditEvent, Verdict
-from domain.contract import Actor, Role, Stage, Via
+from domain.contract import Actor, Party, Role, SignatureOrder, Stage, Via
 from domain.lifecycle import newest_rows
 from domain.notice import Audience
 from domain.notices import NOTICES
+from domain.possible import allowed_for
+from domain.signing import parties_to_sign
 from domain.status import Closing, ClosingCode, FailedEmail, Refusal, Status
 from tests.domain.applications import JOINED_AT, SITUATIONS, journey_to
 
@@ -39,8 +41,13 @@ class TestAllowed:
     def test_is_what_the_table_says(self, situation: str) -> None:
         status = journey_to(situation).status
         by = {step.name: step.by for step in newest_rows()}
+        waiting = {party.value for party in Party if party not in parties_to_sign(status.signing)}
         for role in Role:
-            mine = tuple(name for name in status.allowed_commands if role in by[name])
+            mine = tuple(
+                name
+                for name in status.allowed_commands
+                if role in by[name] and not (name == "sign_contract" and role.value in waiting)
+            )
             assert status.allowed_for.get(role, ()) == mine
         assert {name for names in status.allowed_for.values() for name in names} == set(
             status.allowed_commands
@@ -55,6 +62,21 @@ class TestAllowed:
         assert "reassign_bd" not in possible[Role.BD]
         assert "reassign_bd" in possible[Role.BD_LEAD]
         assert not {Role.VENDOR, Role.ESIGN, Role.SYSTEM} & possible.keys(), "who may do nothing is left out"
+
+    def test_who_has_signed_has_nothing_to_sign(self) -> None:
+        before, after = (
+            {role for role, names in journey_to(each).status.allowed_for.items() if "sign_contract" in names}
+            for each in ("awaiting_signatures", "partner_signed")
+        )
+        assert before == {Role.PARTNER, Role.VENDOR, Role.ESIGN}
+        assert after == {Role.VENDOR, Role.ESIGN}
+
+    def test_who_signs_second_has_nothing_to_sign_before_the_first(self) -> None:
+        application = journey_to("awaiting_signatures").application
+        later = application.signing.model_copy(update={"order": SignatureOrder.VENDOR_FIRST})
+        possible = allowed_for(application.but(signing=later))
+        assert "sign_contract" not in possible[Role.PARTNER]
+        assert possible[Role.VENDOR] == possible[Role.ESIGN] == ("sign_contract",)
 
     def test_nobody_may_do_anything_after_the_end(self) -> None:
         assert journey_to("rejected").status.allowed_for == {}
