@@ -27,7 +27,7 @@ from domain.steps import (
     Step,
     known_to_bd,
 )
-from domain.values import Email, HeaderText, Text
+from domain.values import Email, HeaderText, Text, instant_text
 
 KEPT_RESENT_EMAILS: Final = 50
 
@@ -166,6 +166,18 @@ class EndContract(Command):
     reason: Text = Field(description="Why.", examples=["The partner has been taken over"])
 
 
+def contract_has_not_begun(application: Application, command: EndContract, now: datetime) -> None:
+    """The contract has not begun: what is in effect does not end by a word of BD's."""
+    starts = application.contract_start_at
+    # The stage follows when its clock is looked at, after the commands that came meanwhile.
+    if starts and starts <= now:
+        raise RefusedError(
+            ErrorType.WRONG_STAGE,
+            f"'{command.kind}' is possible only before the contract starts; it has been in effect since "
+            f"{instant_text(starts)}.",
+        )
+
+
 def _end_contract(
     application: Application, command: EndContract, now: datetime, accounts: AccountAnswers
 ) -> Application:
@@ -209,7 +221,8 @@ STEPS: Final[tuple[Step, ...]] = (
          (notices.ApplicationCancelled, notices.ClosedToBd), concerns={notices.ClosedToBd: known_to_bd},
          changes=_decline),
     Step(EndContract, BD, (Stage.SIGNED,), Stage.CANCELLED,
-         (notices.ContractEnded, notices.ContractEndedToBd), changes=_end_contract),
+         (notices.ContractEnded, notices.ContractEndedToBd),
+         timed_rules=(contract_has_not_begun,), changes=_end_contract),
     Step(CancelApplication, BD_OR_OPS, BEFORE_SIGNED, Stage.CANCELLED, (notices.ApplicationCancelled,),
          changes=_cancel_application),
 )

@@ -338,3 +338,33 @@ class TestAmendments:
         assert len(journey.status.amendments) == 1
         journey.say("amend_start_date", start_date=START, **said)
         assert len(journey.status.amendments) == 2, "back to the sheet's date is an amendment as well"
+
+
+class TestEndingTheContract:
+    """It can be ended until it begins (guide §2.4), though the clock may be late with saying that it has."""
+
+    @pytest.mark.parametrize("late", [timedelta(), timedelta(hours=9), timedelta(days=3)])
+    def test_not_once_it_is_in_effect(self, late: timedelta) -> None:
+        journey = journey_to("signed")
+        starts = journey.application.contract_start_at
+        assert starts
+        journey.now = starts + late
+        for _ in range(2):
+            assert refused(journey, "end_contract", reason="Off.") == (
+                "wrong_stage",
+                "'end_contract' is possible only before the contract starts; it has been in effect since "
+                "2026-08-31T16:00:00Z.",
+            )
+
+    def test_until_the_last_moment_before(self) -> None:
+        journey = journey_to("signed")
+        starts = journey.application.contract_start_at
+        assert starts
+        journey.now = starts - timedelta(microseconds=1)
+        journey.say("end_contract", reason="Off.")
+        assert journey.status.stage == "cancelled"
+
+    def test_nor_once_its_start_is_amended_to_a_date_past(self) -> None:
+        journey = journey_to("signed")
+        journey.say("amend_start_date", start_date="2026-03-01", time_zone="UTC", reason="In effect already.")
+        assert refused(journey, "end_contract", reason="Off.")[0] == "wrong_stage"
