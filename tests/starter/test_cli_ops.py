@@ -101,6 +101,14 @@ def test_a_deadline_that_is_only_estimated_says_why() -> None:
     assert "estimate: no calendar 'XX' here" in lines
 
 
+def test_status_names_the_accounts_that_are_covered() -> None:
+    access = {"granted": True, "reason": "granted", "message": "ACPN access granted."}
+    shown = status(Stage.ACTIVE, access=access | {"covered_uids": [UID, "5123456790"]})
+    lines = Cli(FakeService([shown])).run("status", UID).stdout.splitlines()
+    assert f"covered: {UID}, 5123456790" in lines
+    assert not [line for line in Cli().run("status", UID).stdout.splitlines() if "covered" in line]
+
+
 def test_status_names_the_newest_event() -> None:
     assert "newest event: 12\n" in Cli(FakeService([status(sequence=12)])).run("status", UID).stdout
 
