@@ -42,12 +42,17 @@ class SqlAccountDirectory:
         Raises `UnusableAnswerError` for one that could not be found again; then none is entered, either.
         """
         entered = [usable(account) for account in accounts]
+        if not entered:
+            return
+        rows = [{"uid": account.uid, **_values(account)} for account in entered]
+        statement = self._database.insert(AccountRow)
+        replaced = {name: statement.excluded[name] for name in _values(entered[0])}
 
         async def enter(connection: AsyncConnection) -> None:
-            for account in entered:
-                values = _values(account)
-                statement = self._database.insert(AccountRow).values(uid=account.uid, **values)
-                await connection.execute(statement.on_conflict_do_update(index_elements=["uid"], set_=values))
+            # At once: nobody else can write into SQLite meanwhile.
+            await connection.execute(
+                statement.on_conflict_do_update(index_elements=["uid"], set_=replaced), rows
+            )
 
         await self._database.write(enter)
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 import pytest_asyncio
-from sqlalchemy import update
+from sqlalchemy import event, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from activities.access_http import HttpAcpnAccess
@@ -218,3 +218,19 @@ async def test_the_embedded_directory_takes_nothing_it_could_not_answer_with(dat
     with pytest.raises(UnusableAnswerError):
         await directory.find(("1001",))
     assert await directory.stored(("1001",)) == (bad,), "to be put right"
+
+
+async def test_many_accounts_are_entered_by_one_statement(database: Database) -> None:
+    """Or a file of a million holds SQLite's write lock, which nobody shares, for minutes."""
+    said: list[tuple[str, bool]] = []
+
+    def heard(_connection: object, _cursor: object, said_now: str, *_more: object) -> None:
+        said.append((said_now.split()[0], bool(_more[-1])))
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", heard)
+    directory = SqlAccountDirectory(database)
+    changed = MASTER.model_copy(update={"partner_level": "gold"})
+    for accounts in (ACCOUNTS, (changed, BLANK), ()):
+        await directory.put(*accounts)
+    assert [each for each in said if each[0] == "INSERT"] == [("INSERT", True), ("INSERT", True)]
+    assert await directory.find(("1001", "1002", "1003")) == (changed, MAIN, BLANK)
