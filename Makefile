@@ -40,10 +40,13 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: setup ## Play the reference story on a real Temporal server, weeks in seconds
 	@$(BIN)/onboarding demo
 
-# Coverage makes Python take half as long again, so it is measured only where both are reached: by the pure tests, by
-# every recorded history, and by those tests of the service that reach what no history does.
-MEASURED := tests/domain tests/workflows tests/replay $(addprefix tests/service/test_,$(addsuffix .py,bad_input continue_as_new \
-	database_knows_otherwise failed_emails one_application outages refused_recipients reset_outages reset_reapplied))
+# Coverage makes Python take half as long again, so it is measured only where both are reached: by the pure tests but
+# those of very many cases, by every recorded history, and by those tests of the service that reach what no history does.
+MANY_CASES := $(addsuffix .py,$(addprefix tests/domain/test_,all_orders lifecycle_properties) \
+	$(addprefix tests/workflows/test_,memory_bounds memory_examples processed_commands))
+MEASURED := $(filter-out $(MANY_CASES),$(wildcard tests/domain/test_*.py tests/workflows/test_*.py)) tests/replay/test_replay.py \
+	$(addprefix tests/service/test_,$(addsuffix .py,bad_input continue_as_new coverage database_knows_otherwise \
+	failed_emails one_application outages refused_recipients reset_outages reset_reapplied))
 
 test: setup lint ## Lint, then the tests, with the coverage of domain/ and workflows/
 	@$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-report=json $(MEASURED)

@@ -34,6 +34,8 @@ from tests.temporal_env import fast_forward
 from worker import WORKFLOWS
 from workflows.plugin import OnboardingPlugin
 
+pytestmark = SHORT
+
 CHANGED = [("associated_uid_changed", PARTNER), ("associated_uid_changed_to_bd", BD)]
 
 
@@ -71,7 +73,6 @@ async def active(service: Service) -> Applicant:
     return applicant
 
 
-@SHORT
 async def test_an_associated_uid_is_added_once_and_taken_away_once(active: Applicant) -> None:
     other = await account_beside(active)
     before, sent = await row(active), len(mails(active))
@@ -151,7 +152,6 @@ async def test_while_acpn_is_down_it_goes_on_and_gets_there(active: Applicant) -
     await intact(active)
 
 
-@SHORT
 async def test_a_start_that_is_none_fails_as_invalid_and_one_too_early_is_refused(service: Service) -> None:
     applicant = await service.applicant()
     right = wanted(applicant, ADD, "1")
@@ -198,7 +198,6 @@ async def test_a_cancel_ends_nothing_that_acpn_may_have_done(active: Applicant) 
     await intact(active)
 
 
-@SHORT
 async def test_a_form_with_an_account_another_application_covers_is_refused(service: Service) -> None:
     theirs, ours = await service.applicant(), await service.applicant()
     shared = await account_beside(theirs)
