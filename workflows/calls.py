@@ -7,7 +7,7 @@ decided it is committed.
 """
 
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -25,6 +25,8 @@ TAKE_UP: Final = "take_up"
 RECALL: Final = "recall"
 CLOSE_ACCESS: Final = "close_access"
 NAMES: Final = (LOOK_UP, OPEN_ACCESS, PUBLISH, DELIVER, TAKE_UP, RECALL, CLOSE_ACCESS)
+
+Answer = TypeVar("Answer")
 
 UNTIL_IT_WORKS: Final = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=5)
@@ -48,35 +50,31 @@ async def look_up(inquiry: Inquiry) -> Answers:
 
 async def open_access(request: AccessRequest) -> AccessOutcome:
     """Ask ACPN once to give access; an outage counts as something that is missing, and is asked again."""
-    try:
-        outcome: AccessOutcome = await workflow.execute_activity(
-            OPEN_ACCESS,
-            request,
-            result_type=AccessOutcome,
-            # A form may have a hundred accounts.
-            start_to_close_timeout=timedelta(seconds=10),
-            retry_policy=RetryPolicy(maximum_attempts=1),
-            summary="Open access to ACPN",
-        )
-    except FailureError:
-        return OUTAGE
-    return outcome
+    return await _asked_once(OPEN_ACCESS, request, AccessOutcome, "Open access to ACPN") or OUTAGE
 
 
 async def close_access(request: AccessRequest) -> bool:
     """Ask ACPN once to take access back; false in an outage, or if the application was reset meanwhile."""
-    try:
-        answer: AccessClosed = await workflow.execute_activity(
-            CLOSE_ACCESS,
-            request,
-            result_type=AccessClosed,
-            start_to_close_timeout=timedelta(seconds=10),
-            retry_policy=RetryPolicy(maximum_attempts=1),
-            summary="Take back access to ACPN",
-        )
-    except FailureError:
-        return False
-    return answer.closed
+    answer = await _asked_once(CLOSE_ACCESS, request, AccessClosed, "Take back access to ACPN")
+    return answer is not None and answer.closed
+
+
+async def _asked_once(name: str, request: AccessRequest, answer: type[Answer], summary: str) -> Answer | None:
+    """What ACPN answers; ``None`` in an outage.
+
+    The error is looked at, not caught: Python's tracing does not see what an exception is thrown into.
+    """
+    asked: workflow.ActivityHandle[Answer] = workflow.start_activity(
+        name,
+        request,
+        result_type=answer,
+        # A form may have a hundred accounts.
+        start_to_close_timeout=timedelta(seconds=10),
+        retry_policy=RetryPolicy(maximum_attempts=1),
+        summary=summary,
+    )
+    await workflow.wait([asked])
+    return None if isinstance(asked.exception(), FailureError) else asked.result()
 
 
 def publish(publication: Publication) -> workflow.ActivityHandle[Receipt]:

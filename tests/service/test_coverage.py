@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
@@ -146,6 +147,24 @@ async def test_while_acpn_is_down_it_goes_on_and_gets_there(active: Applicant) -
         run = await started(active, wanted(active, ADD, other))
         await fast_forward(active.service.env, run, timedelta(minutes=20))
         assert await grants(active) == {active.uid}
+    await fast_forward(active.service.env, run, timedelta(minutes=6))
+    assert (await run.result()).verdict is Verdict.ACCEPTED
+    assert await grants(active) == {active.uid, other}
+    await intact(active)
+
+
+async def test_while_the_directory_is_down_it_goes_on_and_gets_there(active: Applicant) -> None:
+    other = await account_beside(active)
+    engine = active.service.database.engine
+    async with engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE accounts RENAME TO accounts_away"))
+    try:
+        run = await started(active, wanted(active, ADD, other))
+        await fast_forward(active.service.env, run, timedelta(minutes=1))
+        assert await grants(active) == {active.uid}
+    finally:
+        async with engine.begin() as connection:
+            await connection.execute(text("ALTER TABLE accounts_away RENAME TO accounts"))
     await fast_forward(active.service.env, run, timedelta(minutes=6))
     assert (await run.result()).verdict is Verdict.ACCEPTED
     assert await grants(active) == {active.uid, other}

@@ -21,7 +21,7 @@ from domain.state import KEPT_BYTES, newest_within
 from domain.status import AccessCause, FailedEmail, Missing
 from tests import payloads
 from tests.domain.applications import ENTERPRISE, JOINED_AT, SITUATIONS, UID, journey_to
-from tests.long import LONG
+from tests.long import LONG, some_of
 from tests.model.commands import terms_in_force
 from tests.model.process import Process
 from tests.payloads import Json
@@ -251,7 +251,7 @@ class TestAllAtOnce:
         assert told.count("signature_reminder") == 2, "the first, and that by which the lead is told"
         assert process.status.overdue
 
-    @pytest.mark.parametrize("situation", SITUATIONS)
+    @pytest.mark.parametrize("situation", some_of(SITUATIONS, every=8))
     def test_in_every_situation(self, situation: str) -> None:
         journey = journey_to(situation)
         kept = RunMemory.of(journey.application)
