@@ -34,7 +34,7 @@ def status_for(status: Status, role: Role) -> Status:
         return own
     return own.model_copy(
         update={
-            "allowed_for": {role: mine} if mine else {},
+            "allowed_for": {role: mine} if mine and status.allowed_for else {},
             "last_refusals": tuple(refusal for refusal in status.last_refusals if refusal.role is role),
             "pending_emails": 0,
             "failed_emails": mails_for(status.failed_emails, role),

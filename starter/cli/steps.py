@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from domain.contract import Command, Role
 from domain.lifecycle import newest_rows
+from domain.readers import status_for
 from domain.status import Status
 from domain.steps import Step
 from starter.cli.names import TYPED, Typed
@@ -138,6 +139,8 @@ async def _send(
             answer = await service.send(uid, command)
             progress.told = f"{step.name} was answered; `onboarding status {uid}` shows what it led to."
             status = await _whole(service, uid, answer)
+    # The answer is for whoever sent it: to a partner nothing of what only the vendor's people read.
+    status = status_for(status, command.actor.role)
     if as_json:
         print_json(session.console, status)
     else:

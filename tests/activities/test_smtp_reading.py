@@ -19,6 +19,7 @@ from activities.smtp import (
 from activities.smtp_probe import ProbeError, probe
 from activities.smtp_reading import MOST_LINES, ShortReplies
 from activities.smtp_replies import MOST_SHOWN, Judgement
+from tests.long import some_of
 from tests.smtp_server import Plan, SmtpServer
 
 MEI, LI, SENDER = "mei@partner.example", "li@vendor.example", "onboarding@example.com"
@@ -78,7 +79,7 @@ async def test_what_is_about_the_server_can_be_kept_as_well(text: str) -> None:
         can_be_kept(failed.value)
 
 
-@pytest.mark.parametrize("greeting", [f"554 {LATIN_1}", f"554 {WORDS}", "hello"])
+@pytest.mark.parametrize("greeting", some_of([f"554 {LATIN_1}", f"554 {WORDS}", "hello"], every=3))
 async def test_so_can_a_greeting(greeting: str) -> None:
     async with (
         SmtpServer(Plan(greeting=greeting)).running() as server,

@@ -17,7 +17,7 @@ from typing import Final
 import pytest
 
 from domain.inquiry import Table
-from tests.long import LONG
+from tests.long import LONG, some_of
 from tests.replay.corpus import HISTORIES, recorded
 
 _NOTHING: Final = {
@@ -120,7 +120,7 @@ class Machine:
         return finished.stdout
 
 
-@pytest.fixture(params=["emptied", "swapped"])
+@pytest.fixture(params=some_of(["emptied", "swapped"], every=2))
 def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Machine:
     """One with empty tables, one with others."""
     return Machine(tmp_path, _NOTHING) if request.param == "emptied" else Machine(tmp_path, _ANYTHING, _ZONES)

@@ -44,6 +44,26 @@ def test_what_is_possible_now_is_what_the_sender_may_do() -> None:
     assert "possible now" not in vendor, "who can do nothing is left out"
 
 
+def test_a_partner_reads_nothing_of_the_vendors_in_the_answer_to_his_own_command() -> None:
+    said = {
+        "last_refusals": [
+            {
+                "at": AT,
+                "command": "approve_application",
+                "error": "stale_revision",
+                "message": "No.",
+                "role": "bd",
+            }
+        ],
+        "pending_emails": 3,
+    }
+    for role, reads in (("partner", False), ("bd", True)):
+        line = ("correct-contact", UID, "--contact-email", "mei@lincloud.example", "--as", role)
+        service = FakeService([status(Stage.QUALIFIED, **said)])
+        shown = json.loads(Cli(service).run(*line, "--json").stdout)
+        assert (bool(shown["last_refusals"]), shown["pending_emails"] == 3) == (reads, reads)
+
+
 def test_the_status_shows_what_access_covers_and_what_has_changed_of_it() -> None:
     changes = [
         {
