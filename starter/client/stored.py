@@ -1,6 +1,5 @@
 """What is stored of the applications, as the console script reads it."""
 
-import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -111,7 +110,7 @@ async def open_database(url: str) -> AsyncIterator[Database]:
         yield database
     except SchemaMismatchError as error:
         raise ArchiveError(f"The database is not ready: {error}.", error.remedy) from None
-    except (SQLAlchemyError, sqlite3.Error) as error:
+    except (SQLAlchemyError, OSError) as error:
         raise ArchiveError(
             f"The database {database.name} can't be used: {first_line(error)}",
             "Check ONBOARDING_DATABASE_URL.",
@@ -121,15 +120,21 @@ async def open_database(url: str) -> AsyncIterator[Database]:
 
 
 def _open_once(database: Database) -> None:
-    """Raises `sqlite3.Error` where SQLite can't open its file.
+    """Raises `OSError` where SQLite can't open its file.
 
     aiosqlite would say so, too, but leaves a thread behind, which shows a trace if it outlives the loop.
     """
     file = database.engine.url.database
     if database.engine.dialect.name == "sqlite" and file is not None:
         if Path(file).is_dir():
-            raise sqlite3.OperationalError("it is a folder, not a file")
-        sqlite3.connect(f"{Path(file).absolute().as_uri()}?mode=ro", uri=True).close()
+            raise OSError("it is a folder, not a file")
+        # Only here: an image for PostgreSQL may have no SQLite.
+        import sqlite3  # noqa: PLC0415
+
+        try:
+            sqlite3.connect(f"{Path(file).absolute().as_uri()}?mode=ro", uri=True).close()
+        except sqlite3.Error as error:
+            raise OSError(str(error)) from error
 
 
 def has_no_file(database: Database) -> bool:
