@@ -129,7 +129,7 @@ def _open_once(database: Database) -> None:
         if Path(file).is_dir():
             raise OSError("it is a folder, not a file")
         # Only here: an image for PostgreSQL may have no SQLite.
-        import sqlite3  # noqa: PLC0415
+        import sqlite3
 
         try:
             sqlite3.connect(f"{Path(file).absolute().as_uri()}?mode=ro", uri=True).close()
