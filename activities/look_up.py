@@ -69,7 +69,9 @@ class LookUpActivities:
             ),
             self._in_time(
                 "The database",
-                self._covered.elsewhere(query.company_master_uid, query.uids) if query.uids else _nobody(),
+                self._covered.elsewhere(query.company_master_uid, query.uids)
+                if query.uids and not query.levels_only
+                else _nobody(),
                 self._answer_within,
             ),
         )

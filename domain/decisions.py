@@ -149,7 +149,7 @@ def _step_for(application: Application, command: Command) -> Step:
 
 def may_send(step: Step, command: Command) -> None:
     """Raises `RefusedError` where the actor's role may not send the command."""
-    if command.actor.role not in step.senders(command):
+    if command.actor.role not in step.by or not step.speaks_for(command):
         party = f" for party '{command.party}'" if isinstance(command, SignContract) else ""
         raise RefusedError(
             ErrorType.FORBIDDEN,

@@ -3,21 +3,25 @@
 from domain.contract import Role
 from domain.lifecycle import steps_of
 from domain.state import Application
+from domain.steps import Step
+
+
+def _possible(application: Application) -> tuple[Step, ...]:
+    return tuple(step for step in steps_of(application.edition) if step.possible(application))
 
 
 def allowed_commands(application: Application, role: Role | None = None) -> tuple[str, ...]:
     """The commands possible in the application's stage: those this role may send, without one those of all
     roles."""
     return tuple(
-        step.name
-        for step in steps_of(application.edition)
-        if (step.possible(application) if role is None else step.possible_for(role, application))
+        step.name for step in _possible(application) if role is None or step.is_for(role, application)
     )
 
 
 def allowed_for(application: Application) -> dict[Role, tuple[str, ...]]:
     """The commands possible now, by role; a role that may send none is left out."""
-    possible = {role: allowed_commands(application, role) for role in Role}
+    steps = _possible(application)
+    possible = {role: tuple(step.name for step in steps if step.is_for(role, application)) for role in Role}
     return {role: names for role, names in possible.items() if names}
 
 

@@ -140,9 +140,9 @@ class Step:
         """Whether it can be done to the application as it stands, whoever may send it."""
         return application.stage in self.where and (self.only is None or self.only.holds(application))
 
-    def possible_for(self, role: Role, application: Application) -> bool:
-        """Whether it can be done to the application as it stands, and this role may do it."""
-        return role in self.by and self.possible(application) and self.turn(application, role)
+    def is_for(self, role: Role, application: Application) -> bool:
+        """Whether this role may do it, and it is its turn."""
+        return role in self.by and self.turn(application, role)
 
     def senders(self, command: Command) -> tuple[Role, ...]:
         """The roles that may send this command: a signature, those that may sign for the party it names."""
