@@ -11,6 +11,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
+from domain.values import first_line
+
 _MOST: Final = 300
 """Characters. The server cuts a failure of more than some kilobytes away, with all it said."""
 _QUOTING: Final = ("22", "P0")
@@ -48,7 +50,7 @@ def in_brief(error: SQLAlchemyError | ValidationError) -> str:
         case StatementError():
             said = f"the statement could not be made ({type(error.orig).__name__})"
         case _:
-            said = _first_line(error)
+            said = first_line(error)
     return said if len(said) <= _MOST else f"{said[: _MOST - 1]}…"
 
 
@@ -57,13 +59,9 @@ def _of_the_driver(error: DBAPIError) -> str:
     state = getattr(driver, "sqlstate", None)
     if state is None:
         # SQLite quotes no values, and PostgreSQL has a state once it is reached.
-        return f"the database: {_first_line(driver)}"
+        return f"the database: {first_line(driver)}"
     name = f"{type(driver).__name__}, SQLSTATE {state}"
     if state.startswith(_QUOTING):
         return f"the database refused it ({name})"
     # Not its detail, which holds the row.
-    return f"the database: {_first_line(driver.diag.message_primary or name)} ({name})"
-
-
-def _first_line(said: object) -> str:
-    return next(iter(str(said).strip().splitlines()), "no reason is given")
+    return f"the database: {first_line(driver.diag.message_primary or name)} ({name})"

@@ -70,13 +70,15 @@ def has_access(application: Application) -> tuple[Uid, ...]:
     return application.covered_uids if application.stage is Stage.ACTIVE else ()
 
 
-def access_request(application: Application, now: datetime, generation: int) -> AccessRequest:
-    """What ACPN is asked to open: {Main UID} and Associated UIDs."""
+def access_request(
+    application: Application, now: datetime, generation: int, uids: tuple[Uid, ...] | None = None
+) -> AccessRequest:
+    """What ACPN is asked to open, or to close: {Main UID} and Associated UIDs, or these alone."""
     return AccessRequest(
         application_id=application.application_id,
         generation=generation,
         company_master_uid=application.company_master_uid,
-        uids=application.covered_uids,
+        uids=application.covered_uids if uids is None else uids,
         require_credit_control=application.policy.require_credit_control,
         at=now,
     )

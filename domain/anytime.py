@@ -153,12 +153,6 @@ class Decline(Command):
     reason: Text | None = Field(default=None, description="Why.", examples=["We stay with another vendor"])
 
 
-def _decline(
-    application: Application, command: Decline, now: datetime, accounts: AccountAnswers
-) -> Application:
-    return application.but(closing=Closing(by=Role.PARTNER, reason=command.reason))
-
-
 class EndContract(Command):
     """BD: the signed contract is off before it has begun."""
 
@@ -178,12 +172,6 @@ def contract_has_not_begun(application: Application, command: EndContract, now: 
         )
 
 
-def _end_contract(
-    application: Application, command: EndContract, now: datetime, accounts: AccountAnswers
-) -> Application:
-    return application.but(closing=Closing(by=command.actor.role, reason=command.reason))
-
-
 class CancelApplication(Command):
     """BD: the application is called off (also Temporal's own Cancel, by ``system``)."""
 
@@ -191,8 +179,11 @@ class CancelApplication(Command):
     reason: Text = Field(description="Why.", examples=["Entered twice"])
 
 
-def _cancel_application(
-    application: Application, command: CancelApplication, now: datetime, accounts: AccountAnswers
+def _called_off(
+    application: Application,
+    command: Decline | EndContract | CancelApplication,
+    now: datetime,
+    accounts: AccountAnswers,
 ) -> Application:
     return application.but(closing=Closing(by=command.actor.role, reason=command.reason))
 
@@ -219,12 +210,12 @@ STEPS: Final[tuple[Step, ...]] = (
          done=_email_resent, rules=(email_has_failed,), changes=_resend_email),
     Step(Decline, PARTNER, BEFORE_SIGNED, Stage.CANCELLED,
          (notices.ApplicationCancelled, notices.ClosedToBd), concerns={notices.ClosedToBd: known_to_bd},
-         changes=_decline),
+         changes=_called_off),
     Step(EndContract, BD, (Stage.SIGNED,), Stage.CANCELLED,
          (notices.ContractEnded, notices.ContractEndedToBd),
-         timed_rules=(contract_has_not_begun,), changes=_end_contract),
+         timed_rules=(contract_has_not_begun,), changes=_called_off),
     Step(CancelApplication, BD_OR_OPS, BEFORE_SIGNED, Stage.CANCELLED, (notices.ApplicationCancelled,),
-         changes=_cancel_application),
+         changes=_called_off),
 )
 MOMENTS: Final[tuple[Moment, ...]] = (
     Moment("calendar_check", ClockKind.CALENDAR_CHECK, OPEN, counts_again=True),

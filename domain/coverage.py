@@ -6,7 +6,7 @@ Each change is a short run of its own, by the rules the form was accepted by.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from pydantic import Field, JsonValue
 
@@ -16,9 +16,9 @@ from domain.account_rules import not_covered_elsewhere, same_business, same_ente
 from domain.audit import AuditEvent, Verdict
 from domain.contract import Command, ErrorType, Stage
 from domain.decisions import Decision
-from domain.inquiry import AccessOutcome, AccessRequest, AccountAnswers, AccountQuery, Answers, Head, Inquiry
+from domain.inquiry import AccessOutcome, AccountAnswers, AccountQuery, Answers, Head, Inquiry
 from domain.intake import parse_one_of
-from domain.refusal import RefusedError
+from domain.refusal import RefusedError, used_for_another
 from domain.state import Application, newest_within
 from domain.status import AccessCause, CoverageChanged
 from domain.steps import BD, PARTNER, Step
@@ -172,8 +172,7 @@ STEPS: Final[tuple[Step, ...]] = (
 )
 # fmt: on
 _KINDS: Final[Mapping[str, type[AnyCoverageCommand]]] = {
-    "add_associated_uid": AddAssociatedUid,
-    "remove_associated_uid": RemoveAssociatedUid,
+    kind.model_fields["kind"].default: kind for kind in get_args(AnyCoverageCommand)
 }
 _ROWS: Final[Mapping[type[Command], Step]] = {step.command: step for step in STEPS}
 _ERRORS: Final[Mapping[AccessCause, ErrorType]] = {
@@ -217,20 +216,6 @@ def no_access(command: AnyCoverageCommand, application: Application | None) -> R
     )
 
 
-def access_request(
-    application: Application, command: AnyCoverageCommand, now: datetime, generation: int
-) -> AccessRequest:
-    """What ACPN is asked to open, or to close."""
-    return AccessRequest(
-        application_id=application.application_id,
-        generation=generation,
-        company_master_uid=application.company_master_uid,
-        uids=(command.associated_uid,),
-        require_credit_control=application.policy.require_credit_control,
-        at=now,
-    )
-
-
 def not_opened(outcome: AccessOutcome) -> RefusedError:
     """ACPN, asked after all rules were met, has something missing."""
     cause = outcome.missing[0].cause
@@ -250,10 +235,7 @@ def answer_before(application: Application, command: AnyCoverageCommand, event: 
     }
     same = {name: event.details.get(name) for name in meant} == meant
     if (event.command, event.actor) != (command.kind, command.actor) or not same:
-        raise RefusedError(
-            ErrorType.INVALID,
-            "command_id: was used for another command; send this one under an ID of its own",
-        )
+        raise used_for_another()
     return CoverageAnswer(
         verdict=event.verdict,
         sequence=event.sequence,

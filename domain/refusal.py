@@ -13,3 +13,10 @@ class RefusedError(Exception):
         self.error = error
         self.message = message
         self.company = company
+
+
+def used_for_another() -> RefusedError:
+    """The command's ID stood for another command before."""
+    return RefusedError(
+        ErrorType.INVALID, "command_id: was used for another command; send this one under an ID of its own"
+    )

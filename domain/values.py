@@ -151,6 +151,11 @@ def day_text(value: date) -> str:
     return f"{_WEEKDAYS[value.weekday()]}, {value.day} {_MONTHS[value.month - 1]} {value.year}"
 
 
+def first_line(said: object) -> str:
+    """What is said first, without what libraries add in more lines."""
+    return next(iter(str(said).strip().splitlines()), "no reason is given")
+
+
 def instant_text(value: datetime) -> str:
     """An instant as the contract writes it: ISO 8601 in UTC with ``Z``."""
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,6 +1,7 @@
 """How an application is shown: the status callers read, the gate's answer, and what ops see in the Web UI."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from domain import decisions, possible, warnings
 from domain.access import in_words
@@ -10,7 +11,7 @@ from domain.clocks import Clock, ClockKind
 from domain.contract import Role, Stage
 from domain.lifecycle import STAGES
 from domain.state import Application
-from domain.status import Access, Closing, Company, CompanyShown, Deadline, Refusal, Status
+from domain.status import Access, Closing, Company, CompanyShown, Deadline, Missing, Refusal, Status
 from domain.values import day_text
 
 SHOWN_FAILED_EMAILS = 5
@@ -119,36 +120,22 @@ def gate(application: Application) -> Access:
         case Stage.ACTIVATING:
             missing = application.access_missing
             waits = f" {in_words(missing)}" if missing else ""
-            return Access(
-                reason="being_opened",
-                message=f"Your contract is in effect; access is being opened.{waits}",
-                available_at=application.contract_start_at,
-                start_date=application.start_date,
-                time_zone=application.start_zone,
-                missing=missing,
-            )
+            message = f"Your contract is in effect; access is being opened.{waits}"
+            return _under_contract(application, "being_opened", message, missing)
         case Stage.SIGNED:
             day = day_text(application.start_date) if application.start_date else "a date to be agreed"
             if _begun_already(application):
-                return Access(
-                    reason="being_opened",
-                    message=(
-                        f"Your contract is in effect since {day} ({application.start_zone}); access to the "
-                        "ACPN platform is being opened, and you will get an e-mail."
-                    ),
-                    available_at=application.contract_start_at,
-                    start_date=application.start_date,
-                    time_zone=application.start_zone,
+                return _under_contract(
+                    application,
+                    "being_opened",
+                    f"Your contract is in effect since {day} ({application.start_zone}); access to the "
+                    "ACPN platform is being opened, and you will get an e-mail.",
                 )
-            return Access(
-                reason="before_start_date",
-                message=(
-                    f"Your contract starts on {day} ({application.start_zone}); "
-                    "access to the ACPN platform is opened then, and you will get an e-mail."
-                ),
-                available_at=application.contract_start_at,
-                start_date=application.start_date,
-                time_zone=application.start_zone,
+            return _under_contract(
+                application,
+                "before_start_date",
+                f"Your contract starts on {day} ({application.start_zone}); "
+                "access to the ACPN platform is opened then, and you will get an e-mail.",
             )
         case Stage.REJECTED | Stage.CANCELLED | Stage.EXPIRED:
             return Access(
@@ -159,6 +146,22 @@ def gate(application: Application) -> Access:
                 reason="not_signed",
                 message=f"The contract is not signed yet. Status: {decisions.status_text(application)}.",
             )
+
+
+def _under_contract(
+    application: Application,
+    reason: Literal["before_start_date", "being_opened"],
+    message: str,
+    missing: tuple[Missing, ...] = (),
+) -> Access:
+    return Access(
+        reason=reason,
+        message=message,
+        available_at=application.contract_start_at,
+        start_date=application.start_date,
+        time_zone=application.start_zone,
+        missing=missing,
+    )
 
 
 def _begun_already(application: Application) -> bool:

@@ -7,6 +7,8 @@ from typing import Final, NamedTuple
 from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.service import RPCError, RPCStatusCode
 
+from domain import values
+
 START: Final = (
     "Start it (`onboarding up`, `docker compose up`), or set TEMPORAL_ADDRESS to the server you mean."
 )
@@ -100,5 +102,4 @@ def not_set_up(namespace: str, lacking: str) -> Said:
 
 def first_line(error: BaseException) -> str:
     """What the error says, without what libraries add in more lines; of SQLAlchemy's, the driver's words."""
-    said = str(getattr(error, "orig", None) or error)
-    return next(iter(said.strip().splitlines()), "no reason is given")
+    return values.first_line(getattr(error, "orig", None) or error)

@@ -90,28 +90,26 @@ def deliver(delivery: Delivery) -> workflow.ActivityHandle[Receipt]:
 
 async def take_up(request: TakeUp) -> Head:
     """Where the stored trail ends, after Temporal's Reset; waits for the database."""
-    head: Head = await workflow.execute_activity(
-        TAKE_UP,
-        request,
-        result_type=Head,
-        start_to_close_timeout=timedelta(seconds=30),
-        retry_policy=UNTIL_IT_WORKS,
-        summary="Take up after a reset",
-    )
-    return head
+    return await _asked_until_it_works(TAKE_UP, request, Head, "Take up after a reset")
 
 
 async def recall(request: Recall) -> Recalled:
     """The application as its own run has left it; waits for the database, and for that run to end."""
-    recalled: Recalled = await workflow.execute_activity(
-        RECALL,
+    return await _asked_until_it_works(RECALL, request, Recalled, "Recall the application")
+
+
+async def _asked_until_it_works(
+    name: str, request: TakeUp | Recall, answer: type[Answer], summary: str
+) -> Answer:
+    found: Answer = await workflow.execute_activity(
+        name,
         request,
-        result_type=Recalled,
+        result_type=answer,
         start_to_close_timeout=timedelta(seconds=30),
         retry_policy=UNTIL_IT_WORKS,
-        summary="Recall the application",
+        summary=summary,
     )
-    return recalled
+    return found
 
 
 def _until_it_works(name: str, argument: Any, summary: str) -> workflow.ActivityHandle[Receipt]:

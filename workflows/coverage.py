@@ -11,6 +11,7 @@ from typing import Any, Final
 from temporalio import workflow
 
 from domain import coverage, decisions
+from domain.access import access_request
 from domain.audit import Verdict
 from domain.contract import COVERAGE_TYPE, ErrorType, coverage_id
 from domain.coverage import AddAssociatedUid, AnyCoverageCommand, CoverageAnswer, Recall, Recalled
@@ -137,7 +138,8 @@ class CoverageChange:
         self._begun = True
         # The generation is raised only with what is published.
         generation = memory.generation - 1
-        request = coverage.access_request(memory.application, self._command, workflow.now(), generation)
+        uids = (self._command.associated_uid,)
+        request = access_request(memory.application, workflow.now(), generation, uids)
         if not isinstance(self._command, AddAssociatedUid):
             return await calls.close_access(request)
         outcome = await calls.open_access(request)

@@ -8,7 +8,7 @@ from pydantic import Field
 from domain import intake
 from domain.audit import Verdict
 from domain.contract import Command, ErrorType, Stage
-from domain.refusal import RefusedError
+from domain.refusal import RefusedError, used_for_another
 from domain.status import CommandResult
 from domain.values import Contract, says_nothing
 
@@ -71,10 +71,7 @@ class ProcessedCommands:
         """
         earlier = self._by_id.get(command.command_id)
         if earlier and earlier.fingerprint != intake.fingerprint(command):
-            raise RefusedError(
-                ErrorType.INVALID,
-                "command_id: was used for another command; send this one under an ID of its own",
-            )
+            raise used_for_another()
         return earlier
 
     def keep(self, command: ProcessedCommand) -> None:

@@ -1,7 +1,6 @@
 """`onboarding coverage`: which accounts a company's access covers, once it is given."""
 
 from typing import Annotated, Final
-from uuid import uuid4
 
 import typer
 from rich.text import Text
@@ -11,7 +10,7 @@ from domain.contract import Role
 from domain.coverage import AddAssociatedUid, AnyCoverageCommand, CoverageAnswer, RemoveAssociatedUid
 from starter.cli.runner import JsonOption, UidArgument, ask_again, perform, telling_of_command
 from starter.cli.session import Session
-from starter.cli.steps import CHANNEL, ActorId, ActorName, CommandIdOption, IfSequence, acting_here
+from starter.cli.steps import ActorId, ActorName, CommandIdOption, IfSequence, envelope
 from starter.client.errors import OnboardingError
 from starter.terminal.output import print_json, shown
 
@@ -25,57 +24,25 @@ ActingRole = Annotated[
 AssociatedUid = Annotated[str, typer.Argument(metavar="ASSOCIATED_UID", help="The Associated UID.")]
 
 
-@app.command(epilog="Example: onboarding coverage add 5123456789 5123456790")
-def add(
-    ctx: typer.Context,
-    uid: UidArgument,
-    associated_uid: AssociatedUid,
-    acting_role: ActingRole = Role.PARTNER,
-    actor_id: ActorId = None,
-    actor_name: ActorName = None,
-    command_id: CommandIdOption = None,
-    if_sequence: IfSequence = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Give an account access, too: of the same enterprise, business type and partner level."""
-    envelope = _envelope(uid, associated_uid, acting_role, actor_id, actor_name, command_id, if_sequence)
-    _change(ctx, AddAssociatedUid, envelope, as_json=as_json)
-
-
-@app.command(epilog="Example: onboarding coverage remove 5123456789 5123456790 --as bd")
-def remove(
-    ctx: typer.Context,
-    uid: UidArgument,
-    associated_uid: AssociatedUid,
-    acting_role: ActingRole = Role.PARTNER,
-    actor_id: ActorId = None,
-    actor_name: ActorName = None,
-    command_id: CommandIdOption = None,
-    if_sequence: IfSequence = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Take an account's access away; the Main UID keeps it."""
-    envelope = _envelope(uid, associated_uid, acting_role, actor_id, actor_name, command_id, if_sequence)
-    _change(ctx, RemoveAssociatedUid, envelope, as_json=as_json)
-
-
-def _envelope(
-    uid: str,
-    associated_uid: str,
-    role: Role,
-    actor_id: str | None,
-    actor_name: str | None,
-    command_id: str | None,
-    if_sequence: int | None,
-) -> dict[str, object]:
-    return {
-        "company_master_uid": uid,
-        "associated_uid": associated_uid,
-        "command_id": str(uuid4()) if command_id is None else command_id,
-        "actor": {"role": role, "id": acting_here() if actor_id is None else actor_id, "name": actor_name},
-        "via": {"channel": CHANNEL},
-        "if_sequence": if_sequence,
-    }
+def _add(name: str, kind: type[AnyCoverageCommand], told: str, example: str) -> None:
+    @app.command(name, help=told, epilog=f"Example: onboarding coverage {name} {example}")
+    def run(
+        ctx: typer.Context,
+        uid: UidArgument,
+        associated_uid: AssociatedUid,
+        acting_role: ActingRole = Role.PARTNER,
+        actor_id: ActorId = None,
+        actor_name: ActorName = None,
+        command_id: CommandIdOption = None,
+        if_sequence: IfSequence = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        fields = {
+            "company_master_uid": uid,
+            "associated_uid": associated_uid,
+            **envelope(acting_role, actor_id, actor_name, command_id, if_sequence),
+        }
+        _change(ctx, kind, fields, as_json=as_json)
 
 
 def _change(
@@ -104,3 +71,17 @@ def _told(command: AnyCoverageCommand, answer: CoverageAnswer) -> str:
     now = "" if answer.verdict is Verdict.NO_OP else " now"
     again = " already: nothing was done" if answer.verdict is Verdict.NO_OP else ""
     return f"UID {command.associated_uid} {has}{now}{again}. Covered: {', '.join(answer.covered_uids)}."
+
+
+_add(
+    "add",
+    AddAssociatedUid,
+    "Give an account access, too: of the same enterprise, business type and partner level.",
+    "5123456789 5123456790",
+)
+_add(
+    "remove",
+    RemoveAssociatedUid,
+    "Take an account's access away; the Main UID keeps it.",
+    "5123456789 5123456790 --as bd",
+)

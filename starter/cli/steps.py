@@ -93,14 +93,7 @@ def _command(step: Step, options: tuple[Option, ...]) -> Any:
     ) -> None:
         async def action(session: Session) -> None:
             fields = fields_from(options, values)
-            fields["command_id"] = str(uuid4()) if command_id is None else command_id
-            fields["actor"] = {
-                "role": acting_role or step.by[0],
-                "id": acting_here() if actor_id is None else actor_id,
-                "name": actor_name,
-            }
-            fields["via"] = {"channel": CHANNEL}
-            fields["if_sequence"] = if_sequence
+            fields |= envelope(acting_role or step.by[0], actor_id, actor_name, command_id, if_sequence)
             await _send(session, uid, step, fields, own_role=acting_role is None, as_json=as_json)
 
         perform(ctx, action)
@@ -166,7 +159,27 @@ async def _whole(service: Service, uid: str, answer: Status) -> Status:
     return whole.model_copy(update={"answered": answer.answered})
 
 
-def acting_here() -> str:
+def envelope(
+    role: Role,
+    actor_id: str | None,
+    actor_name: str | None,
+    command_id: str | None,
+    if_sequence: int | None,
+) -> dict[str, Any]:
+    """The fields every command has, as they are typed; what is left out is who is logged in, and a new ID."""
+    return {
+        "command_id": str(uuid4()) if command_id is None else command_id,
+        "actor": {
+            "role": role,
+            "id": _acting_here() if actor_id is None else actor_id,
+            "name": actor_name,
+        },
+        "via": {"channel": CHANNEL},
+        "if_sequence": if_sequence,
+    }
+
+
+def _acting_here() -> str:
     """Who is logged in here."""
     try:
         return getpass.getuser()

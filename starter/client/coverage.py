@@ -1,21 +1,15 @@
 """Changes of what a company's access covers, as runs of their own."""
 
 import asyncio
-from datetime import timedelta
-from typing import Final
 
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from domain.contract import COVERAGE_TYPE, TASK_QUEUE, coverage_id
 from domain.coverage import AnyCoverageCommand, CoverageAnswer
-
-_PAUSE: Final = timedelta(milliseconds=200)
-_PASSING: Final = frozenset(
-    {RPCStatusCode.UNAVAILABLE, RPCStatusCode.ABORTED, RPCStatusCode.RESOURCE_EXHAUSTED}
-)
+from starter.client.retries import PASSING_OF_A_START, pauses
 
 
 async def change(client: Client, command: AnyCoverageCommand) -> CoverageAnswer:
@@ -25,7 +19,7 @@ async def change(client: Client, command: AnyCoverageCommand) -> CoverageAnswer:
         WorkflowFailureError: its run failed, or was ended by an operator.
         RPCError: the connection's own affair.
     """
-    uid = command.company_master_uid
+    uid, waits = command.company_master_uid, pauses()
     while True:
         try:
             handle = await client.start_workflow(
@@ -43,10 +37,10 @@ async def change(client: Client, command: AnyCoverageCommand) -> CoverageAnswer:
         except WorkflowAlreadyStartedError:
             await _ended(client, uid)
         except RPCError as error:
-            if error.status not in _PASSING:
+            if error.status not in PASSING_OF_A_START:
                 raise
             # Sent again under its command ID, it is answered as it was the first time.
-            await asyncio.sleep(_PAUSE.total_seconds())
+            await asyncio.sleep(next(waits))
 
 
 async def _ended(client: Client, uid: str) -> None:

@@ -9,16 +9,14 @@ from temporalio.service import RPCStatusCode
 
 PAUSE_BETWEEN_TRIES: Final = timedelta(milliseconds=200)
 _LONGEST_PAUSE: Final = timedelta(seconds=2)
-PASSING: Final = frozenset(
-    {
-        RPCStatusCode.UNAVAILABLE,
-        RPCStatusCode.ABORTED,
-        RPCStatusCode.RESOURCE_EXHAUSTED,
-        RPCStatusCode.CANCELLED,
-        # A workflow task was to be done again, because something arrived while the run continued as new.
-        RPCStatusCode.FAILED_PRECONDITION,
-    }
+PASSING_OF_A_START: Final = frozenset(
+    {RPCStatusCode.UNAVAILABLE, RPCStatusCode.ABORTED, RPCStatusCode.RESOURCE_EXHAUSTED}
 )
+PASSING: Final = PASSING_OF_A_START | {
+    RPCStatusCode.CANCELLED,
+    # A workflow task was to be done again, because something arrived while the run continued as new.
+    RPCStatusCode.FAILED_PRECONDITION,
+}
 # The server's own failure of an update whose run continued as new, or ended, before answering it.
 RUN_WENT_ON: Final = "AcceptedUpdateCompletedWorkflow"
 

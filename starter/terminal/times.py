@@ -39,10 +39,10 @@ def until(deadline: Deadline, zone: str) -> str:
     """Until when, such as "by the end of Wednesday, 2 December 2026"; the zone is named where it is not the
     page's."""
     own = known_zone(deadline.time_zone or zone)[1]
-    named = "" if own == zone else f" ({own})"
+    named = _named(own, zone)
     ends = day_that_ends(deadline.due_at, own)
     if deadline.kind is ClockKind.START_DATE:
-        return f"at the start of {day_text(in_zone(deadline.due_at, own).date())}{named}"
+        return _start(deadline.due_at, own, zone)
     if ends:
         return f"{'after' if deadline.kind in AFTERWARDS else 'by'} the end of {day_text(ends)}{named}"
     return f"at {moment(deadline.due_at, own)}{named}"
@@ -56,8 +56,15 @@ def contract_start(status: Status, zone: str) -> str | None:
     sheet = status.sheet and status.sheet.content
     agreed = status.amendments[-1].time_zone if status.amendments else sheet and sheet.basic.time_zone
     own = known_zone(agreed or status.access.time_zone or zone)[1]
-    named = "" if own == zone else f" ({own})"
-    return f"at the start of {day_text(in_zone(status.contract_start_at, own).date())}{named}"
+    return _start(status.contract_start_at, own, zone)
+
+
+def _start(at: datetime, own: str, zone: str) -> str:
+    return f"at the start of {day_text(in_zone(at, own).date())}{_named(own, zone)}"
+
+
+def _named(own: str, zone: str) -> str:
+    return "" if own == zone else f" ({own})"
 
 
 def due_in_list(stage: Stage, due_at: datetime, zone: str) -> str:

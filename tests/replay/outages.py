@@ -37,7 +37,7 @@ async def _pass_unsettled(applicant: Applicant, duration: timedelta) -> None:
 
 
 @asynccontextmanager
-async def _without(applicant: Applicant, table: str) -> AsyncIterator[None]:
+async def without_table(applicant: Applicant, table: str) -> AsyncIterator[None]:
     """The database does not answer when asked for this table."""
     engine = applicant.service.database.engine
     async with engine.begin() as connection:
@@ -50,7 +50,7 @@ async def _without(applicant: Applicant, table: str) -> AsyncIterator[None]:
 
 
 async def _directory_down_at_join(applicant: Applicant) -> None:
-    async with _without(applicant, "accounts"):
+    async with without_table(applicant, "accounts"):
         await applicant.join()
     await applicant.to_review()
 
@@ -58,13 +58,13 @@ async def _directory_down_at_join(applicant: Applicant) -> None:
 async def _directory_down_at_submission(applicant: Applicant) -> None:
     await applicant.signal("confirm_company")
     form = payloads.form(applicant.uid)
-    async with _without(applicant, "accounts"):
+    async with without_table(applicant, "accounts"):
         await applicant.signal("submit_application", command_id="submission", application=form)
     await applicant.signal("submit_application", command_id="submission", application=form)
 
 
 async def _database_down_then_back(applicant: Applicant) -> None:
-    async with _without(applicant, "applications"):
+    async with without_table(applicant, "applications"):
         await applicant.update("confirm_company")
         await applicant.update("submit_application", application=payloads.form(applicant.uid))
         await applicant.update("request_justification", question="Who are your customers?")
@@ -193,7 +193,7 @@ async def _access_held_up(applicant: Applicant) -> None:
 async def _access_down(applicant: Applicant) -> None:
     await applicant.to_signatures()
     await applicant.sign("partner")
-    async with _without(applicant, "access_grants"):
+    async with without_table(applicant, "access_grants"):
         await applicant.sign("vendor")
     await until_due(applicant)
 
@@ -228,7 +228,7 @@ async def _mails_handed_on(applicant: Applicant, *, server: SmtpServer) -> None:
 
 async def _all_handed_on(applicant: Applicant, *, server: SmtpServer) -> None:
     """Mail server and database are down when the application ends."""
-    async with _without(applicant, "applications"):
+    async with without_table(applicant, "applications"):
         await _mails_handed_on_unsettled(applicant, server)
 
 

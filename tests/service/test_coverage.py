@@ -5,7 +5,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
@@ -24,6 +23,7 @@ from starter.client.onboarding_client import OnboardingClient
 from tests import payloads
 from tests.coverage_changes import ADD, REMOVE, changed, started, wanted
 from tests.long import SHORT
+from tests.replay.outages import without_table
 from tests.replay.resets import after, reset
 from tests.rig import Applicant, Service
 from tests.service.evidence import BD, PARTNER, audit, mails, records, row
@@ -155,16 +155,10 @@ async def test_while_acpn_is_down_it_goes_on_and_gets_there(active: Applicant) -
 
 async def test_while_the_directory_is_down_it_goes_on_and_gets_there(active: Applicant) -> None:
     other = await account_beside(active)
-    engine = active.service.database.engine
-    async with engine.begin() as connection:
-        await connection.execute(text("ALTER TABLE accounts RENAME TO accounts_away"))
-    try:
+    async with without_table(active, "accounts"):
         run = await started(active, wanted(active, ADD, other))
         await fast_forward(active.service.env, run, timedelta(minutes=1))
         assert await grants(active) == {active.uid}
-    finally:
-        async with engine.begin() as connection:
-            await connection.execute(text("ALTER TABLE accounts_away RENAME TO accounts"))
     await fast_forward(active.service.env, run, timedelta(minutes=6))
     assert (await run.result()).verdict is Verdict.ACCEPTED
     assert await grants(active) == {active.uid, other}
