@@ -9,7 +9,7 @@ COMPOSE ?= docker compose
 
 BIN := .venv/bin
 STAMP := .venv/.installed
-PYTEST := $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
+PYTEST := $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist load --maxschedchunk 1
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet
@@ -18,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long coverage lint format generate docs lock replay histories chaos bench-open stack-test ui-test clean
+.PHONY: help setup demo test measured test-long coverage lint format generate docs lock replay histories chaos bench-open stack-test ui-test clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -27,13 +27,14 @@ setup: $(STAMP) ## Make .venv from the lock, if the lock or pyproject.toml chang
 
 # The stamp comes last: an interrupted set-up is taken up by the next one. --no-deps: the lock is whole, and where a
 # package asks for another's extras, pip's resolver would try that one's newest release, which has no hash here.
+# --no-compile: most of what is installed is never imported, and Python compiles the rest when it is.
 $(STAMP): requirements-dev.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "make: no '$(PYTHON)' here; name one: make setup PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "make: Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1); name another: make setup PYTHON=python3.12" >&2; exit 1; }
 	@echo "Setting up .venv (a minute the first time)"
 	@$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
-	@$(PIP) install --require-hashes --no-deps -r requirements-dev.lock
+	@$(PIP) install --no-compile --require-hashes --no-deps -r requirements-dev.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -47,10 +48,13 @@ MEASURED := $(filter-out $(MANY_CASES),$(wildcard tests/domain/test_*.py tests/w
 	$(addprefix tests/service/test_,$(addsuffix .py,bad_input continue_as_new coverage database_knows_otherwise \
 	failed_emails one_application outages refused_recipients reset_outages reset_reapplied))
 
-test: setup lint ## Lint, then the tests, with the coverage of domain/ and workflows/
+test: setup ## Lint and the tests, with the coverage of domain/ and workflows/
+	@$(MAKE) --no-print-directory --jobs 2 lint measured
+	@$(PYTEST) $(MEASURED:%=--ignore=%)
+
+measured: setup
 	@$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-report=json $(MEASURED)
 	@$(BIN)/python -m tools.coverage_floor coverage.json $(FLOOR)
-	@$(PYTEST) $(MEASURED:%=--ignore=%)
 
 test-long: setup ## The tests that take long, of which `make test` runs some of each kind
 	@MODEL_CHECK_RUNS=$${MODEL_CHECK_RUNS:-200} $(PYTEST) -m long --timeout 7200 $(ARGS)

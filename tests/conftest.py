@@ -5,7 +5,7 @@ import signal
 import hypothesis
 import pytest
 
-from tests.long import mark_long
+from tests.long import longest_first, mark_long
 
 pytest_plugins = ["tests.temporal_env", "tests.databases"]
 
@@ -22,3 +22,4 @@ hypothesis.settings.load_profile("untimed")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Before pytest itself leaves out what is marked."""
     mark_long(items)
+    longest_first(items)

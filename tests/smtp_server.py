@@ -58,13 +58,12 @@ class _Conversation(SMTP):
     plan: Plan
 
     async def push(self, status: AnyStr) -> None:
-        if self.plan.greeting and str(status).startswith("220 "):
-            await super().push(self.plan.greeting)
-            _transport(self).close()
-            return
-        said: Any = status
+        greeting = self.plan.greeting if str(status).startswith("220 ") else None
+        said: Any = greeting or status
         # A lone surrogate stands for a byte that is not UTF-8.
         await super().push(said.encode("utf-8", "surrogateescape") if isinstance(said, str) else said)
+        if greeting:
+            _transport(self).close()
 
 
 def _transport(conversation: SMTP) -> asyncio.Transport:

@@ -47,6 +47,8 @@ FIRST: Final = publication(UNDER_REVIEW, submitted(1, 1, RECEIVED, REQUESTED))
 SECOND: Final = publication(CONFIRMING, issued(2, 1, to_confirm(1)), after=UNDER_REVIEW)
 WAITING: Final = Delivery(lineage=LINEAGE)
 BACK_TO_1: Final = TakeUp(application_id="run-1", company_master_uid="1001", sequence=1)
+RENDERER: Final = Renderer(LINKS)
+"""Its templates are compiled once."""
 NOWHERE: Final = "smtp://127.0.0.1:1"
 
 
@@ -66,7 +68,7 @@ def activities(
     return PublishingActivities(
         AuditTrail(database),
         ledger,
-        Deliverer(ledger, transport, renderer or Renderer(LINKS), messages),
+        Deliverer(ledger, transport, renderer or RENDERER, messages),
         access or SqlAcpnAccess(database),
         ApplicationRecords(database),
         send_within=send_within,

@@ -19,6 +19,7 @@ LINKS: Final = Links(
     acpn_url="https://acpn.example.com/console",
     verify_url="https://verify.example.com/",
 )
+RENDERER: Final = Renderer(LINKS)
 GUIDE: Final = (
     *(f"The definition of Commitment: {COMMITMENT}", "Alibaba Cloud Channel Partner Policy", *SECTIONS),
     *(row.status_text for row in STAGES.values()),
@@ -57,7 +58,7 @@ def _typed(value: Any) -> Iterator[str]:
 def said_by_us(template: str, **changes: Any) -> list[str]:
     """The subject and every line of a mail in Chinese, without what is not the service's own words."""
     sent = mail(template, locale="zh", **changes)
-    result = Renderer(LINKS).render(sent)
+    result = RENDERER.render(sent)
     own = [result.subject, *result.text.splitlines(), *(line for line in _Reader(result.html).text)]
     facts = (sent.notice, sent.sheet, sent.form, sent.to, sent.bd, sent.company_name)
     typed = sorted({text for fact in facts for text in _typed(fact)} - _OURS, key=len, reverse=True)
@@ -128,8 +129,8 @@ WARNINGS: Final = {
 @pytest.mark.parametrize("template", ["application_received", "review_requested"])
 def test_a_warning_is_told_in_the_readers_language(template: str, code: WarningCode) -> None:
     warnings = [{"code": code, **WARNED_OF}]
-    chinese = Renderer(LINKS).render(mail(template, locale="zh", warnings=warnings)).text
-    english = Renderer(LINKS).render(mail(template, warnings=warnings)).text
+    chinese = RENDERER.render(mail(template, locale="zh", warnings=warnings)).text
+    english = RENDERER.render(mail(template, warnings=warnings)).text
     assert WARNINGS[code][0] in chinese
     assert WARNINGS[code][1] in english
     advised = code is WarningCode.MASTER_UID_NOT_COVERED and template == "application_received"
@@ -158,13 +159,13 @@ OPERATORS: Final = [
 @pytest.mark.parametrize("locale", WORDINGS)
 def test_a_partner_does_not_read_the_operators_words(closing: dict[str, Any], locale: str) -> None:
     """But who ended it all the same, and whom to ask; BD reads the cause."""
-    told = Renderer(LINKS).render(mail("application_cancelled", locale=locale, closing=closing))
+    told = RENDERER.render(mail("application_cancelled", locale=locale, closing=closing))
     for text in (told.text, told.html):
         assert closing["reason"] not in text
         assert "Temporal" not in text
         assert not re.search("operator|运维", text)
         assert {"en": "please consult your BD", "zh": "请咨询您的 BD"}[locale] in text
-    bd = Renderer(LINKS).render(mail("closed_to_bd", closing=closing))
+    bd = RENDERER.render(mail("closed_to_bd", closing=closing))
     assert closing["reason"] in bd.text
 
 
@@ -173,5 +174,5 @@ def test_a_partner_reads_the_reason_bd_gave(locale: str) -> None:
     closing = {"by": "bd", "reason": "No fit this year"}
     assert (
         "No fit this year"
-        in Renderer(LINKS).render(mail("application_cancelled", locale=locale, closing=closing)).text
+        in RENDERER.render(mail("application_cancelled", locale=locale, closing=closing)).text
     )

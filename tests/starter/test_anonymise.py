@@ -1,6 +1,7 @@
 """An anonymised history: nothing personal is left, and programs see no difference."""
 
 import json
+from functools import cache
 from typing import Any
 
 import pytest
@@ -24,9 +25,14 @@ from tests.long import some_of
 from tests.replay.corpus import Ask, Recorded, recorded, replay
 
 
+@cache
+def _reader(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
 def valid(kind: Any, value: str) -> bool:
     try:
-        TypeAdapter(kind).validate_python(value)
+        _reader(kind).validate_python(value)
     except ValidationError:
         return False
     return True
