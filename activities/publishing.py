@@ -102,28 +102,29 @@ class PublishingActivities:
 
     @activity.defn(name="take_up")
     async def take_up(self, request: TakeUp) -> Head:
-        """Where to go on after a reset; access is what it was then.
+        """Where to go on after a reset; access is what it was then, with what was changed since.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError, httpx.HTTPError: database or platform are down.
         """
         head = await self._trail.take_up(request)
         company, application_id = request.company_master_uid, request.application_id
-        if not request.uids:
+        uids = request.uids
+        if not uids:
             taken_back = await self._access.take_back(company, application_id)
             return head.model_copy(update={"access_taken_back": taken_back})
+        if head.associated_uids is not None:
+            uids = (uids[0], *head.associated_uids)
         at = activity.info().current_attempt_scheduled_time
         grants = [
             Grant(uid=uid, application_id=application_id, company_master_uid=company, granted_at=at)
-            for uid in dict.fromkeys(request.uids)
+            for uid in dict.fromkeys(uids)
         ]
         # It may have been taken back on a way that has been left, or more been given.
         await self._access.give(grants)
         given = await self._access.grants(company)
         more = [
-            grant.uid
-            for grant in given
-            if grant.application_id == application_id and grant.uid not in request.uids
+            grant.uid for grant in given if grant.application_id == application_id and grant.uid not in uids
         ]
         taken_back = bool(more) and await self._access.take_back(company, application_id, more)
         return head.model_copy(update={"access_taken_back": taken_back})

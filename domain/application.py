@@ -160,6 +160,7 @@ def _submit_application(
     return application.but(
         company=master and master.enterprise,
         form=command.application,
+        associated_uids=None,
         form_revision=revision,
         submitted_revision=revision,
         forms_used=revision,

@@ -174,6 +174,8 @@ STEPS: Final[tuple[Step, ...]] = (
 _KINDS: Final[Mapping[str, type[AnyCoverageCommand]]] = {
     kind.model_fields["kind"].default: kind for kind in get_args(AnyCoverageCommand)
 }
+CHANGES: Final = tuple(_KINDS)
+"""The events of changes, by name: no steps of the application's run, so that no reset of it undoes one."""
 _ROWS: Final[Mapping[type[Command], Step]] = {step.command: step for step in STEPS}
 _ERRORS: Final[Mapping[AccessCause, ErrorType]] = {
     AccessCause.ACCOUNT_UNKNOWN: ErrorType.NOT_FOUND,

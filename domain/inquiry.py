@@ -13,7 +13,7 @@ from pydantic import Field
 from domain.clocks import Clock, ClockRequest
 from domain.documents import BusinessType
 from domain.policy import Policy
-from domain.status import AccessCause, Company, FailedEmail, Missing
+from domain.status import AccessCause, Company, CoverageChanged, FailedEmail, Missing
 from domain.values import Contract, Instant, Uid, says_nothing
 
 
@@ -116,7 +116,9 @@ class Head(Contract):
 
     ``hash`` is that of the newest event. ``failed``: e-mails that could not be delivered, of which the run
     does not know, and which tell of what still counts; ``failed_through``: the position of the newest
-    failed one. ``access_taken_back``: whether there was access to take back.
+    failed one. ``access_taken_back``: whether there was access to take back. ``associated_uids``,
+    ``coverage_changes``: those of the application as it is stored, where any were added or taken away after
+    access was given.
     """
 
     generation: int = 0
@@ -128,6 +130,8 @@ class Head(Contract):
     failed_through: int = 0
     emails_withdrawn: int = 0
     access_taken_back: bool = False
+    associated_uids: tuple[Uid, ...] | None = None
+    coverage_changes: tuple[CoverageChanged, ...] = Field(default=(), exclude_if=says_nothing)
 
 
 class Answers(Contract):

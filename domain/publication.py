@@ -128,7 +128,8 @@ class TakeUp(Contract):
     new numbers.
 
     E-mails of later events that have not left never leave. ``uids``: the accounts that have access as it
-    stands now; without any, access the application gave is taken back. ``failed_through``: the position of
+    stands now, the Main UID first, but for what was changed since (`Head.associated_uids`); without any,
+    access the application gave is taken back. ``failed_through``: the position of
     the newest failed e-mail the run knows of. ``resets``: those whose events may not be stored yet.
     """
 

@@ -75,7 +75,7 @@ def check_start(field: str, day: Day, application: Application, now: datetime) -
 def _accounts_covered(application: Application, command: IssueDecisionSheet) -> AccountQuery:
     return AccountQuery(
         company_master_uid=application.company_master_uid,
-        uids=application.form.covered_uids if application.form else (),
+        uids=application.covered_uids,
         levels_only=True,
     )
 
@@ -86,7 +86,7 @@ def level_is_that_of_the_accounts(
     """The sheet's partner level is that of the Main and Associated UIDs (FAQ Q5); one with none set matches
     any."""
     offered = command.sheet.basic.partner_level
-    for uid in application.form.covered_uids if application.form else ():
+    for uid in application.covered_uids:
         account = accounts.account(uid)
         if account and account.partner_level not in (None, offered):
             raise RefusedError(

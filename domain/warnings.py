@@ -20,6 +20,14 @@ _ENGLISH: Final[Mapping[WarningCode, str]] = {
         "The contract start date, {day} ({zone}), is past: "
         "access is opened as soon as both parties have signed."
     ),
+    WarningCode.ADDED_UID_LEFT_OUT: (
+        "UID {uid} was added as Associated UID after access had been given, and this form leaves it out: "
+        "enter it as Associated UID if it shall have access again."
+    ),
+    WarningCode.REMOVED_UID_NAMED: (
+        "UID {uid} was taken away after access had been given, and this form names it: "
+        "take it out if it shall not have access again."
+    ),
 }
 
 
@@ -34,10 +42,21 @@ def _warnings(application: Application) -> Iterator[Warned]:
     day, since = application.start_date, application.start_set_at
     if application.account_unknown:
         yield Warned(code=WarningCode.ACCOUNT_UNKNOWN, uid=uid)
-    if form and uid not in form.covered_uids:
+    if form and uid not in application.covered_uids:
         yield Warned(code=WarningCode.MASTER_UID_NOT_COVERED, uid=uid)
     if day and since and day < since.date() and not application.ended:
         yield Warned(code=WarningCode.START_DATE_PAST, day=day, time_zone=application.start_zone)
+    if form:
+        yield from _changed_otherwise(application)
+
+
+def _changed_otherwise(application: Application) -> Iterator[Warned]:
+    """What was changed after access was given stays, unless a form is submitted anew: that says otherwise."""
+    stands = {change.uid: change.added for change in application.coverage_changes}
+    for uid, added in stands.items():
+        if added is not (uid in application.covered_uids):
+            code = WarningCode.ADDED_UID_LEFT_OUT if added else WarningCode.REMOVED_UID_NAMED
+            yield Warned(code=code, uid=uid)
 
 
 def in_english(warned: Warned) -> str:

@@ -204,6 +204,10 @@ class RunMemory:
             forms_used=max(application.forms_used, head.forms_used),
             sheets_used=max(application.sheets_used, head.sheets_used),
         )
+        if head.associated_uids is not None:
+            self.application = self.application.but(
+                associated_uids=head.associated_uids, coverage_changes=head.coverage_changes
+            )
         details: dict[str, JsonValue] = {
             "back_to": left,
             "head_left": head.sequence,
@@ -217,6 +221,9 @@ class RunMemory:
             if head.sequence > left
             else "Reset in Temporal: nothing that was stored is undone."
         )
+        if application.form and head.associated_uids is not None:
+            stay = ", ".join(head.associated_uids) or "none"
+            told += f" The Associated UIDs stay as they were changed: {stay}."
         self.undelivered = True
         self.note(self.event(at, RESET, Verdict.ACCEPTED, self.application, message=told, details=details))
 

@@ -1,7 +1,8 @@
 """What Temporal's Reset of an application does to what is stored of it.
 
 Nothing is removed. Which events still count follows from the trail: after an event ``reset`` goes on what
-stood after the event it led back to.
+stood after the event it led back to. Changes of what an active application covers come by runs of their own,
+and count in any case.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,8 +12,10 @@ from sqlalchemy import ColumnElement, func, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from activities.db.documents import restored
 from activities.db.email_ledger import REPORTED_FAILURES, LedgerState, failed_email
-from activities.db.tables import AuditEventRow, DecisionSheetRow, EmailRow, FormRow
+from activities.db.tables import ApplicationRow, AuditEventRow, DecisionSheetRow, EmailRow, FormRow
+from domain import coverage
 from domain.audit import Verdict
 from domain.inquiry import Head
 from domain.publication import TakeUp, TurnedBack
@@ -57,8 +60,20 @@ async def turned_back(connection: AsyncConnection, request: TakeUp, head: Head) 
             "failed": tuple(failed_email(row) for row in reversed(failures)),
             "failed_through": await _number(connection, func.max(EmailRow.position), *failed),
             "emails_withdrawn": await _number(connection, func.count(), *withdrawn),
+            **await _changed_coverage(connection, request.application_id),
         }
     )
+
+
+async def _changed_coverage(connection: AsyncConnection, application_id: str) -> dict[str, Any]:
+    """The fields of the head by which accounts stay that were added after access was given, and those away
+    that were taken away."""
+    query = select(ApplicationRow.state).where(ApplicationRow.application_id == application_id)
+    state = (await connection.execute(query)).scalar_one_or_none()
+    if not state or state.get("associated_uids") is None:
+        return {}
+    stored = await restored(connection, state)
+    return {"associated_uids": stored.associated_uids, "coverage_changes": stored.coverage_changes}
 
 
 async def counting_events(
@@ -81,7 +96,14 @@ async def counting_events(
         if reset <= last:
             ranges.append((reset, last))
             last = led_back[reset]
-    return [*ranges, (1, last)]
+    changes = select(AuditEventRow.sequence).where(
+        AuditEventRow.application_id == application_id, AuditEventRow.command.in_(coverage.CHANGES)
+    )
+    counting = [*ranges, (1, last)]
+    for number in await connection.scalars(changes.order_by(AuditEventRow.sequence)):
+        first, newest = counting[-1]
+        counting[-1:] = [(first, number)] if newest + 1 == number else [(first, newest), (number, number)]
+    return counting
 
 
 def within(number: InstrumentedAttribute[Any], ranges: Ranges) -> ColumnElement[bool]:

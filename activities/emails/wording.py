@@ -166,6 +166,13 @@ _CHINESE_WARNINGS: Final[Mapping[WarningCode, str]] = {
         "如号码无误，请先开通账号，再确认企业信息；如有误，请用正确的号码重新申请。"
     ),
     WarningCode.START_DATE_PAST: "合同生效日期 {day}（{zone}）在填写时已过。双方签署后即开通权限。",
+    WarningCode.ADDED_UID_LEFT_OUT: (
+        "UID {uid} 是权限开通后添加的 Associated UID，本表单未包含该账号；"
+        "如需再次开通，请将其填入 Associated UID。"
+    ),
+    WarningCode.REMOVED_UID_NAMED: (
+        "UID {uid} 在权限开通后已取消权限，本表单仍包含该账号；如不应再次开通，请将其删除。"
+    ),
 }
 
 _CHINESE_REASONS: Final[Mapping[ClosingCode, str]] = {

@@ -122,6 +122,14 @@ WARNINGS: Final = {
         "2025年1月1日（星期三）（Asia/Shanghai）在填写时已过",
         "Wednesday, 1 January 2025 (Asia/Shanghai), is past",
     ),
+    WarningCode.ADDED_UID_LEFT_OUT: (
+        "UID 5000000000000001 是权限开通后添加的 Associated UID",
+        "UID 5000000000000001 was added as Associated UID after access had been given",
+    ),
+    WarningCode.REMOVED_UID_NAMED: (
+        "UID 5000000000000001 在权限开通后已取消权限",
+        "UID 5000000000000001 was taken away after access had been given",
+    ),
 }
 
 

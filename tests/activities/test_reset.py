@@ -12,9 +12,10 @@ from activities.db.tables import FormRow
 from activities.db.trail import AuditTrail, Written
 from domain.contract import Stage
 from domain.inquiry import Head
+from domain.notices import AssociatedUidChanged
 from domain.publication import Entry, TurnedBack
 from domain.state import Application
-from domain.status import FailedEmail
+from domain.status import CoverageChanged, FailedEmail
 from tests.activities.examples import (
     APPROVED,
     LINEAGE,
@@ -332,3 +333,41 @@ async def test_what_counts_again_is_void_no_more_and_its_mails_leave(
     states = {key: row.state for key, row in (await by_key(ledger)).items() if row.reason}
     assert set(states) == {"4.sheet_to_confirm", "5.application_approved"}
     await intact(records, 1, 2, 3, 4, 5, 6, 7, 8)
+
+
+async def test_what_was_changed_after_access_was_given_is_no_step_and_stays(
+    trail: AuditTrail, ledger: EmailLedger, records: ApplicationRecords
+) -> None:
+    """Each change is a run of its own: it counts, is answered as before, and its mails leave."""
+    newest = await came_far(trail)
+    by_hand = CoverageChanged(uid="1007", added=True, at=NOON)
+    told = AssociatedUidChanged(coverage_change=by_hand, covered_uids=("1002", "1007"))
+    active = newest.but(stage=Stage.ACTIVE, associated_uids=("1007",), coverage_changes=(by_hand,))
+    for number in (6, 7, 9):
+        change = entry(number, told, command="add_associated_uid")
+        between = entry(8, APPROVED)
+        entries = (between, change) if number == 9 else (change,)
+        await trail.publish(publication(active, *entries))
+    head = await trail.take_up(reset_to(2))
+    assert (head.associated_uids, head.coverage_changes) == (("1007",), (by_hand,))
+    waiting = await ledger.waiting(LINEAGE.model_copy(update={"generation": 1}))
+    assert [mail.key for mail in waiting] == [
+        "1.application_received",
+        "1.review_requested",
+        *(f"{number}.associated_uid_changed" for number in (6, 7, 9)),
+    ]
+    answered = await records.answered("run-1", "c-6", 2)
+    assert answered
+    assert answered.sequence == 6
+    assert await records.answered("run-1", "c-8", 2) is None, "a step of the run is undone"
+    again = await trail.take_up(reset_to(2))
+    assert again == head.model_copy(update={"generation": 2})
+
+
+async def test_that_none_is_left_stays_too(trail: AuditTrail) -> None:
+    newest = await came_far(trail)
+    change = CoverageChanged(uid="1003", added=False, at=NOON)
+    without = newest.but(associated_uids=(), coverage_changes=(change,))
+    await trail.publish(publication(without, entry(6, command="remove_associated_uid")))
+    head = Head.model_validate_json((await trail.take_up(reset_to(5))).model_dump_json())
+    assert (head.associated_uids, head.coverage_changes) == ((), (change,))

@@ -14,8 +14,10 @@ from domain.inquiry import AccessOutcome, Account, AccountAnswers, Answers
 from domain.lifecycle import NEWEST
 from domain.refusal import RefusedError
 from domain.state import Application
-from domain.status import AccessCause, Company, Missing
-from tests.domain.applications import UID, Journey, journey_to
+from domain.status import AccessCause, Company, CoverageChanged, Missing, Warned, WarningCode
+from tests import payloads
+from tests.domain.applications import JOINED_AT, UID, Journey, journey_to
+from tests.domain.applications import refused as refused_in
 from tests.domain.test_account_rules import account
 
 NEW = "5000000000000077"
@@ -73,6 +75,33 @@ def test_it_is_added_and_taken_away_and_the_form_stays(journey: Journey) -> None
     assert removed.notices == added.notices
     assert removed.application.covered_uids == (UID,)
     assert [(c.uid, c.added) for c in removed.application.coverage_changes] == [(NEW, True), (NEW, False)]
+
+
+def test_what_a_form_submitted_anew_says_otherwise_than_the_changes_is_a_warning() -> None:
+    """As after a reset to before the form, which leaves the changes (`workflows.memory`)."""
+    there, gone, again = "5000000000000078", "5000000000000079", "5000000000000080"
+    changes = [(NEW, True), (there, True), (gone, True), (gone, False), (again, False)]
+    changed = tuple(CoverageChanged(uid=uid, added=added, at=JOINED_AT) for uid, added in changes)
+    journey = journey_to("company_confirmed")
+    journey.directory = AccountAnswers(accounts=tuple(account(uid) for uid in (UID, there, again)))
+    journey.application = journey.application.but(associated_uids=(NEW, there), coverage_changes=changed)
+    journey.say("submit_application", application=payloads.form(UID, associated_uids=[there, again]))
+    assert journey.application.covered_uids == (UID, there, again)
+    warned = (
+        Warned(code=WarningCode.ADDED_UID_LEFT_OUT, uid=NEW),
+        Warned(code=WarningCode.REMOVED_UID_NAMED, uid=again),
+    )
+    assert journey.status.warned == warned
+    assert [mail.said["warnings"] for mail in journey.mails[-2:]] == [warned] * 2
+
+
+def test_a_sheet_is_held_against_the_accounts_that_are_covered() -> None:
+    journey = journey_to("qualified")
+    journey.application = journey.application.but(associated_uids=(NEW,))
+    journey.directory = AccountAnswers(accounts=(account(UID), account(NEW, partner_level="no-such-level")))
+    error, message = refused_in(journey, "issue_decision_sheet", sheet=payloads.sheet())
+    assert error == "uid_mismatch"
+    assert f"UID {NEW} has partner level" in message
 
 
 def test_what_is_in_place_is_not_done_again(journey: Journey) -> None:

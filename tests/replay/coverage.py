@@ -9,8 +9,10 @@ from temporalio.client import WorkflowFailureError
 from domain.contract import Stage
 from tests import payloads
 from tests.coverage_changes import ADD, REMOVE, changed, started, wanted
+from tests.replay.resets import after, reset
 from tests.replay.ways import Journey
 from tests.rig import Applicant
+from tests.service.resetting import mark, taken_up, turn_back
 from tests.service.test_waits_access import account_beside, grants_fail
 from tests.smtp_server import Plan, SmtpServer
 from tests.temporal_env import fast_forward
@@ -56,6 +58,20 @@ async def _mails_wait(applicant: Applicant, *, server: SmtpServer) -> None:
     server.plan = Plan()
 
 
+async def _stays_through_resets(applicant: Applicant) -> None:
+    """The application's run is reset, to its end and to before access was given, and gets there again."""
+    other = await _to_active(applicant)
+    await changed(applicant, ADD, other)
+    await turn_back(applicant, await mark(applicant))
+    await taken_up(applicant)
+    await changed(applicant, ADD, other)
+    await reset(applicant, await after(applicant, Stage.CONFIRMING_TERMS), reapply=False)
+    await taken_up(applicant, 2)
+    await applicant.signal("confirm_terms", **await applicant.named_sheet())
+    for party in ("partner", "vendor"):
+        await applicant.sign(party)
+
+
 async def _too_early(applicant: Applicant) -> None:
     await changed(applicant, ADD, "1")
     run = await started(applicant, {"kind": ADD})
@@ -78,6 +94,12 @@ def coverage(server: SmtpServer) -> tuple[Journey, ...]:
             partial(_mails_wait, server=server),
             Stage.ACTIVE,
             asks=(calls.RECALL, calls.DELIVER),
+        ),
+        Journey(
+            "associated_uid_stays_through_resets",
+            _stays_through_resets,
+            Stage.ACTIVE,
+            asks=(calls.RECALL, calls.TAKE_UP),
         ),
         Journey("associated_uid_too_early", _too_early, Stage.DRAFTING, asks=(calls.RECALL,)),
     )

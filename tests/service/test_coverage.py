@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -24,11 +25,11 @@ from tests import payloads
 from tests.coverage_changes import ADD, REMOVE, changed, started, wanted
 from tests.long import SHORT
 from tests.replay.outages import without_table
-from tests.replay.resets import after, reset
+from tests.replay.resets import after, first_task, reset
 from tests.rig import Applicant, Service
 from tests.service.evidence import BD, PARTNER, audit, mails, records, row
 from tests.service.own_server import HANG, templates, without_mail
-from tests.service.resetting import mark, taken_up, task_ends, turn_back
+from tests.service.resetting import mark, outcome, resets, taken_up, task_ends, turn_back
 from tests.service.test_waits_access import account_beside, grants_fail
 from tests.service.trail import delivery_of
 from tests.temporal_env import fast_forward
@@ -44,6 +45,13 @@ async def grants(applicant: Applicant) -> set[str]:
     """The accounts that have access."""
     given = await SqlAcpnAccess(applicant.service.database).grants(applicant.uid)
     return {grant.uid for grant in given}
+
+
+def text_of(mail: EmailMessage) -> str:
+    """What a mail says."""
+    body = mail.get_body(("plain",))
+    assert body
+    return str(body.get_content())
 
 
 async def intact(applicant: Applicant) -> None:
@@ -239,21 +247,72 @@ async def test_what_slipped_through_waits_for_access_until_the_other_gives_it_up
     assert (await ours.pass_time(timedelta(hours=1))).stage is Stage.ACTIVE
 
 
-async def test_a_reset_of_the_application_undoes_what_was_added_since(active: Applicant) -> None:
+async def test_what_was_changed_since_stays_when_the_application_is_reset(active: Applicant) -> None:
+    """A change is no step of the application's run: a reset of that undoes none."""
+    other, gone = await account_beside(active), await account_beside(active)
+    added = await changed(active, ADD, other)
+    await changed(active, ADD, gone)
+    removed = await changed(active, REMOVE, gone)
+    sent = mails(active)
+    await turn_back(active, await mark(active))
+    event = await taken_up(active)
+    assert not event.details["access_taken_back"]
+    assert (event.message or "").endswith(f"The Associated UIDs stay as they were changed: {other}.")
+    assert await grants(active) == {active.uid, other}
+    shown = (await row(active)).status
+    assert shown.access.covered_uids == (active.uid, other)
+    assert [(change.uid, change.added) for change in shown.coverage_changes] == [
+        (other, True),
+        (gone, True),
+        (gone, False),
+    ]
+    assert await changed(active, ADD, other) == added, "the same command, the same answer"
+    assert await changed(active, REMOVE, gone) == removed
+    assert mails(active) == sent, "nothing has changed, so there is nothing to tell"
+    await intact(active)
+
+
+async def test_what_was_changed_since_stays_when_access_is_taken_back_and_given_again(
+    active: Applicant,
+) -> None:
     other = await account_beside(active)
     added = await changed(active, ADD, other)
-    await turn_back(active, await mark(active))
-    assert (await taken_up(active)).details["access_taken_back"]
-    assert await grants(active) == {active.uid}
-    assert (await row(active)).status.access.covered_uids == (active.uid,)
-    again = await changed(active, ADD, other)
-    assert (again.verdict, again.sequence > added.sequence) == (Verdict.ACCEPTED, True)
-    assert await grants(active) == {active.uid, other}
+    for _ in range(2):
+        number = len(await resets(active))
+        await reset(active, await after(active, Stage.CONFIRMING_TERMS), reapply=False)
+        assert (await taken_up(active, number + 1)).details["access_taken_back"]
+        assert await grants(active) == set()
+        assert (await changed(active, REMOVE, other)).error is ErrorType.WRONG_STAGE
+        await active.signal("confirm_terms", **await active.named_sheet())
+        await active.sign("partner")
+        await active.sign("vendor")
+        assert (await outcome(active)).access.covered_uids == (active.uid, other)
+        assert await grants(active) == {active.uid, other}
+        granted = active.service.mailbox.of(active.uid)[-1]
+        assert granted["X-Onboarding-Template"] == "access_granted"
+        assert other in text_of(granted)
+        assert await changed(active, ADD, other) == added
+    await intact(active)
 
-    await reset(active, await after(active, Stage.CONFIRMING_TERMS), reapply=False)
-    await taken_up(active, 2)
-    assert await grants(active) == set()
-    assert (await changed(active, REMOVE, other)).error is ErrorType.WRONG_STAGE
+
+async def test_who_is_to_submit_the_form_again_is_told_what_it_leaves_out(active: Applicant) -> None:
+    """Before the form there is nothing an account could have been added to: the new form says what is
+    covered."""
+    other = await account_beside(active)
+    await changed(active, ADD, other)
+    await turn_back(active, await first_task(active), reapply=False)
+    await taken_up(active)
+    await active.settled()
+    await active.signal("confirm_company")
+    status = await active.signal("submit_application", application=payloads.form(active.uid))
+    assert (status.stage, [warned.uid for warned in status.warned]) == (Stage.UNDER_REVIEW, [other])
+    *_, to_partner, to_bd = active.service.mailbox.of(active.uid)
+    for mail, template in ((to_partner, "application_received"), (to_bd, "review_requested")):
+        assert mail["X-Onboarding-Template"] == template
+        assert f"UID {other}" in text_of(mail)
+    await active.signal("withdraw_application")
+    form = payloads.form(active.uid, associated_uids=[other])
+    assert (await active.signal("submit_application", application=form)).warned == ()
     await intact(active)
 
 
