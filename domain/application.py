@@ -5,6 +5,7 @@ One command, one place: what it carries, who may send it and where, its rules, w
 tell that it has done so already. The rows at the end are this part of the process.
 """
 
+import re
 from datetime import datetime
 from typing import ClassVar, Final, Literal
 
@@ -96,6 +97,9 @@ def _confirm_company(
 
 # Step 2: complete and submit the form
 
+_WEB_ADDRESS: Final = re.compile(r"https?://[^\s/?#@:\\]+(:[0-9]{1,5})?([/?#]\S*)?", re.IGNORECASE)
+"""No user before an ``@``: what looks like the host there is not."""
+
 
 class SubmitApplication(Command):
     """Partner: here is the completed form; please review it (guide §2.2, Step 2)."""
@@ -123,6 +127,17 @@ def _entries_of_the_form(command: SubmitApplication) -> tuple[TableEntry, ...]:
         TableEntry(field="application.country", table=Table.COUNTRY, value=form.country),
         TableEntry(field="application.contact.email", table=Table.EMAIL, value=form.contact.email),
     )
+
+
+def website_is_a_web_address(application: Application, command: SubmitApplication) -> None:
+    """The website, if there is one, is an address of http or https: readers of the form may click on it."""
+    website = command.application.website
+    if website is not None and not _WEB_ADDRESS.fullmatch(website):
+        raise RefusedError(
+            ErrorType.INVALID,
+            "application.website: must be a web address that begins with https:// or http://, such as"
+            " https://acme.example.",
+        )
 
 
 def form_is_acceptable(
@@ -310,7 +325,7 @@ STEPS: Final[tuple[Step, ...]] = (
          changes=_confirm_company, current={"company_hash": _hash_shown}),
     Step(SubmitApplication, PARTNER, (Stage.DRAFTING, Stage.WITHDRAWN), Stage.UNDER_REVIEW,
          (notices.ApplicationReceived, notices.ReviewRequested),
-         done=_form_submitted, entries=_entries_of_the_form,
+         done=_form_submitted, rules=(website_is_a_web_address,), entries=_entries_of_the_form,
          asks=_accounts_of_the_form, account_rules=(form_is_acceptable,), changes=_submit_application),
     Step(WithdrawApplication, PARTNER, (Stage.UNDER_REVIEW, Stage.JUSTIFYING), Stage.WITHDRAWN,
          (notices.ApplicationWithdrawn, notices.WithdrawnToBd),

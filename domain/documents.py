@@ -66,7 +66,8 @@ EvidenceFiles = Annotated[tuple[Evidence, ...], Field(max_length=MOST_EVIDENCE)]
 class ApplicationForm(Contract):
     """The basic information of an application (guide §2.2, Step 2; UIDs: FAQ Q3).
 
-    ``evidence``: files that support the ``qualification``.
+    ``website``: an address of http or https, as is judged where the form is submitted; stored forms may have
+    another. ``evidence``: files that support the ``qualification``.
     """
 
     legal_name: HeaderText

@@ -1,9 +1,9 @@
 """`onboarding account`: the embedded account directory, for who has no account service."""
 
-import json
-from collections.abc import AsyncIterator, Iterable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Final
+from typing import Annotated, Final, TextIO
 
 import typer
 from rich.text import Text
@@ -11,8 +11,8 @@ from rich.text import Text
 from domain.documents import BusinessType
 from domain.inquiry import Account
 from settings import load_settings
-from starter.cli.options import JSON_ENCODING
-from starter.cli.runner import FAILED, USAGE, JsonOption, a_uid, fail, perform
+from starter.cli.json_input import JSON_ENCODING, NotJsonError, name_of, parsed, text_of
+from starter.cli.runner import FAILED, USAGE, JsonOption, Progress, a_uid, fail, perform, telling_how_far
 from starter.cli.session import Archive, Session
 from starter.client.errors import OnboardingError
 from starter.terminal.output import print_json, print_table, shown
@@ -92,18 +92,21 @@ def import_accounts(
     """Enter the accounts of a file, or replace what is known of them: all, or with a wrong one none."""
 
     async def action(session: Session) -> None:
-        accounts = _accounts(getattr(file, "name", "<stdin>"), file)
-        async with _directory(session) as archive:
-            known = {account.uid: account for account in await archive.accounts()}
-            differ = [account for account in accounts if known.get(account.uid) != account]
-            if differ:
-                await archive.put_accounts(differ)
-        new = sum(account.uid not in known for account in differ)
-        _print(
-            session,
-            f"Accounts: {new} new, {len(differ) - new} changed, {len(accounts) - len(differ)} as they were;"
-            f" in {archive.name}",
-        )
+        with telling_how_far() as progress:
+            progress.told = "Nothing was stored: of a file, all accounts are or none."
+            progress.remedy = "Run the same line again: what is there already is left as it is."
+            accounts = await _accounts(name_of(file), _text(file))
+            async with _directory(session) as archive:
+                known = {account.uid: account for account in await archive.accounts()}
+                differ = [account for account in accounts if known.get(account.uid) != account]
+                new = sum(account.uid not in known for account in differ)
+                told = (
+                    f"Accounts: {new} new, {len(differ) - new} changed, {len(accounts) - len(differ)} as they"
+                    f" were; in {archive.name}"
+                )
+                if differ:
+                    await _stored(archive, differ, progress, told)
+        _print(session, told)
 
     perform(ctx, action)
 
@@ -142,7 +145,18 @@ def delete_account(ctx: typer.Context, uid: AccountArgument) -> None:
     perform(ctx, action)
 
 
-def _accounts(name: str, lines: Iterable[str]) -> list[Account]:
+async def _stored(archive: Archive, accounts: list[Account], progress: Progress, told: str) -> None:
+    """Store the accounts; once begun, it is waited for, so that who ends it learns what is stored."""
+    storing = asyncio.ensure_future(archive.put_accounts(accounts))
+    try:
+        await asyncio.shield(storing)
+    except asyncio.CancelledError:
+        await storing
+        progress.told = f"All was stored already. {told}."
+        raise
+
+
+async def _accounts(name: str, text: str) -> list[Account]:
     """The accounts of a file of JSON lines, empty lines left out, or of a JSON array.
 
     Raises:
@@ -154,9 +168,11 @@ def _accounts(name: str, lines: Iterable[str]) -> list[Account]:
 
     accounts: dict[str, tuple[str, Account]] = {}
     wrong: list[str] = []
-    for place, found in _placed(_text(name, lines)):
+    for place, found in _placed(text):
+        # Of many, Ctrl-C need not wait for the last.
+        await asyncio.sleep(0)
         if not isinstance(found, dict):
-            problem = f"is not JSON: {found}" if isinstance(found, Exception) else "must be a JSON object"
+            problem = str(found) if isinstance(found, NotJsonError) else "must be a JSON object"
             wrong.append(f"{place}: {problem}")
             continue
         try:
@@ -181,11 +197,11 @@ def _accounts(name: str, lines: Iterable[str]) -> list[Account]:
     return [account for _, account in accounts.values()]
 
 
-def _text(name: str, lines: Iterable[str]) -> str:
+def _text(file: TextIO) -> str:
     try:
-        return "".join(lines)
-    except UnicodeDecodeError:
-        fail(f"{name} is not UTF-8.", "Nothing was changed: save it as UTF-8, then import it again.")
+        return text_of(file)
+    except NotJsonError as error:
+        fail(f"{error}.", "Nothing was changed: save it as UTF-8, then import it again.")
 
 
 def _placed(text: str) -> Iterator[tuple[str, object]]:
@@ -203,9 +219,8 @@ def _placed(text: str) -> Iterator[tuple[str, object]]:
 
 def _json(text: str) -> object:
     try:
-        return json.loads(text)
-    # ValueError: no JSON, or a number Python won't read; RecursionError: nested too deeply.
-    except (ValueError, RecursionError) as error:
+        return parsed(text)
+    except NotJsonError as error:
         return error
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Annotated, Final
@@ -160,11 +161,18 @@ app.add_typer(cli_deploy.app)
 app.add_typer(cli_codec.app)
 
 
+def _late(failed: threading.ExceptHookArgs) -> None:
+    """Who ended a command does not care that SQLite's thread comes too late to tell of what it did."""
+    if failed.exc_type is not RuntimeError or str(failed.exc_value) != "Event loop is closed":
+        threading.__excepthook__(failed)
+
+
 def main() -> None:
     """Run the console script on what the environment describes."""
     for stream in (sys.stdout, sys.stderr):
         # A terminal of another encoding gets what it can't show as escapes, not a trace.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # the console script's are files
+    threading.excepthook = _late
     try:
         app(obj=SettingsSession())
     finally:

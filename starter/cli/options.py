@@ -5,7 +5,6 @@ for each of its fields; any other model (a form, a sheet), a JSON file.
 """
 
 import inspect
-import json
 import shlex
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,11 +19,10 @@ from pydantic.fields import FieldInfo
 
 from domain.contract import Command, ErrorType
 from domain.steps import Step
+from starter.cli.json_input import JSON_ENCODING, NotJsonError, json_in
 from starter.client.errors import OnboardingError
 
 CURRENT: Final = "the current one"
-JSON_ENCODING: Final = "utf-8-sig"
-"""UTF-8, with or without the mark that editors on Windows begin a file with."""
 FLAG: Final = "true"
 """What an example has for a yes: the option alone."""
 
@@ -218,12 +216,10 @@ def _json(file: typer.FileText | None) -> object:
     if file is None:
         return None
     try:
-        return json.load(file)
-    except UnicodeDecodeError:
-        problem = f"{file.name} is not UTF-8"
-    # ValueError: no JSON, or a number Python won't read; RecursionError: nested too deeply.
-    except (ValueError, RecursionError) as error:
-        problem = f"{file.name} is not JSON: {error}"
-    raise OnboardingError(
-        ErrorType.INVALID, problem, remedy="Nothing was sent: correct the file, then send it again."
-    )
+        return json_in(file)
+    except NotJsonError as error:
+        raise OnboardingError(
+            ErrorType.INVALID,
+            str(error),
+            remedy="Nothing was sent: correct the file, then send it again.",
+        ) from None

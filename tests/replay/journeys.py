@@ -56,7 +56,9 @@ def _after(ends: Stage, kind: str, where: list[Stage], **payload: Any) -> list[J
 
 async def _withdraw_and_resubmit(applicant: Applicant) -> None:
     await to_withdrawn(applicant)
-    await applicant.signal("submit_application", application=payloads.form(applicant.uid, website="acme.sg"))
+    await applicant.signal(
+        "submit_application", application=payloads.form(applicant.uid, website="https://acme.sg")
+    )
     await applicant.signal("approve_application", form_revision=1)
     await applicant.signal("approve_application", form_revision=2)
 

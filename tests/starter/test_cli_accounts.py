@@ -1,10 +1,23 @@
 """`onboarding account`: one account, or a file of them; all or none, and never twice."""
 
+import asyncio
 import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fcntl import ioctl
 from pathlib import Path
 
 import pytest
 
+from activities.db.engine import Database
+from activities.db.schema import Schema
 from domain.inquiry import Account
 from tests.starter.cli_fakes import UID, Cli, FakeArchive
 
@@ -15,6 +28,7 @@ LIN = {
     "country": "CN",
     "verified": True,
 }
+COUNT = "SELECT COUNT(*) FROM accounts"
 SET = ["account", "set", UID, "--enterprise", "Lin Cloud Ltd", "--registration", "91310000X"]
 
 
@@ -121,6 +135,7 @@ def test_wrong_lines_are_all_told_and_nothing_is_changed() -> None:
         line(UID),
         json.dumps({"uid": "9", "enterprise": {"legal_name": "A"}}),
         line("10", partner_level="L\x1b2"),
+        line("11").replace('"verified": true', '"verified": true, "verified": false'),
     ]
     cli = Cli()
     result = cli.run("account", "import", "-", stdin="\n".join(lines))
@@ -134,6 +149,7 @@ def test_wrong_lines_are_all_told_and_nothing_is_changed() -> None:
         f"line 6: UID {UID} is in line 1, too",
         "line 7: enterprise.registration_number: Field required",
         "line 8: account 10, partner_level: must not contain control characters",
+        'line 9: has the key "verified" twice in one object',
     ]
     assert remedy.startswith("Nothing was changed: ")
     assert cli.archived.directory == {}
@@ -178,3 +194,77 @@ def test_an_account_is_deleted_once() -> None:
     assert (first.exit_code, first.stdout) == (0, f"Account {UID}: deleted from sqlite:///onboarding.db\n")
     assert (second.exit_code, "nothing to delete" in second.stdout) == (1, True)
     assert cli.archived.directory.keys() == {OTHER}
+
+
+@dataclass
+class EndedWhile(FakeArchive):
+    """Who runs the command presses Ctrl-C while the accounts are read, or stored, which goes on."""
+
+    reading: bool = False
+
+    async def accounts(self, uids: Sequence[str] | None = None) -> tuple[Account, ...]:
+        if self.reading:
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.Event().wait()
+        return await super().accounts(uids)
+
+    async def put_accounts(self, accounts: Sequence[Account]) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(0.01)
+        await super().put_accounts(accounts)
+
+
+@pytest.mark.parametrize("reading", [True, False])
+def test_who_ends_an_import_learns_how_much_is_stored(reading: bool) -> None:
+    cli = Cli(archived=EndedWhile(directory=directory(line(OTHER)), reading=reading))
+    result = cli.run("account", "import", "-", stdin=f"{line(UID)}\n{line(OTHER)}\n")
+    assert (result.exit_code, result.stdout) == (130, "")
+    told = (
+        "Ended. Nothing was stored: of a file, all accounts are or none."
+        if reading
+        else "Ended. All was stored already. "
+        "Accounts: 1 new, 0 changed, 1 as they were; in sqlite:///onboarding.db."
+    )
+    assert result.stderr.splitlines() == [
+        told,
+        "Run the same line again: what is there already is left as it is.",
+    ]
+    assert len(cli.archived.directory) == (1 if reading else 2)
+
+
+def test_an_import_can_be_ended_whatever_it_is_at(tmp_path: Path) -> None:
+    """By the real console on SQLite: while it waits for its input, and in the midst of much of it."""
+    url = f"sqlite:///{tmp_path / 'onboarding.db'}"
+    asyncio.run(Schema(Database(url)).migrate())
+    content = "".join(f"{line(str(7_000_000_000 + n))}\n" for n in range(5_000)).encode()
+    console = [str(Path(sys.executable).with_name("onboarding")), "account", "import", "-"]
+    for wait in (True, False):
+        with subprocess.Popen(
+            console,
+            env={**os.environ, "ONBOARDING_DATABASE_URL": url},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            assert process.stdin
+            process.stdin.write(content)
+            process.stdin.flush()
+            if wait:
+                while any(ioctl(process.stdin, termios.FIONREAD, bytes(4))):
+                    time.sleep(0.05)
+                time.sleep(0.2)
+            else:
+                process.stdin.close()
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=60)
+            assert process.stdout
+            assert process.stderr
+            out, err = process.stdout.read(), process.stderr.read()
+        stored = int(sqlite3.connect(tmp_path / "onboarding.db").execute(COUNT).fetchone()[0])
+        assert process.returncode == 130
+        assert (out, b"Traceback" in err) == (b"", False)
+        assert stored == (5_000 if b"All was stored already" in err else 0)
+        assert b"Run the same line again" in err
+        with sqlite3.connect(tmp_path / "onboarding.db", timeout=0, isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("ROLLBACK")

@@ -115,6 +115,7 @@ def test_a_form_may_begin_with_the_mark_of_editors_on_windows(tmp_path: Path) ->
         (b'"x"', "application: must be a JSON object"),
         (b"\xff\xfe{\x00", "is not UTF-8"),
         (b"{", "is not JSON"),
+        (b'{"contact": {"name": "Mei", "name": "Ada"}}', 'has the key "name" twice in one object'),
     ],
 )
 def test_a_file_that_is_no_form(tmp_path: Path, content: bytes, said: str) -> None:
