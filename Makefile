@@ -105,7 +105,7 @@ stack-test: setup ## Start docker-compose.yml, break it, check what is left: COM
 	@$(BIN)/python -m bench.stack --compose '$(COMPOSE)' $(ARGS)
 
 # The browser's driver stays beside the environment, so that the other tests never meet it.
-ui-test: setup ## Read an encrypted application in Temporal's Web UI, in a real Chromium
+ui-test: setup ## Read an encrypted application, and the list, in Temporal's Web UI, in a real Chromium
 	@command -v chromium >/dev/null || { echo "make: no 'chromium' here; installing it: apt-get install chromium"; apt-get install --yes --no-install-recommends chromium; } \
 		|| { echo "make: Chromium is needed: install it as 'chromium'" >&2; exit 1; }
 	@$(PIP) install --require-hashes --no-deps --target .venv/ui --upgrade -r requirements-ui.lock
