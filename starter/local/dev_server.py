@@ -40,6 +40,10 @@ TIME_SKIPPING_DYNAMIC_CONFIG: Final[Mapping[str, str]] = {
     # Both ends refuse a workflow's time-skipping options unless they are switched on.
     "frontend.WorkflowTimeSkippingEnabled": "true",
     "system.workflowTimeSkippingEnabled": "true",
+    # One partition a task queue: of more, a server that lives for seconds is still loading some when it ends,
+    # and prints an error for each. Not where data are kept: tasks in the others would be found no more.
+    "matching.numTaskqueueReadPartitions": "1",
+    "matching.numTaskqueueWritePartitions": "1",
 }
 """The same for a server on which clients may make a workflow's clock skip (tests, the demo)."""
 

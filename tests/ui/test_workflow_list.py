@@ -46,7 +46,7 @@ async def test_ops_see_stage_turn_and_deadline_of_what_waits_on_bd(tmp_path: Pat
             await page.get_by_label("Configure Columns").click()
             for column in COLUMNS:
                 await page.get_by_label(f"Add {column} column").click()
-            for column in ("Run ID", "Type", "End"):
+            for column in ("Run ID", "Type", "Start", "End"):
                 await page.get_by_label(f"Remove {column} column").click()
             await page.get_by_label("Close Workflows Table configuration").click()
             assert {"drafting", "partner", "FALSE"} < {*await cells(page, DRAFTED)}
