@@ -18,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test measured test-long coverage lint format generate docs lock replay histories chaos bench-open stack-test ui-test clean
+.PHONY: help setup demo test measured test-long coverage lint format generate docs lock replay histories chaos bench bench-open stack-test ui-test clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -85,6 +85,7 @@ lock: ## Pin the newest versions pyproject.toml allows, with hashes, for every p
 	@$(COMPILE) --upgrade pyproject.toml --group build --output-file requirements.lock
 	@$(COMPILE) --upgrade pyproject.toml --extra embedded --group build --group dev --output-file requirements-dev.lock
 	@$(COMPILE) --upgrade --group ui --constraint requirements-dev.lock --output-file requirements-ui.lock
+	@$(COMPILE) --upgrade --group bench --constraint requirements-dev.lock --output-file requirements-bench.lock
 
 replay: setup ## Replay the recorded histories against this code
 	@failed=0; $(BIN)/python -m tests.replay $(ARGS) || failed=1; \
@@ -97,6 +98,17 @@ histories: setup ## Record the histories of this release; older releases are nev
 
 chaos: setup ## Break every part while applicants go through: ARGS='--applicants N --seed S ...'
 	@$(BIN)/python -m bench.chaos $(ARGS)
+
+# DBOS has an environment of its own: nothing of it is needed, or may be in the way, anywhere else.
+DBOS := .venv/dbos
+$(DBOS)/.installed: requirements-bench.lock | $(STAMP)
+	@echo "Setting up $(DBOS), the environment of DBOS"
+	@$(PYTHON) -m venv --clear $(DBOS)
+	@$(DBOS)/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes --no-deps -r requirements-bench.lock
+	@touch $@
+
+bench: setup $(DBOS)/.installed ## The reference onboarding beside the limit and DBOS: ARGS='--at-once 8,40 -n N --rounds R ...'
+	@$(BIN)/python -m bench.ratio $(ARGS)
 
 bench-open: setup ## Open many applications and measure what they cost: ARGS='-n N --minutes M ...'
 	@$(BIN)/python -m bench.open_applications $(ARGS)

@@ -118,6 +118,7 @@ def test_every_dependency_has_its_reason() -> None:
     wanted += [
         *project["dependency-groups"]["build"],
         *project["dependency-groups"]["ui"],
+        *project["dependency-groups"]["bench"],
         *project["project"]["optional-dependencies"]["embedded"],
     ]
     names = {re.split(r"[\[><=~;! ]", requirement)[0] for requirement in wanted}
