@@ -7,6 +7,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from domain import notices
+from domain import notices_of_assignments as assigned
 from domain.audiences import FAREWELLS, audience_of
 from domain.clocks import ClockKind
 from domain.contract import Command, ErrorType, Person, Role, Stage
@@ -200,9 +201,9 @@ def expired(days: int) -> Closing:
 
 # fmt: off
 STEPS: Final[tuple[Step, ...]] = (
-    Step(ReassignBd, BD_LEAD, OPEN, None, (notices.HandedOver, notices.AssignedToBd),
+    Step(ReassignBd, BD_LEAD, OPEN, None, (assigned.HandedOver, assigned.AssignedToBd),
          done=_bd_reassigned, entries=_entries_of_the_bd, changes=_reassign_bd),
-    Step(ReassignLead, BD_LEAD, OPEN, None, (notices.LeadHandedOver, notices.AssignedToLead),
+    Step(ReassignLead, BD_LEAD, OPEN, None, (assigned.LeadHandedOver, assigned.AssignedToLead),
          done=_lead_reassigned, entries=_entries_of_the_lead, changes=_reassign_lead),
     Step(CorrectContact, ANYBODY, OPEN, None,
          done=_contact_corrected, entries=_entries_of_the_contact, changes=_correct_contact),

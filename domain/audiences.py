@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from domain.notice import Audience, Notice
+from domain.notice import Audience
 from domain.notices import NOTICES
 
 _AUDIENCES: Final[dict[str, Audience]] = {
@@ -15,9 +15,7 @@ def audience_of(template: str) -> Audience:
     return _AUDIENCES[template]
 
 
-FAREWELLS: Final = frozenset(
-    notice.model_fields["template"].default for notice in NOTICES if notice.addressee is not Notice.addressee
-)
+FAREWELLS: Final = frozenset(notice.model_fields["template"].default for notice in NOTICES if notice.farewell)
 """Templates of notices to who is no longer of their audience."""
 
 

@@ -61,6 +61,8 @@ SOURCES: Final[Mapping[str, Callable[[Application], Any]]] = {
     "start_date": lambda application: application.start_date,
     "start_zone": lambda application: application.start_zone,
     "bd_lead": lambda application: application.bd_lead,
+    "new_bd": lambda application: application.bd,
+    "new_lead": lambda application: application.bd_lead,
     "former_bd": lambda application: application.former_bd,
     "former_lead": lambda application: application.former_lead,
     "closing": lambda application: application.closing,

@@ -27,7 +27,7 @@ def compose_all(
         off = tuple(
             entry
             for event, entry in entries.items()
-            if _READERS[event] is mail.audience and (mail.addressee or not _HOLDS[event](application))
+            if _READERS[event] is mail.audience and (mail.farewell or not _HOLDS[event](application))
         )
         entries = {event: entry for event, entry in entries.items() if entry not in off}
         if entry := entry_of(mail):

@@ -29,17 +29,19 @@ class ContractStart(Contract):
 class Notice(Contract):
     """An e-mail to the partner, unless a subclass says otherwise.
 
-    ``withdraws``: what its reader has in the calendar, and is off.
+    ``withdraws``: what its reader has in the calendar, and is off. ``farewell``: it is to somebody who is
+    no longer of its audience.
     """
 
     audience: ClassVar[Audience] = Audience.PARTNER
+    farewell: ClassVar[bool] = False
 
     template: str
     withdraws: tuple[CalendarEntry, ...] = Field(default=(), exclude_if=says_nothing)
 
     @property
     def addressee(self) -> Person | None:
-        """Whom it is for, if not who is of its audience now: somebody who no longer is."""
+        """Whom it is for, where it names him: whoever is of its audience by the time it leaves."""
         return None
 
 

@@ -11,8 +11,10 @@ from typing import Annotated, Final, Literal, get_args
 from pydantic import Field, TypeAdapter
 
 from domain.clocks import Clock
-from domain.contract import Person, Stage
+from domain.contract import Stage
 from domain.notice import ContractStart, Notice, ToBd, ToBdLead
+from domain.notices_of_assignments import AssignedToBd, AssignedToLead, HandedOver, LeadHandedOver
+from domain.notices_of_questions import PartnerAnswered, PartnerAsked
 from domain.sheets import Modification
 from domain.status import (
     Amendment,
@@ -21,7 +23,6 @@ from domain.status import (
     FailedEmail,
     Justification,
     Missing,
-    Question,
     Rejection,
     Signing,
     Warned,
@@ -140,13 +141,6 @@ class AssociatedUidChanged(Notice):
     covered_uids: tuple[str, ...]
 
 
-class PartnerAnswered(Notice):
-    """BD has answered a question."""
-
-    template: Literal["partner_answered"] = "partner_answered"
-    answered: Question
-
-
 class ContractEnded(Notice):
     """BD has ended the signed contract before its start."""
 
@@ -263,32 +257,6 @@ class ClosedToBd(ToBd):
     closing: Closing
 
 
-class AssignedToBd(ToBd):
-    """To the new BD: the lead has reassigned the application; with the running deadline."""
-
-    template: Literal["assigned_to_bd"] = "assigned_to_bd"
-    deadline: Clock | None = None
-
-
-class HandedOver(ToBd):
-    """To the BD before: the lead has reassigned the application."""
-
-    template: Literal["handed_over"] = "handed_over"
-    former_bd: Person
-
-    @property
-    def addressee(self) -> Person:
-        """The BD before."""
-        return self.former_bd
-
-
-class PartnerAsked(ToBd):
-    """The partner has a question."""
-
-    template: Literal["partner_asked"] = "partner_asked"
-    asked: Question
-
-
 class ContractEndedToBd(ToBd):
     """The signed contract is ended before its start."""
 
@@ -318,26 +286,6 @@ class EmailFailed(ToBd):
 
     template: Literal["email_failed"] = "email_failed"
     failed_emails: tuple[FailedEmail, ...]
-
-
-class AssignedToLead(ToBdLead):
-    """To the new lead: the application is his; with the running deadline."""
-
-    template: Literal["assigned_to_lead"] = "assigned_to_lead"
-    deadline: Clock | None = None
-
-
-class LeadHandedOver(ToBdLead):
-    """To the lead before: the application is another's."""
-
-    template: Literal["lead_handed_over"] = "lead_handed_over"
-    former_lead: Person
-    bd_lead: Person
-
-    @property
-    def addressee(self) -> Person:
-        """The lead before."""
-        return self.former_lead
 
 
 class EmailToBdFailed(ToBdLead):

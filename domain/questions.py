@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from domain import notices
+from domain import notices_of_questions as told
 from domain.contract import Command, ErrorType
 from domain.inquiry import AccountAnswers
 from domain.refusal import RefusedError
@@ -122,9 +122,9 @@ ASKED: Final = Condition(
 
 # fmt: off
 STEPS: Final[tuple[Step, ...]] = (
-    Step(AskBd, PARTNER, OPEN, None, (notices.PartnerAsked,),
+    Step(AskBd, PARTNER, OPEN, None, (told.PartnerAsked,),
          done=_asked, timed_rules=(room_for_another,), changes=_ask_bd),
-    Step(AnswerPartner, BD, OPEN, None, (notices.PartnerAnswered,), only=ASKED,
+    Step(AnswerPartner, BD, OPEN, None, (told.PartnerAnswered,), only=ASKED,
          done=_answered, rules=(question_waits,), changes=_answer_partner,
          current={"question_number": _oldest_shown}),
 )

@@ -274,12 +274,14 @@ class AuditTrail:
         position = (await connection.execute(newest)).scalar_one()
         rows = []
         for entry in entries:
-            notices = list(entry.notices)
+            notices = [(notice, notice.addressee) for notice in entry.notices]
             if entry.resend:
-                notices += await self._notice(connection, application.application_id, entry.resend)
-            for notice in notices:
+                again = await self._notice(connection, application.application_id, entry.resend)
+                # Where it did not arrive, another may be in charge by now.
+                notices += [(notice, notice.addressee if notice.farewell else None) for notice in again]
+            for notice, addressee in notices:
                 position += 1
-                rows.append(_email_values(application, entry.event, notice, position))
+                rows.append(_email_values(application, entry.event, notice, addressee, position))
         if rows:
             await connection.execute(self._database.insert(EmailRow).values(rows))
 
@@ -319,10 +321,10 @@ def _event_values(application_id: str, event: AuditEvent, link: Link) -> dict[st
 
 
 def _email_values(
-    application: Application, event: AuditEvent, notice: AnyNotice, position: int
+    application: Application, event: AuditEvent, notice: AnyNotice, addressee: Person | None, position: int
 ) -> dict[str, Any]:
     audience = audience_of(notice.template)
-    to = notice.addressee or _recipient(audience, application)
+    to = addressee or _recipient(audience, application)
     queued = QueuedNotice(
         to=to,
         bd=application.bd,

@@ -14,7 +14,8 @@ from activities.db.tables import (
 from activities.db.trail import AuditTrail, Written
 from domain.audit import Verdict
 from domain.contract import Person, Stage
-from domain.notices import AssignedToBd, EmailFailed, HandedOver, LeadHandedOver
+from domain.notices import EmailFailed
+from domain.notices_of_assignments import AssignedToBd, AssignedToLead, HandedOver, LeadHandedOver
 from domain.status import FailedEmail
 from tests.activities.examples import (
     APPROVED,
@@ -73,6 +74,47 @@ async def test_a_farewell_goes_to_who_is_no_longer_in_charge_and_again_to_him(
         ("1.handed_over", "bo@vendor.example"),
         ("1.lead_handed_over", "old@vendor.example"),
         ("2.handed_over", "bo@vendor.example"),
+    ]
+
+
+async def test_who_is_put_in_charge_is_told_though_another_is_by_the_time_it_leaves(
+    trail: AuditTrail, ledger: EmailLedger
+) -> None:
+    one, two, three = (Person(name=name, email=f"{name}@vendor.example") for name in ("one", "two", "three"))
+    four, five = (Person(name=name, email=f"{name}@vendor.example") for name in ("four", "five"))
+    entries = (
+        entry(1, HandedOver(former_bd=one), AssignedToBd(new_bd=two)),
+        entry(2, HandedOver(former_bd=two), AssignedToBd(new_bd=three)),
+        entry(3, LeadHandedOver(former_lead=CHEN, bd_lead=four), AssignedToLead(new_lead=four)),
+        entry(4, LeadHandedOver(former_lead=four, bd_lead=five), AssignedToLead(new_lead=five)),
+    )
+    in_charge = UNDER_REVIEW.but(bd=three, bd_lead=five)
+    for _ in range(2):
+        await trail.publish(publication(in_charge, *entries))
+    told = [(row.key, row.recipient.partition("@")[0]) for row in await ledger.of("run-1")]
+    assert told == [
+        ("1.handed_over", "one"),
+        ("1.assigned_to_bd", "two"),
+        ("2.handed_over", "two"),
+        ("2.assigned_to_bd", "three"),
+        ("3.lead_handed_over", CHEN.email.partition("@")[0]),
+        ("3.assigned_to_lead", "four"),
+        ("4.lead_handed_over", "four"),
+        ("4.assigned_to_lead", "five"),
+    ]
+
+
+async def test_what_did_not_reach_a_new_bd_is_sent_again_to_who_is_in_charge_by_then(
+    trail: AuditTrail, ledger: EmailLedger
+) -> None:
+    """It failed for a wrong address, say, and the lead has put that right."""
+    mistyped = Person(name="Nia New", email="nai@vendor.example")
+    await trail.publish(publication(UNDER_REVIEW, entry(1, AssignedToBd(new_bd=mistyped))))
+    await ledger.failed("run-1", "1.assigned_to_bd", "550", NOON)
+    await trail.publish(publication(UNDER_REVIEW, entry(2, resend="1.assigned_to_bd")))
+    assert [(row.key, row.recipient) for row in await ledger.of("run-1")] == [
+        ("1.assigned_to_bd", mistyped.email),
+        ("2.assigned_to_bd", LI.email),
     ]
 
 

@@ -109,6 +109,27 @@ class TestNotices:
         told = [mail.to.name for mail in journey.mails if mail.template == "handed_over"]
         assert told == [payloads.BD["name"], "one", "two"]
 
+    def test_each_who_is_put_in_charge_is_named_by_the_notice_to_him(self) -> None:
+        """It may leave together with the next one, when he no longer is."""
+        journey = journey_to("qualified")
+        for name in ("one", "two"):
+            journey.say("reassign_bd", bd={"name": name, "email": f"{name}@vendor.example.com"})
+            journey.say("reassign_lead", bd_lead={"name": f"lead {name}", "email": f"{name}@v.example"})
+        named = [
+            (mail.template, mail.notice.addressee.name) for mail in journey.mails if mail.notice.addressee
+        ]
+        assert named == [
+            ("handed_over", payloads.BD["name"]),
+            ("assigned_to_bd", "one"),
+            ("lead_handed_over", payloads.BD_LEAD["name"]),
+            ("assigned_to_lead", "lead one"),
+            ("handed_over", "one"),
+            ("assigned_to_bd", "two"),
+            ("lead_handed_over", "lead one"),
+            ("assigned_to_lead", "lead two"),
+        ]
+        assert sorted(FAREWELLS) == ["handed_over", "lead_handed_over"]
+
     @pytest.mark.parametrize("template", sorted(FAREWELLS))
     def test_a_farewell_that_does_not_arrive_bothers_nobody(self, template: str) -> None:
         journey = journey_to("qualified")

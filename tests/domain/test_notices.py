@@ -17,6 +17,7 @@ from domain.facts import SOURCES, compose
 from domain.lifecycle import ATTEMPTS, MOMENTS, STEPS
 from domain.notice import Audience, Notice, key_of
 from domain.notices import NOTICE_ADAPTER, NOTICES
+from domain.notices_of_assignments import AssignedToBd
 from domain.status import FailedEmail
 from domain.steps import Attempt, Moment, Step
 from tests.activities.notices import TEMPLATES, notice
@@ -141,7 +142,7 @@ class TestFacts:
         there_is_one = ("amendment", "start", "asked", "answered", "coverage_change")
         told = {name: SOURCES[name](application) for name in SOURCES if name not in there_is_one}
         assert {name for name, value in told.items() if value} == {
-            *("stage", "expiry", "deadline", "signing", "bd_lead")
+            *("stage", "expiry", "deadline", "signing", "bd_lead", "new_bd", "new_lead")
         }
 
     def test_what_is_missing_and_who_is_covered(self) -> None:
@@ -182,7 +183,7 @@ class TestFacts:
             "failed_emails",
             "estimates",
         }
-        if not needs or each in (notices.SheetReminder, notices.AssignedToBd):
+        if not needs or each in (notices.SheetReminder, AssignedToBd):
             assert compose(each, nothing).template == template_of(each)
         else:
             with pytest.raises((ValidationError, IndexError)):

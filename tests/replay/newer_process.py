@@ -11,11 +11,12 @@ from typing import Final
 import pytest
 
 from activities import look_up
-from domain import decisions, lifecycle, notices, periods
+from domain import decisions, lifecycle, periods
 from domain.application import ApproveApplication
 from domain.clocks import ClockRequest
 from domain.contract import ErrorType, Stage
 from domain.editions import In, in_force
+from domain.notices_of_assignments import AssignedToBd
 from domain.refusal import RefusedError
 from domain.state import Application
 from domain.steps import Step
@@ -42,7 +43,7 @@ def _changed(step: Step) -> Step:
     if step.command is IssueDecisionSheet:
         return replace(step, rules=(*step.rules, In(_term_is_short, since=NEXT)))
     if step.command is ApproveApplication:
-        return replace(step, notices=(*step.notices, In(notices.AssignedToBd, since=NEXT)))
+        return replace(step, notices=(*step.notices, In(AssignedToBd, since=NEXT)))
     return step
 
 
