@@ -8,7 +8,7 @@ from pydantic import Field
 
 from domain import notices
 from domain.clocks import ClockKind, When
-from domain.contract import Command, Stage
+from domain.contract import Command, ErrorType, Stage
 from domain.editions import in_force
 from domain.inquiry import AccessOutcome, AccessRequest, AccountAnswers, Table, TableEntry
 from domain.periods import (
@@ -19,11 +19,12 @@ from domain.periods import (
     start_date_clock,
     start_recount_clock,
 )
+from domain.refusal import RefusedError
 from domain.state import Application, newest_within
 from domain.status import AccessCause, Amendment, Missing, Status
 from domain.steps import BD, Attempt, Moment, Step
 from domain.terms import check_start
-from domain.values import Day, Text, TimeZone, Uid
+from domain.values import Day, Text, TimeZone, Uid, instant_text
 
 
 class AmendStartDate(Command):
@@ -45,6 +46,19 @@ def _start_date_amended(application: Application, command: AmendStartDate) -> bo
 
 def _entries_of_the_amendment(command: AmendStartDate) -> tuple[TableEntry, ...]:
     return (TableEntry(field="time_zone", table=Table.TIME_ZONE, value=command.time_zone),)
+
+
+def contract_has_not_begun(application: Application, command: Command, now: datetime) -> None:
+    """The contract has not begun: what is in effect neither ends nor begins anew by a word of
+    BD's."""
+    starts = application.contract_start_at
+    # The stage follows when its clock is looked at, after the commands that came meanwhile.
+    if starts and starts <= now:
+        raise RefusedError(
+            ErrorType.WRONG_STAGE,
+            f"'{command.kind}' is possible only before the contract starts; it has been in effect since "
+            f"{instant_text(starts)}.",
+        )
 
 
 def amended_start_is_not_long_past(application: Application, command: AmendStartDate, now: datetime) -> None:
@@ -177,7 +191,7 @@ def _agreed_zone(status: Status) -> str:
 # fmt: off
 STEPS: Final[tuple[Step, ...]] = (
     Step(AmendStartDate, BD, (Stage.SIGNED,), None, (notices.StartDateAmended,),
-         done=_start_date_amended, timed_rules=(amended_start_is_not_long_past,),
+         done=_start_date_amended, timed_rules=(contract_has_not_begun, amended_start_is_not_long_past,),
          entries=_entries_of_the_amendment, changes=_amend_start_date,
          stops=(ClockKind.START_DATE, ClockKind.START_RECOUNT),
          restarts=(start_date_clock, start_recount_clock), current={"time_zone": _agreed_zone}),

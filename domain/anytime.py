@@ -8,6 +8,7 @@ from pydantic import Field
 
 from domain import notices
 from domain import notices_of_assignments as assigned
+from domain.access import contract_has_not_begun
 from domain.audiences import FAREWELLS, audience_of
 from domain.clocks import ClockKind
 from domain.contract import Command, ErrorType, Person, Role, Stage
@@ -28,7 +29,7 @@ from domain.steps import (
     Step,
     known_to_bd,
 )
-from domain.values import Email, HeaderText, Text, instant_text
+from domain.values import Email, HeaderText, Text
 
 KEPT_RESENT_EMAILS: Final = 50
 
@@ -159,18 +160,6 @@ class EndContract(Command):
 
     kind: Literal["end_contract"] = "end_contract"
     reason: Text = Field(description="Why.", examples=["The partner has been taken over"])
-
-
-def contract_has_not_begun(application: Application, command: EndContract, now: datetime) -> None:
-    """The contract has not begun: what is in effect does not end by a word of BD's."""
-    starts = application.contract_start_at
-    # The stage follows when its clock is looked at, after the commands that came meanwhile.
-    if starts and starts <= now:
-        raise RefusedError(
-            ErrorType.WRONG_STAGE,
-            f"'{command.kind}' is possible only before the contract starts; it has been in effect since "
-            f"{instant_text(starts)}.",
-        )
 
 
 class CancelApplication(Command):

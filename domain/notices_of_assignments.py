@@ -1,4 +1,4 @@
-"""The e-mails by which an application goes from one hand to another: to the new BD or lead, and to the one before.
+"""The e-mails by which an application changes hands: to the new BD or lead, and to the one before.
 
 Each names its addressee: of two reassignments that leave together, each is told of his own.
 """
