@@ -24,6 +24,7 @@ from domain.clocks import ClockKind, PausedClock, When
 from domain.contract import Command, ErrorType, FormCommand, Stage
 from domain.documents import FILES, ApplicationForm, EvidenceFiles
 from domain.inquiry import AccountAnswers, AccountQuery, Table, TableEntry
+from domain.periods import reminder_clock
 from domain.refusal import RefusedError
 from domain.state import Application
 from domain.status import Closing, Company, Justification, Rejection, Status
@@ -344,6 +345,9 @@ STEPS: Final[tuple[Step, ...]] = (
          revision=form_is_current, changes=_reject_application, current=CURRENT_FORM),
 )
 MOMENTS: Final[tuple[Moment, ...]] = (
+    Moment("justification_reminder", ClockKind.REMINDER, (Stage.JUSTIFYING,),
+           None, (notices.JustificationReminder,), when=When.MORNING,
+           unanswered=(notices.RemindersUnanswered,), restarts=(reminder_clock,)),
     Moment("expiry_warning", ClockKind.EXPIRY, (Stage.DRAFTING, Stage.JUSTIFYING, Stage.WITHDRAWN),
            None, (notices.ExpiryWarning,), when=When.BEFORE),
     Moment("expiry", ClockKind.EXPIRY, (Stage.DRAFTING, Stage.JUSTIFYING, Stage.WITHDRAWN),

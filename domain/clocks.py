@@ -20,6 +20,7 @@ class ClockKind(StrEnum):
     REVIEW = "review"
     CONTACT = "contact"
     REMINDER = "reminder"
+    QUESTION = "question"
     EXPIRY = "expiry"
     START_DATE = "start_date"
     START_RECOUNT = "start_recount"
@@ -39,7 +40,7 @@ class When(StrEnum):
 
 MARKED: Final = frozenset({ClockKind.REVIEW, ClockKind.CONTACT})
 """Clocks of BD: that one is missed is shown at once, and told in the morning."""
-ONLY_TOLD: Final = frozenset({ClockKind.REMINDER, ClockKind.ACCESS_DELAY})
+ONLY_TOLD: Final = frozenset({ClockKind.REMINDER, ClockKind.QUESTION, ClockKind.ACCESS_DELAY})
 """Clocks that lead to nothing but e-mails, for which nobody waits at midnight: they wait for the morning."""
 MORNINGS: Final = frozenset({"remind_at", "remind_again_at", "notify_at"})
 """The fields of a clock that say when its e-mails leave."""

@@ -3,9 +3,10 @@
 Pure functions: nothing here reads a clock, and what the outside knows comes in as answers.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from domain import anytime, notices
 from domain.audit import Verdict
@@ -20,7 +21,7 @@ from domain.periods import UNANSWERED_REMINDERS, SetClock
 from domain.possible import in_words
 from domain.refusal import RefusedError
 from domain.signing import SignContract, turn_to_sign
-from domain.state import Application
+from domain.state import OUTCOMES, Application
 from domain.status import Closing, ClosingCode, FailedEmail
 from domain.steps import Concerns, Moment, Notices, SetClocks, Step
 
@@ -28,6 +29,11 @@ OPERATOR_CANCEL = "Cancelled by an operator in Temporal."
 _RUN_ENDED = "Its run in Temporal {how}, without an outcome."
 _NOTHING_KNOWN = AccountAnswers()
 _CONCERN_ALL: Concerns = {}
+REMINDERS: Final[Mapping[ClockKind, str]] = {
+    ClockKind.REMINDER: "reminders",
+    ClockKind.QUESTION: "question_reminders",
+}
+"""The field that counts how many of these nobody has answered."""
 
 
 @dataclass(frozen=True)
@@ -246,13 +252,14 @@ def time_is_up(application: Application, clock: Clock, now: datetime) -> Decisio
     if moment.counts_again:
         return _count_again(application)
     told = with_clocks(application, (clock.said(now),))
-    reminded = moment.clock is ClockKind.REMINDER
-    told = told.but(reminders=told.reminders + reminded)
+    counter = REMINDERS.get(moment.clock)
+    sent = getattr(told, counter) + 1 if counter else 0
+    told = told.but(**{counter: sent}) if counter else told
     if moment.to:
         closed = _closed_by_time(told, moment)
         return _enter(closed, moment.to, _notices(moment.notices, closed, moment.concerns), now)
     leave = _notices(moment.notices, told, moment.concerns)
-    if reminded and told.reminders == in_force(UNANSWERED_REMINDERS, told.edition):
+    if counter and sent == in_force(UNANSWERED_REMINDERS, told.edition):
         leave += _notices(moment.unanswered, told)
     decision = _stay(
         told.but(overdue=application.overdue or moment.overdue),
@@ -348,7 +355,10 @@ def _notices(
 
 def _enter(application: Application, stage: Stage, told: tuple[type[Notice], ...], now: datetime) -> Decision:
     """The decision to enter this stage: its clocks start anew, and these notices leave."""
-    entered = application.but(stage=stage, clocks=(), overdue=False, reminders=0)
+    # What the partner has asked goes on waiting, whatever else has moved.
+    asked = tuple(clock for clock in application.clocks if clock.kind is ClockKind.QUESTION)
+    waits = () if stage in OUTCOMES else asked
+    entered = application.but(stage=stage, clocks=waits, overdue=False, reminders=0)
     return _clocked(entered, told, of_edition(STAGES[stage].clocks, application.edition), now)
 
 

@@ -8,7 +8,7 @@ from domain.clocks import Clock, ClockKind
 from domain.notice import ContractStart, Notice
 from domain.notices import AnyNotice
 from domain.state import Application, newest_within
-from domain.status import numbered
+from domain.status import numbered, unanswered
 
 TOLD_BYTES: Final = 8 * 1024
 """What a notice about other e-mails may list."""
@@ -50,6 +50,9 @@ SOURCES: Final[Mapping[str, Callable[[Application], Any]]] = {
     "justification": lambda application: application.justification,
     "asked": lambda application: application.questions[-1],
     "answered": lambda application: numbered(application.questions, application.last_answered),
+    "oldest_question": lambda application: next(iter(unanswered(application.questions)), None),
+    "waiting_questions": lambda application: len(unanswered(application.questions)),
+    "question_reminders": lambda application: application.question_reminders,
     "modification": lambda application: application.modification,
     "signing": lambda application: application.signing,
     "amendment": lambda application: application.amendments[-1],

@@ -32,7 +32,9 @@ STAGES: Final[dict[Stage, StageRow]] = {
     Stage.UNDER_REVIEW: StageRow(
         "Please be patient and wait for the approval", WaitingOn.BD, (review_clock,)
     ),
-    Stage.JUSTIFYING: StageRow("Please justify your qualification", WaitingOn.PARTNER, (expiry_clock,)),
+    Stage.JUSTIFYING: StageRow(
+        "Please justify your qualification", WaitingOn.PARTNER, (reminder_clock, expiry_clock)
+    ),
     Stage.WITHDRAWN: StageRow("Application withdrawn", WaitingOn.PARTNER, (expiry_clock,)),
     Stage.QUALIFIED: StageRow(
         "Congratulations on passing the qualification", WaitingOn.BD, (reminder_clock,)
@@ -69,6 +71,7 @@ MOMENTS: Final[tuple[Moment, ...]] = (
     *terms.MOMENTS,
     *signing.MOMENTS,
     *access.MOMENTS,
+    *questions.MOMENTS,
     *anytime.MOMENTS,
 )
 ATTEMPTS: Final[tuple[Attempt, ...]] = access.ATTEMPTS

@@ -14,7 +14,7 @@ from domain.clocks import Clock
 from domain.contract import Stage
 from domain.notice import ContractStart, Notice, ToBd, ToBdLead
 from domain.notices_of_assignments import AssignedToBd, AssignedToLead, HandedOver, LeadHandedOver
-from domain.notices_of_questions import PartnerAnswered, PartnerAsked
+from domain.notices_of_questions import PartnerAnswered, PartnerAsked, QuestionReminder, QuestionUnanswered
 from domain.sheets import Modification
 from domain.status import (
     Amendment,
@@ -45,6 +45,14 @@ class JustificationRequested(Notice):
     """BD asks for a justification."""
 
     template: Literal["justification_requested"] = "justification_requested"
+    justification: Justification
+    expiry: Clock
+
+
+class JustificationReminder(Notice):
+    """The justification BD has asked for is not there; again and again."""
+
+    template: Literal["justification_reminder"] = "justification_reminder"
     justification: Justification
     expiry: Clock
 
@@ -342,7 +350,8 @@ AnyNotice = Annotated[
     | TermsConfirmedToBd | SignatureReminderToBd | WithdrawnToBd | ClosedToBd | AssignedToBd | AccessAlert
     | EmailFailed | EmailToBdFailed | DeadlineEstimated | AccessStillDelayed | RemindersUnanswered
     | ReviewOverdue | ContactOverdue | PartnerAsked | PartnerAnswered | ContractEnded | ContractEndedToBd
-    | HandedOver | AssignedToLead | LeadHandedOver,
+    | HandedOver | AssignedToLead | LeadHandedOver | JustificationReminder | QuestionReminder
+    | QuestionUnanswered,
     Field(discriminator="template"),
 ]  # fmt: skip
 """Every notice there is, told apart by ``template``."""

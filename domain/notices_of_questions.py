@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from domain.notice import Notice, ToBd
+from domain.notice import Notice, ToBd, ToBdLead
 from domain.status import Question
 
 
@@ -18,3 +18,20 @@ class PartnerAnswered(Notice):
 
     template: Literal["partner_answered"] = "partner_answered"
     answered: Question
+
+
+class QuestionReminder(ToBd):
+    """Questions of the partner wait for their answer; again and again."""
+
+    template: Literal["question_reminder"] = "question_reminder"
+    oldest_question: Question
+    waiting_questions: int
+
+
+class QuestionUnanswered(ToBdLead):
+    """With the third reminder in a row after which no question was answered; once."""
+
+    template: Literal["question_unanswered"] = "question_unanswered"
+    oldest_question: Question
+    waiting_questions: int
+    question_reminders: int

@@ -10,6 +10,7 @@ from typing import Final
 from domain.clocks import Clock, ClockKind, ClockRequest
 from domain.editions import FIRST, in_force
 from domain.state import Application
+from domain.status import unanswered
 
 SetClock = Callable[[Application, datetime], ClockRequest | Clock | None]
 """Asks the calendar for a clock or, where none is needed, sets it; ``None``: what runs, runs on."""
@@ -58,11 +59,23 @@ def contact_clock(application: Application, now: datetime) -> ClockRequest:
 
 def reminder_clock(application: Application, now: datetime) -> ClockRequest:
     """Working days until whoever has to move is reminded; more of them once nobody has answered for long."""
+    return _reminder(ClockKind.REMINDER, application, application.reminders)
+
+
+def question_clock(application: Application, now: datetime) -> ClockRequest | None:
+    """The same for the questions of the partner, while one waits; another one puts no reminder off."""
+    running = application.clock(ClockKind.QUESTION)
+    if not unanswered(application.questions) or (running and not running.passed):
+        return None
+    return _reminder(ClockKind.QUESTION, application, application.question_reminders)
+
+
+def _reminder(kind: ClockKind, application: Application, sent: int) -> ClockRequest:
     policy = application.policy
     days = policy.reminder_working_days
-    if application.reminders >= in_force(UNANSWERED_REMINDERS, application.edition):
+    if sent >= in_force(UNANSWERED_REMINDERS, application.edition):
         days = max(days, policy.later_reminder_working_days)
-    return ClockRequest(kind=ClockKind.REMINDER, working_days=days)
+    return ClockRequest(kind=kind, working_days=days)
 
 
 def first_contact_clock(application: Application, now: datetime) -> ClockRequest | None:

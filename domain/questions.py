@@ -7,12 +7,14 @@ from typing import Final, Literal
 from pydantic import Field
 
 from domain import notices_of_questions as told
+from domain.clocks import ClockKind, When
 from domain.contract import Command, ErrorType
 from domain.inquiry import AccountAnswers
+from domain.periods import question_clock
 from domain.refusal import RefusedError
 from domain.state import KEPT_BYTES, Application, newest_within
 from domain.status import Question, Status, numbered, unanswered
-from domain.steps import BD, OPEN, PARTNER, Condition, Step
+from domain.steps import BD, OPEN, PARTNER, Condition, Moment, Step
 from domain.values import Text
 
 WAITING_BYTES: Final = KEPT_BYTES // 2
@@ -107,7 +109,11 @@ def _answer_partner(
     meant = _meant(application, command)
     with_answer = {"answer": command.answer, "answered_at": now}
     questions = (q.model_copy(update=with_answer) if q is meant else q for q in application.questions)
-    return application.but(questions=_kept(tuple(questions)), last_answered=meant.number if meant else None)
+    return application.but(
+        questions=_kept(tuple(questions)),
+        last_answered=meant.number if meant else None,
+        question_reminders=0,
+    )
 
 
 def _oldest_shown(status: Status) -> int | None:
@@ -123,9 +129,15 @@ ASKED: Final = Condition(
 # fmt: off
 STEPS: Final[tuple[Step, ...]] = (
     Step(AskBd, PARTNER, OPEN, None, (told.PartnerAsked,),
-         done=_asked, timed_rules=(room_for_another,), changes=_ask_bd),
+         done=_asked, timed_rules=(room_for_another,), changes=_ask_bd, restarts=(question_clock,)),
     Step(AnswerPartner, BD, OPEN, None, (told.PartnerAnswered,), only=ASKED,
          done=_answered, rules=(question_waits,), changes=_answer_partner,
+         stops=(ClockKind.QUESTION,), restarts=(question_clock,),
          current={"question_number": _oldest_shown}),
+)
+MOMENTS: Final[tuple[Moment, ...]] = (
+    Moment("question_reminder", ClockKind.QUESTION, OPEN,
+           None, (told.QuestionReminder,), when=When.MORNING,
+           unanswered=(told.QuestionUnanswered,), restarts=(question_clock,)),
 )
 # fmt: on

@@ -60,8 +60,9 @@ class Application(Contract):
     there has ever been, also on a way that Temporal's Reset has left; a number is never used twice.
     ``access_told``: what holds access up and has been told, last ``access_told_at``. ``estimates_told``:
     what deadlines can't be counted by, as the lead knows: the names of zones, or the desk's calendar.
-    ``reminders``: how many in a row nobody has answered. ``calendar_entries``: what stands in the calendars
-    of partner and BD, and is not over. ``former_bd``, ``former_lead``: whom the present one has replaced.
+    ``reminders``: how many in a row nobody has answered; ``question_reminders``: the same of the questions
+    that wait. ``calendar_entries``: what stands in the calendars of partner and BD, and is not over.
+    ``former_bd``, ``former_lead``: whom the present one has replaced.
     ``last_answered``: the number of the question that was answered last. ``associated_uids``: those in force
     since one was added or taken away after access was given; the form stays as it was submitted.
     """
@@ -81,6 +82,7 @@ class Application(Contract):
     clocks: tuple[Clock, ...] = ()
     overdue: bool = False
     reminders: int = 0
+    question_reminders: int = 0
     calendar_entries: tuple[CalendarEntry, ...] = ()
     company: Company | None = None
     company_confirmed: bool = False

@@ -22,11 +22,12 @@ _BY_WEIGHT = (
     ClockKind.EXPIRY,
     ClockKind.ACCESS_CHECK,
     ClockKind.REMINDER,
+    ClockKind.QUESTION,
     ClockKind.ACCESS_DELAY,
     ClockKind.START_RECOUNT,
     ClockKind.CALENDAR_CHECK,
 )
-AFTERWARDS = (ClockKind.REMINDER, ClockKind.ACCESS_DELAY)
+AFTERWARDS = (ClockKind.REMINDER, ClockKind.QUESTION, ClockKind.ACCESS_DELAY)
 """What is no deadline for anybody, but happens when the days are over."""
 
 

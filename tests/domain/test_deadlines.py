@@ -49,7 +49,7 @@ class TestDeadlines:
         journey = journey_to("under_review")
         journey.now += timedelta(days=2)
         journey.say("request_justification", question="How many?")
-        assert {clock.kind for clock in journey.application.clocks} == {"expiry"}
+        assert {clock.kind for clock in journey.application.clocks} == {"reminder", "expiry"}
         journey.now += timedelta(days=40)
 
         journey.say("provide_justification", answer="Twelve.")

@@ -15,6 +15,7 @@ from domain.lifecycle import ATTEMPTS, MOMENTS, NEWEST, STAGES, STEPS
 from domain.notices import ApplicationApproved, ApplicationReceived, ReviewRequested, TermsReopened
 from domain.refusal import RefusedError
 from domain.state import Application
+from domain.status import Question
 from domain.steps import Attempt, Moment, StageRow, Step
 from tests import payloads
 from tests.domain.applications import JOINED_AT, UID, Journey, forget_journeys, journey_to, refused, signature
@@ -319,10 +320,12 @@ def test_whatever_clock_a_stage_sets_something_is_said_about_it(stage: Stage) ->
         asked: Clock | ClockRequest | None = set_clock(application, JOINED_AT)
         assert asked
         told_of(asked, stage)
+    question = Question(number=1, question="May we start in May?", asked_at=JOINED_AT)
+    waiting = application.but(questions=(question,))
     for step in STEPS:
         if stage in step.where and step.to is None:
             for set_clock in of_edition(step.restarts, NEWEST):
-                asked = set_clock(application.but(contacted_at=JOINED_AT), JOINED_AT)
+                asked = set_clock(waiting.but(contacted_at=JOINED_AT), JOINED_AT)
                 assert asked
                 told_of(asked, stage)
 

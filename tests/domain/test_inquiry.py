@@ -60,7 +60,7 @@ ASKED: Final = """
 confirm_company       | yes |                 |
 submit_application    | yes | review          | application.country:country application.contact.email:email
 withdraw_application  |     | expiry          |
-request_justification |     | expiry          |
+request_justification |     | reminder expiry |
 provide_justification |     | review          |
 approve_application   |     | reminder        |
 reject_application    |     |                 |
@@ -72,7 +72,7 @@ choose_signing_path   |     |                 |
 sign_contract         |     | start_date      |
 reopen_terms          |     | reminder        |
 amend_start_date      |     | start_date      | time_zone:time_zone
-ask_bd                |     |                 |
+ask_bd                |     | question        |
 answer_partner        |     |                 |
 reassign_bd           |     |                 | bd.email:email
 reassign_lead         |     |                 | bd_lead.email:email

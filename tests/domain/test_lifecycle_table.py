@@ -125,7 +125,7 @@ expired              none      Application expired
 CLOCKS_ON_ENTERING = """
 drafting             expiry 90 days
 under_review         review 3 working days
-justifying           expiry 90 days
+justifying           reminder 3 working days, expiry 90 days
 withdrawn            expiry 90 days
 qualified            reminder 3 working days
 confirming_terms     reminder 3 working days, expiry 90 days

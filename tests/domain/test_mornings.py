@@ -137,9 +137,14 @@ def without_mornings(journey: Journey) -> Journey:
 class TestReminders:
     """Whoever has to move is reminded in the morning; then the lead is told, and it comes more rarely."""
 
-    REMINDERS: Final = ("sheet_reminder", "terms_reminder", "signature_reminder", "signature_reminder_to_bd")
+    REMINDERS: Final = (
+        *("sheet_reminder", "terms_reminder", "signature_reminder", "signature_reminder_to_bd"),
+        "justification_reminder",
+    )
 
-    @pytest.mark.parametrize("situation", ["qualified", "correcting_terms", "confirming_terms", "contacted"])
+    @pytest.mark.parametrize(
+        "situation", ["justifying", "qualified", "correcting_terms", "confirming_terms", "contacted"]
+    )
     def test_three_then_the_lead_is_told_once_then_more_rarely(self, situation: str) -> None:
         journey = journey_to(situation)
         while len(sent(journey, *self.REMINDERS)) < 6:

@@ -45,6 +45,17 @@ sgnd  | amend_start_date      | sgnd | start_date_amended      |                
 draft | ask_bd                | draft |                        | partner_asked            |
 sgnd  | ask_bd                | sgnd |                         | partner_asked            |
 sgnd  | answer_partner        | sgnd | partner_answered        |                          |
+draft | a question waits      | draft|                         | question_reminder        |
+revw  | a question waits      | revw |                         | question_reminder        |
+just  | a question waits      | just |                         | question_reminder        |
+wdrn  | a question waits      | wdrn |                         | question_reminder        |
+qual  | a question waits      | qual |                         | question_reminder        |
+cfrm  | a question waits      | cfrm |                         | question_reminder        |
+sign  | a question waits      | sign |                         | question_reminder        |
+sgnd  | a question waits      | sgnd |                         | question_reminder        |
+actg  | a question waits      | actg |                         | question_reminder        |
+corr  | a question waits      | corr |                         | question_reminder        |
+corr  | it waits for long     | corr |                         | question_reminder      | question_unanswered
 sgnd  | reassign_bd           | sgnd |                         | handed_over assigned_to_bd |
 sgnd  | reassign_lead         | sgnd |                         |           | lead_handed_over assigned_to_lead
 sgnd  | correct_contact       | sgnd |                         |                          |
@@ -58,9 +69,11 @@ sign  | cancel_application    | CANC | application_cancelled   |                
 draft | time passes           | draft | expiry_warning         |                          |
 draft | time passes twice     | draft | expiry_warning         |                          |
 draft | 3 times               | EXPD | application_expired     |                          |
-just  | time passes           | just | expiry_warning          |                          |
-just  | time passes twice     | just | expiry_warning          |                          |
-just  | 3 times               | EXPD | application_expired     | closed_to_bd             |
+just  | time passes           | just | justification_reminder  |                          |
+just  | 3 times               | just | justification_reminder  |                        | reminders_unanswered
+just  | 4 times               | just | justification_reminder  |                          |
+just  | two weeks are left    | just | expiry_warning          |                          |
+just  | it is forgotten       | EXPD | application_expired     | closed_to_bd             |
 wdrn  | time passes           | wdrn | expiry_warning          |                          |
 wdrn  | time passes twice     | wdrn | expiry_warning          |                          |
 wdrn  | 3 times               | EXPD | application_expired     | closed_to_bd             |
@@ -110,6 +123,12 @@ def happens(journey: Journey, what: str) -> Decision:
         case "3 times" | "4 times" | "5 times" | "6 times":
             for _ in range(int(what[0])):
                 decision = journey.wait()
+            return decision
+        case "a question waits" | "it waits for long":
+            journey.say("ask_bd", question="May we start in May?")
+            name = "question_reminder" if what.startswith("a ") else "question_unanswered"
+            while name not in {mail.template for mail in journey.mails}:
+                decision = journey.wait(missing)
             return decision
         case "it is forgotten":
             while not journey.application.ended:

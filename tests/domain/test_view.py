@@ -129,8 +129,8 @@ class TestShownClock:
             order.append(shown.kind.value)
             clocks = tuple(clock for clock in clocks if clock != shown)
         assert order == [
-            *("review", "contact", "start_date", "expiry", "access_check", "reminder", "access_delay"),
-            *("start_recount", "calendar_check"),
+            *("review", "contact", "start_date", "expiry", "access_check", "reminder", "question"),
+            *("access_delay", "start_recount", "calendar_check"),
         ]
 
     def test_it_says_which_days_count(self) -> None:

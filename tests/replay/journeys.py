@@ -11,6 +11,7 @@ from typing import Any, Final
 from domain.contract import Stage
 from tests import payloads
 from tests.payloads import Json
+from tests.replay.questions import QUESTIONS
 from tests.replay.resets import after, first_task, reset, update_accepted
 from tests.replay.ways import (
     FAR,
@@ -130,19 +131,6 @@ async def _amend_start_date(applicant: Applicant) -> None:
 async def _reassign(applicant: Applicant) -> None:
     await applicant.to_review()
     await applicant.signal("reassign_bd", bd={"name": "Mia", "email": "mia@vendor.example.com"})
-
-
-async def _asks_and_answers(applicant: Applicant) -> None:
-    """Before there is a form, and about the terms; twice each, and the answer to one of two."""
-    await applicant.signal("ask_bd", question="Which of our accounts may be the Main UID?")
-    await applicant.signal("answer_partner", answer="Any of the same enterprise.")
-    await applicant.signal("answer_partner", answer="Any of the same enterprise.")
-    await applicant.to_confirming()
-    for question in ("Per year?", "Per year?", "And renewals?"):
-        await applicant.signal("ask_bd", question=question)
-    await applicant.signal("answer_partner", answer="As for new ones.", question_number=3)
-    await applicant.signal("answer_partner", answer="Again.", question_number=3)
-    await confirm(applicant)
 
 
 async def _evidence(applicant: Applicant) -> None:
@@ -348,6 +336,7 @@ ORDINARY: Final[tuple[Journey, ...]] = (
         Journey(f"expires_in_{stage}", partial(_expires, way=WAYS[stage]), Stage.EXPIRED)
         for stage in _EXPIRING
     ),
+    *QUESTIONS,
     Journey("withdraw_and_resubmit", _withdraw_and_resubmit, Stage.QUALIFIED),
     Journey("withdraw_while_justifying", _withdraw_while_justifying, Stage.WITHDRAWN),
     Journey("justify", _justify, Stage.QUALIFIED),
@@ -358,7 +347,6 @@ ORDINARY: Final[tuple[Journey, ...]] = (
     Journey("start_date_reached", _start_date_reached, Stage.ACTIVE),
     Journey("amend_start_date", _amend_start_date, Stage.ACTIVE),
     Journey("reassign", _reassign, Stage.UNDER_REVIEW),
-    Journey("asks_and_answers", _asks_and_answers, Stage.AWAITING_SIGNATURES),
     Journey("evidence", _evidence, Stage.SIGNED),
     Journey("people_change", _people_change, Stage.CANCELLED),
     Journey("level_of_the_accounts", _level_of_the_accounts, Stage.CONFIRMING_TERMS),

@@ -1,9 +1,23 @@
 """A question and its answer on the real parts: kept, stored, mailed to the right people, twice."""
 
+from datetime import timedelta
+
 from domain.contract import Stage
 from tests import payloads
 from tests.rig import Service
 from tests.service.evidence import row
+
+
+async def test_bd_is_reminded_of_a_question_until_it_is_answered(service: Service) -> None:
+    """Three times every three working days; then the lead is told."""
+    applicant = await service.applicant()
+    await applicant.update("ask_bd", question="Which UID is the Main UID?")
+    await applicant.pass_time(timedelta(days=20))
+    told = ["partner_asked", *["question_reminder"] * 3, "question_unanswered"]
+    assert applicant.templates() == told
+    await applicant.update("answer_partner", answer="Any of the same enterprise.")
+    await applicant.pass_time(timedelta(days=30))
+    assert applicant.templates() == [*told, "partner_answered"]
 
 
 async def test_a_question_reaches_bd_and_the_answer_the_partner(service: Service) -> None:
