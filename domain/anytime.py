@@ -178,6 +178,12 @@ def _called_off(
     return application.but(closing=Closing(by=command.actor.role, reason=command.reason))
 
 
+def _news_to_bd(application: Application) -> bool:
+    """Who calls off what is his own need not be told."""
+    own = application.closing is not None and application.closing.by is Role.BD
+    return not own and application.known_to_bd
+
+
 def expired(days: int) -> Closing:
     """Why an application nobody went on with has ended."""
     return Closing(
@@ -204,7 +210,8 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(EndContract, BD, (Stage.SIGNED,), Stage.CANCELLED,
          (notices.ContractEnded, notices.ContractEndedToBd),
          timed_rules=(contract_has_not_begun,), changes=_called_off),
-    Step(CancelApplication, BD_OR_OPS, BEFORE_SIGNED, Stage.CANCELLED, (notices.ApplicationCancelled,),
+    Step(CancelApplication, BD_OR_OPS, BEFORE_SIGNED, Stage.CANCELLED,
+         (notices.ApplicationCancelled, notices.ClosedToBd), concerns={notices.ClosedToBd: _news_to_bd},
          changes=_called_off),
 )
 MOMENTS: Final[tuple[Moment, ...]] = (

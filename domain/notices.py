@@ -259,7 +259,8 @@ class WithdrawnToBd(ToBd):
 
 
 class ClosedToBd(ToBd):
-    """Declined or expired, if BD has heard of it before; or cancelled by an operator."""
+    """Declined, expired, or cancelled by another than BD, if BD has heard of it before; or by Temporal's own
+    Cancel."""
 
     template: Literal["closed_to_bd"] = "closed_to_bd"
     closing: Closing

@@ -19,6 +19,8 @@ from domain.values import Text
 
 WAITING_BYTES: Final = KEPT_BYTES // 2
 """What the questions that wait for their answer may take as JSON; the rest is for answered ones."""
+NUMBERS_NAMED: Final = 10
+"""How many of the questions that wait a refusal names, by their numbers."""
 
 
 class AskBd(Command):
@@ -95,7 +97,9 @@ def question_waits(application: Application, command: AnswerPartner) -> None:
     meant = _meant(application, command)
     waiting = unanswered(application.questions)
     if meant not in waiting:
-        numbers = ", ".join(str(question.number) for question in waiting)
+        numbers = ", ".join(str(question.number) for question in waiting[:NUMBERS_NAMED])
+        if len(waiting) > NUMBERS_NAMED:
+            numbers += f" and {len(waiting) - NUMBERS_NAMED} more"
         why = "is not known any more, or never was" if meant is None else "has been answered already"
         raise RefusedError(
             ErrorType.INVALID,

@@ -7,6 +7,7 @@ import pytest
 
 from domain.audit import Verdict
 from domain.state import KEPT_BYTES
+from tests import payloads
 from tests.domain.applications import Journey, journey_to, refused
 
 LONG: Final = "问" * 4_000
@@ -142,3 +143,30 @@ def test_who_was_asked_is_told_when_it_comes_to_nothing() -> None:
         assert others == [*["expiry_warning"] * 2, "application_expired", *expected]
         assert declined.status.closing
         assert (declined.status.stage, declined.status.closing.by) == ("cancelled", "partner")
+
+
+@pytest.mark.parametrize(
+    ("role", "told"), [("ops", ["closed_to_bd"]), ("bd_lead", ["closed_to_bd"]), ("bd", [])]
+)
+def test_bd_is_told_of_a_cancellation_that_is_not_his_own(role: str, told: list[str]) -> None:
+    journey = asked("Which form?", situation="drafting")
+    before = journey.copy()
+    journey.say("cancel_application", role=role, reason="Entered twice.")
+    assert news(journey, before) == ["application_cancelled", *told]
+    assert [mail.to.email for mail in journey.mails[len(before.mails) + 1 :]] == [payloads.BD["email"]] * len(
+        told
+    )
+    unknown = journey_to("drafting")
+    before = unknown.copy()
+    unknown.say("cancel_application", role=role, reason="Entered twice.")
+    assert news(unknown, before) == ["application_cancelled"], "he has never heard of it"
+
+
+def test_an_answer_to_the_wrong_question_names_the_first_that_wait_and_how_many_more() -> None:
+    journey = asked(*(f"Question {number}?" for number in range(1, 101)))
+    _, message = refused(journey, "answer_partner", answer="Yes.", question_number=777)
+    assert message == (
+        "question_number: question 777 is not known any more, or never was; unanswered: "
+        "1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 90 more."
+    )
+    assert "Question 1?" not in message
