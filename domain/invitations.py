@@ -1,7 +1,7 @@
 """What notices do to the calendars of their readers: what they enter there, move, and withdraw."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from domain.calendar_entries import CalendarEntry, CalendarEvent
@@ -24,20 +24,35 @@ def compose_all(
     written = []
     for notice in notices:
         mail = compose(notice, application)
+        about = _entry_about(mail)
+        moved_back = about.event if about and _is_over(about, now) else None
         off = tuple(
             entry
             for event, entry in entries.items()
-            if _READERS[event] is mail.audience and (mail.farewell or not _HOLDS[event](application))
+            if _READERS[event] is mail.audience
+            and (mail.farewell or event is moved_back or not _HOLDS[event](application))
         )
         entries = {event: entry for event, entry in entries.items() if entry not in off}
-        if entry := entry_of(mail):
-            entries[entry.event] = entry
+        if about and not moved_back:
+            entries[about.event] = about
         written.append(mail.model_copy(update={"withdraws": off}))
     return application.but(calendar_entries=tuple(entries.values())), tuple(written)
 
 
-def entry_of(notice: AnyNotice) -> CalendarEntry | None:
-    """What the notice enters into its reader's calendar, or moves there."""
+def entry_of(notice: AnyNotice, at: datetime) -> CalendarEntry | None:
+    """What the notice of this time enters into its reader's calendar, or moves there: no day that is over."""
+    entry = _entry_about(notice)
+    return None if entry is None or _is_over(entry, at) else entry
+
+
+def _is_over(entry: CalendarEntry, now: datetime) -> bool:
+    """Whether its day is over; what is named by its day begins with it."""
+    ends = entry.until + timedelta(days=1) if entry.day else entry.until
+    return ends <= now
+
+
+def _entry_about(notice: AnyNotice) -> CalendarEntry | None:
+    """The entry the notice is about, whenever that is."""
     if notice.audience is Audience.PARTNER:
         start: ContractStart | None = getattr(notice, "start", None)
         if start is None:

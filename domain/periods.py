@@ -31,18 +31,23 @@ UNANSWERED_REMINDERS: Final[Mapping[int, int]] = {FIRST: 3}
 PAPER_SIGNED_BEFORE: Final[Mapping[int, timedelta]] = {FIRST: timedelta(days=7)}
 """How long before the decision sheet was issued a contract may have been signed on paper: BD may enter later
 what was signed at a meeting, and a date on paper has no time of day."""
-OLDEST_START: Final[Mapping[int, timedelta]] = {FIRST: timedelta(days=5 * 365 + 2)}
-"""How far back a contract start date may lie, five years with their leap days: what is older is a slip of the
-pen."""
+START_WITHIN: Final[Mapping[int, timedelta]] = {FIRST: timedelta(days=5 * 365 + 2)}
+"""How far a contract start date lies from the day it is set, five years with their leap days: what is further
+back is a slip of the pen, and what is further ahead may be one."""
 BY_EDITION: Final = (
     *(FIRST_ACCESS_RECHECK, LONGEST_ACCESS_RECHECK, CALENDAR_RECHECK, ACCESS_TOLD_AGAIN),
-    *(FIRST_START_RECOUNT, LAST_START_RECOUNT, UNANSWERED_REMINDERS, PAPER_SIGNED_BEFORE, OLDEST_START),
+    *(FIRST_START_RECOUNT, LAST_START_RECOUNT, UNANSWERED_REMINDERS, PAPER_SIGNED_BEFORE, START_WITHIN),
 )
 
 
 def oldest_start(application: Application, now: datetime) -> date:
     """The earliest contract start date that can be meant."""
-    return now.date() - in_force(OLDEST_START, application.edition)
+    return now.date() - in_force(START_WITHIN, application.edition)
+
+
+def latest_start_expected(application: Application, now: datetime) -> date:
+    """The latest contract start date that needs no warning."""
+    return now.date() + in_force(START_WITHIN, application.edition)
 
 
 def review_clock(application: Application, now: datetime) -> ClockRequest:

@@ -268,7 +268,8 @@ class WarningCode(StrEnum):
 
     ``master_uid_not_covered``: the Company Master UID is neither Main nor Associated UID (guide, FAQ Q4).
     ``account_unknown``: the account directory did not have the applicant's account when it began.
-    ``start_date_past``: the contract start date was past already when it was set.
+    ``start_date_past``: the contract start date was past already when it was set. ``start_date_far``: it was
+    more than five years ahead.
     ``added_uid_left_out``, ``removed_uid_named``: after access was given, an account was added, or taken
     away; the application was reset in Temporal, and the form that was submitted then says otherwise.
     """
@@ -278,6 +279,7 @@ class WarningCode(StrEnum):
     START_DATE_PAST = "start_date_past"
     ADDED_UID_LEFT_OUT = "added_uid_left_out"
     REMOVED_UID_NAMED = "removed_uid_named"
+    START_DATE_FAR = "start_date_far"
 
 
 class Warned(Contract):

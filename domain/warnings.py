@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from domain.periods import latest_start_expected
 from domain.state import Application
 from domain.status import Warned, WarningCode
 from domain.values import day_text
@@ -28,12 +29,15 @@ _ENGLISH: Final[Mapping[WarningCode, str]] = {
         "UID {uid} was taken away after access had been given, and this form names it: "
         "take it out if it shall not have access again."
     ),
+    WarningCode.START_DATE_FAR: (
+        "The contract start date, {day} ({zone}), is more than five years ahead: access is opened only then."
+    ),
 }
 
 
 def of(application: Application) -> tuple[Warned, ...]:
-    """The warnings the application carries now (guide, FAQ Q4), and that its start date was past when it was
-    set, by the days of UTC."""
+    """The warnings the application carries now (guide, FAQ Q4), and that its start date was past, or
+    years ahead, when it was set, by the days of UTC."""
     return tuple(_warnings(application))
 
 
@@ -44,8 +48,11 @@ def _warnings(application: Application) -> Iterator[Warned]:
         yield Warned(code=WarningCode.ACCOUNT_UNKNOWN, uid=uid)
     if form and uid not in application.covered_uids:
         yield Warned(code=WarningCode.MASTER_UID_NOT_COVERED, uid=uid)
-    if day and since and day < since.date() and not application.ended:
-        yield Warned(code=WarningCode.START_DATE_PAST, day=day, time_zone=application.start_zone)
+    if day and since and not application.ended:
+        if day < since.date():
+            yield Warned(code=WarningCode.START_DATE_PAST, day=day, time_zone=application.start_zone)
+        elif day > latest_start_expected(application, since):
+            yield Warned(code=WarningCode.START_DATE_FAR, day=day, time_zone=application.start_zone)
     if form:
         yield from _changed_otherwise(application)
 

@@ -38,7 +38,7 @@ class Invitation(BaseModel):
     @classmethod
     def for_mail(cls, mail: AddressedNotice, *, subject: str) -> tuple[Self, ...]:
         """The entries that go with a mail: first those it withdraws, then the one it is about."""
-        entered = entry_of(mail.notice)
+        entered = entry_of(mail.notice, mail.at)
         return (
             *(cls._of(entry, Method.CANCEL, mail, subject) for entry in mail.notice.withdraws),
             *([cls._of(entered, Method.PUBLISH, mail, subject)] if entered else []),

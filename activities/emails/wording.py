@@ -175,6 +175,7 @@ _CHINESE_WARNINGS: Final[Mapping[WarningCode, str]] = {
     WarningCode.REMOVED_UID_NAMED: (
         "UID {uid} 在权限开通后已取消权限，本表单仍包含该账号；如不应再次开通，请将其删除。"
     ),
+    WarningCode.START_DATE_FAR: "合同生效日期 {day}（{zone}）在五年多之后，届时才开通权限。",
 }
 
 _CHINESE_REASONS: Final[Mapping[ClosingCode, str]] = {

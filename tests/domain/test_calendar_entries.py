@@ -26,7 +26,7 @@ def calendar(journey: Journey, audience: Audience) -> dict[CalendarEvent, int]:
             for gone in mail.notice.withdraws:
                 assert entries[gone.event] < mail.sequence, "only what is there, and later"
                 del entries[gone.event]
-            if entered := entry_of(mail.notice):
+            if entered := entry_of(mail.notice, mail.at):
                 assert entries.get(entered.event, 0) < mail.sequence
                 entries[entered.event] = mail.sequence
     return entries
@@ -116,7 +116,7 @@ def test_the_deadline_leaves_the_calendar_of_the_former_bd_and_enters_the_new_on
     journey = journey_to("under_review")
     journey.say("reassign_bd", bd={"name": "Nia New", "email": "nia@vendor.example.com"})
     assert withdrawn(journey) == [("handed_over", REVIEW)]
-    entered = entry_of(journey.mails[-1].notice)
+    entered = entry_of(journey.mails[-1].notice, journey.now)
     assert entered
     assert entered.event is REVIEW
     journey.say("withdraw_application")
@@ -128,7 +128,7 @@ def test_what_is_entered_has_its_reader(situation: str) -> None:
     journey = journey_to(situation)
     readers = {REVIEW: Audience.BD, CONTACT: Audience.BD, START: Audience.PARTNER}
     for mail in journey.mails:
-        for entry in (*mail.notice.withdraws, *filter(None, (entry_of(mail.notice),))):
+        for entry in (*mail.notice.withdraws, *filter(None, (entry_of(mail.notice, mail.at),))):
             assert readers[entry.event] is audience_of(mail.template)
 
 
@@ -136,7 +136,7 @@ def test_mails_to_the_lead_enter_nothing() -> None:
     journey = journey_to("under_review")
     while "review_overdue" not in {mail.template for mail in journey.mails}:
         journey.wait()
-    assert entry_of(journey.mails[-1].notice) is None
+    assert entry_of(journey.mails[-1].notice, journey.now) is None
 
 
 def test_both_signatures_end_the_deadline_to_make_contact() -> None:
@@ -146,3 +146,33 @@ def test_both_signatures_end_the_deadline_to_make_contact() -> None:
     journey.now += timedelta(days=30)
     journey.say("amend_start_date", start_date="2026-12-01", time_zone="UTC", reason="Later.")
     assert {entry.event for entry in journey.application.calendar_entries} == {START}
+
+
+def signed(start: str) -> Journey:
+    journey = journey_to("qualified")
+    journey.say("issue_decision_sheet", sheet=payloads.sheet(start=start, zone="UTC"))
+    journey.say("confirm_terms", **journey.terms())
+    journey.say("sign_contract", **signature(journey, "partner"))
+    journey.say("sign_contract", role="vendor", **signature(journey, "vendor"))
+    return journey
+
+
+@pytest.mark.parametrize(
+    ("start", "entered"),
+    [("2025-03-02", False), ("2026-03-01", False), ("2026-03-02", True), ("2026-03-03", True)],
+)
+def test_a_day_that_is_over_enters_no_calendar(start: str, entered: bool) -> None:
+    """It is 2 March 2026."""
+    journey = signed(start)
+    assert journey.mails[-1].template == "contract_signed"
+    assert (calendar(journey, Audience.PARTNER).keys() == {START}) is entered
+    assert withdrawn(journey)[2:] == []
+
+
+def test_a_start_that_is_amended_to_a_day_that_is_over_takes_the_entry_away() -> None:
+    journey = signed("2026-09-01")
+    assert calendar(journey, Audience.PARTNER).keys() == {START}
+    journey.say("amend_start_date", start_date="2026-02-01", time_zone="UTC", reason="In effect already.")
+    assert calendar(journey, Audience.PARTNER) == {}
+    assert withdrawn(journey)[-1] == ("start_date_amended", START)
+    assert START not in {entry.event for entry in journey.application.calendar_entries}

@@ -1,5 +1,6 @@
 """The terms on the decision sheet (guide §2.3, FAQ Q5): level, start date, fields that may be disputed."""
 
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
@@ -126,7 +127,22 @@ class TestStartDates:
             )
             assert journey.status.answer()["warnings"] == [*journey.status.warnings]
 
-    @pytest.mark.parametrize("day", ["2026-03-02", "2027-01-01"])
+    @pytest.mark.parametrize(
+        ("day", "told"),
+        [("2031-03-05", "Wednesday, 5 March 2031"), ("2200-01-01", "Wednesday, 1 January 2200")],
+    )
+    def test_more_than_five_years_ahead_it_is_a_warning(self, day: str, told: str) -> None:
+        for journey in (self.issue(day), self.amend(day)):
+            assert journey.status.warnings == (
+                f"The contract start date, {told} (Asia/Singapore), is more than five years ahead: "
+                "access is opened only then.",
+            )
+            assert [warned.code for warned in journey.status.warned] == ["start_date_far"]
+            later = journey.copy()
+            later.now += timedelta(days=400)
+            assert later.status.warnings == journey.status.warnings, "by the day it was set"
+
+    @pytest.mark.parametrize("day", ["2026-03-02", "2027-01-01", "2031-03-03"])
     def test_from_today_on_it_is_none(self, day: str) -> None:
         for journey in (self.issue(day), self.amend(day)):
             assert journey.status.warnings == ()
