@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from activities.outside_service import UnusableAnswerError
 from domain.inquiry import Account
-from domain.values import readable, safe_in_header
+from domain.values import readable, safe_in_header, without_misleading_marks
 
 MOST_CHARACTERS: Final = 1_000
 """The longest text of the directory that is taken; a form can't have a name as long."""
@@ -25,8 +25,8 @@ class AccountDirectory(Protocol):
 
 
 def usable(account: Account) -> Account:
-    """The account with its texts as one line each: what is looked up comes back in the status and in mails,
-    and is carried from run to run.
+    """The account with its texts as one line each, without marks that mislead: what is looked up comes back
+    in the status and in mails, and is carried from run to run.
 
     Raises `UnusableAnswerError` for what nobody could enter either: a control character, ``=?``, a text over
     `MOST_CHARACTERS`, a verified enterprise without a name.
@@ -47,7 +47,8 @@ def usable(account: Account) -> Account:
 def _one_line(uid: str, field: str, text: str) -> str:
     if len(text) > MOST_CHARACTERS:
         raise _wrong(uid, field, f"must have at most {MOST_CHARACTERS:,} characters")
-    return _check(uid, field, safe_in_header, _WHITE_SPACE.sub(" ", text).strip())
+    seen = without_misleading_marks(text)
+    return _check(uid, field, safe_in_header, _WHITE_SPACE.sub(" ", seen).strip())
 
 
 def _check(uid: str, field: str, rule: Callable[[str], str], text: str) -> str:

@@ -77,6 +77,18 @@ _INVISIBLE: Final = dict.fromkeys(
 direction, variation selectors. Written out, as the tables of a Python release are its own."""
 
 
+_MISLEADING: Final = dict.fromkeys(
+    [*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200B, 0x2060, 0xFEFF],
+)
+"""Embeddings, overrides and isolates (UAX #9), with which a text can rearrange what stands around it, and
+spaces of no width. No script needs them to be read; right-to-left ones do without."""
+
+
+def without_misleading_marks(text: str) -> str:
+    """The text without unseen marks by which it, or what stands around it, is taken for something else."""
+    return text.translate(_MISLEADING)
+
+
 NOTHING_TO_READ: Final = "must have something to read"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from markupsafe import Markup, escape
 from pydantic import JsonValue
@@ -12,15 +12,7 @@ from pydantic import JsonValue
 from activities.emails.times import in_zone, known_zone, last_day
 from activities.emails.wording import Wording
 from domain.clocks import Clock
-from domain.values import normalised_decimal
-
-_BIDI_CONTROLS: Final = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
-"""Embeddings, overrides and isolates (UAX #9): with them a text can rearrange what stands around it."""
-
-
-def without_bidi_controls(text: str) -> str:
-    """The text without the characters that reorder their surroundings; right-to-left scripts need none."""
-    return text.translate(_BIDI_CONTROLS)
+from domain.values import normalised_decimal, without_misleading_marks
 
 
 def printable(value: Any) -> Any:
@@ -30,7 +22,7 @@ def printable(value: Any) -> Any:
     """
     if value is None:
         raise TypeError("a notice would have said 'None'")
-    return without_bidi_controls(value) if isinstance(value, str) else value
+    return without_misleading_marks(value) if isinstance(value, str) else value
 
 
 def line_breaks(text: str) -> Markup:

@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict
 
 from activities.emails.addressed import AddressedNotice
 from activities.emails.times import last_day
+from activities.emails.wording import WORDINGS
 from domain.calendar_entries import CalendarEntry, CalendarEvent
 from domain.invitations import entry_of
-from domain.values import Day, Instant
+from domain.values import Day, Instant, without_misleading_marks
 
 
 class Method(StrEnum):
@@ -47,13 +48,14 @@ class Invitation(BaseModel):
     @classmethod
     def _of(cls, entry: CalendarEntry, method: Method, mail: AddressedNotice, subject: str) -> Self:
         zone = entry.time_zone or mail.time_zone
+        wording = WORDINGS.get(mail.locale, WORDINGS["en"])
         day = entry.day or last_day(entry.until, zone)
         return cls(
             event=entry.event,
             method=method,
             day=day,
             summary=subject,
-            description=f"{mail.company_name}: {day.isoformat()} ({zone})",
+            description=wording.dated(without_misleading_marks(mail.company_name), day, zone),
             # The number of the transition, which leads every key: it only grows.
             revision=mail.sequence,
             at=mail.at,

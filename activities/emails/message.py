@@ -12,10 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 from activities.emails import headers
 from activities.emails.addressed import AddressedNotice
-from activities.emails.filters import without_bidi_controls
 from activities.emails.invitation import Invitation
 from activities.emails.render import RenderedNotice
-from domain.values import safe_in_header
+from domain.values import safe_in_header, without_misleading_marks
 
 _ID_DOMAIN_LENGTH: Final = 30
 """With 32 hexadecimal digits and ``<@>`` 65 characters: the longest that fits the line of ``In-Reply-To``.
@@ -81,7 +80,7 @@ class MessageFactory:
         """
         try:
             # A reader of headers may fold several spaces in a row into one.
-            name = " ".join(safe_in_header(without_bidi_controls(mail.to.name)).split())
+            name = " ".join(safe_in_header(without_misleading_marks(mail.to.name)).split())
             to = _address(name, mail.to.email)
             subject = safe_in_header(rendered.subject)
         except ValueError as error:

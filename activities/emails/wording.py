@@ -226,6 +226,14 @@ class Wording(ABC):
     def status(self, text: str) -> str:
         """A status text exactly as the guide has it, with a translation beside it where one is needed."""
 
+    def dated(self, what: str, value: date, zone: str) -> str:
+        """What a calendar entry is about, and its day in figures."""
+        return f"{what}{self.colon}{value.isoformat()}{self._in_zone(zone)}"
+
+    @abstractmethod
+    def _in_zone(self, zone: str) -> str:
+        """The zone of what stands before it, in brackets."""
+
     def listed(self, values: Iterable[object]) -> str:
         """Several values in a row."""
         return self.comma.join(map(str, values))
@@ -270,10 +278,13 @@ class English(Wording):
         return day_text(value)
 
     def end_of(self, value: date, zone: str) -> str:
-        return f"the end of {self.day(value)} ({zone})"
+        return f"the end of {self.day(value)}{self._in_zone(zone)}"
 
     def moment(self, value: datetime, zone: str) -> str:
-        return f"{self.day(value.date())} {value:%H:%M} ({zone})"
+        return f"{self.day(value.date())} {value:%H:%M}{self._in_zone(zone)}"
+
+    def _in_zone(self, zone: str) -> str:
+        return f" ({zone})"
 
     def warning(self, warned: Warned) -> str:
         return in_english(warned)
@@ -307,10 +318,13 @@ class Chinese(Wording):
         return f"{value.year}年{value.month}月{value.day}日（星期{'一二三四五六日'[value.weekday()]}）"
 
     def end_of(self, value: date, zone: str) -> str:
-        return f"{self.day(value)}24:00（{zone}）"
+        return f"{self.day(value)}24:00{self._in_zone(zone)}"
 
     def moment(self, value: datetime, zone: str) -> str:
-        return f"{self.day(value.date())}{value:%H:%M}（{zone}）"
+        return f"{self.day(value.date())}{value:%H:%M}{self._in_zone(zone)}"
+
+    def _in_zone(self, zone: str) -> str:
+        return f"（{zone}）"
 
     def warning(self, warned: Warned) -> str:
         day = warned.day and self.day(warned.day)

@@ -197,6 +197,21 @@ async def test_white_space_is_written_as_one_space(
     assert await http_directory.find(("1001",)) == (MASTER,)
 
 
+async def test_marks_that_mislead_are_left_out(
+    services: VendorServices, http_directory: AccountDirectory
+) -> None:
+    """What would show another name than the one that is compared and hashed; what scripts and emoji need
+    stays."""
+    said = ACME.model_dump(mode="json") | {"legal_name": "\u202eAcme\u200b \u2066有限公司\ufeff"}
+    services.answers["/accounts/1001"] = {"uid": "1001", "enterprise": said}
+    assert await http_directory.find(("1001",)) == (MASTER,)
+    needed = "\u0645\u06cc\u200c\u062e\u0648 👩\u200d💻 ❤\ufe0f"
+    services.answers["/accounts/1001"] = {"uid": "1001", "enterprise": said | {"legal_name": needed}}
+    [account] = await http_directory.find(("1001",))
+    assert account.enterprise
+    assert account.enterprise.legal_name == needed
+
+
 async def test_an_unverified_enterprise_needs_no_name(
     services: VendorServices, http_directory: AccountDirectory
 ) -> None:

@@ -14,11 +14,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from activities.emails.filters import without_bidi_controls
 from activities.emails.message import MessageFactory, UnsafeMessageError
 from activities.emails.render import RenderedNotice
 from domain.contract import Person
-from domain.values import HeaderText
+from domain.values import HeaderText, without_misleading_marks
 from tests.activities.notices import mail
 
 _NAME: Final[TypeAdapter[str]] = TypeAdapter(HeaderText)
@@ -121,4 +120,4 @@ def test_every_name_arrives_as_written_or_is_refused(name: str) -> None:
     except UnsafeMessageError:
         pytest.fail(f"refused: {name!r}")
     for read in READERS:
-        assert read(content)[0] == " ".join(without_bidi_controls(name).split()), read.__name__
+        assert read(content)[0] == " ".join(without_misleading_marks(name).split()), read.__name__

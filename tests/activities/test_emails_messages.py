@@ -139,6 +139,18 @@ def test_dates_to_keep_come_as_calendar_entries(template: str) -> None:
         assert str(part.get_filename()).endswith(".ics")
 
 
+@pytest.mark.parametrize(
+    ("locale", "told"),
+    [("en", "Acme Ltd: 2025-04-01 (Asia/Singapore)"), ("zh", "Acme Ltd：2025-04-01（Asia/Singapore）")],
+)
+def test_an_entry_is_told_as_the_mail_tells_it(locale: str, told: str) -> None:
+    """In the brackets of its language, without marks that rearrange what stands around them."""
+    signed = mail("contract_signed", locale=locale)
+    message = built(replace(signed, company_name="Acme\u202e\u200b Ltd\u2066"))
+    [part] = [part for part in message.walk() if part.get_content_type() == "text/calendar"]
+    assert str(calendar_event(part)["DESCRIPTION"]) == told
+
+
 @pytest.mark.parametrize("template", sorted(PARTNER_DATES | BD_DEADLINES))
 def test_a_zone_that_is_no_longer_known_holds_no_entry_up(template: str) -> None:
     accounts = mail(template).notice.model_dump()
