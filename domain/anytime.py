@@ -199,7 +199,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(ReassignBd, BD_LEAD, OPEN, None, (assigned.HandedOver, assigned.AssignedToBd),
          done=_bd_reassigned, entries=_entries_of_the_bd, changes=_reassign_bd),
     Step(ReassignLead, BD_LEAD, OPEN, None, (assigned.LeadHandedOver, assigned.AssignedToLead),
-         done=_lead_reassigned, entries=_entries_of_the_lead, changes=_reassign_lead),
+         done=_lead_reassigned, entries=_entries_of_the_lead, changes=_reassign_lead, inside=("bd_lead",)),
     Step(CorrectContact, ANYBODY, OPEN, None,
          done=_contact_corrected, entries=_entries_of_the_contact, changes=_correct_contact),
     Step(ResendEmail, ANYBODY, OPEN, None, resends=_key_of_the_email,

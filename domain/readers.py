@@ -1,18 +1,18 @@
-"""What each reader may read: the applicant's side sees neither what BD was refused nor its mails, nor the
-operators' words.
+"""What each reader may read: the applicant's side sees neither what BD was refused nor its mails, neither the
+operators' words nor who leads BD.
 
 The vendor's people (BD and its lead, the vendor's signatory, ops) read all of it.
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeVar
 
 from domain.audiences import audience_of
 from domain.audit import AuditEvent, Verdict
 from domain.contract import SYSTEM, Actor, Role
 from domain.lifecycle import newest_rows
 from domain.notice import Audience
-from domain.status import Closing, ClosingCode, FailedEmail, Status
+from domain.status import Amendment, Closing, ClosingCode, CoverageChanged, FailedEmail, Status
 
 OUTSIDE: Final = frozenset({Role.PARTNER, Role.ESIGN})
 """Who does not belong to the vendor."""
@@ -21,6 +21,7 @@ NEUTRAL: Final = "The onboarding service has ended the application; please consu
 JOIN: Final = "join"
 _INSIDE: Final = {step.name: step.inside for step in newest_rows()}
 _ABOUT_MAILS: Final = "resend_email"
+Change = TypeVar("Change", Amendment, CoverageChanged)
 
 
 def status_for(status: Status, role: Role) -> Status:
@@ -39,8 +40,16 @@ def status_for(status: Status, role: Role) -> Status:
             "pending_emails": 0,
             "failed_emails": mails_for(status.failed_emails, role),
             "closing": status.closing and closing_for(status.closing, role),
+            "bd_lead": None,
+            "amendments": tuple(map(_by_whom, status.amendments)),
+            "coverage_changes": tuple(map(_by_whom, status.coverage_changes)),
         }
     )
+
+
+def _by_whom(change: Change) -> Change:
+    """The change with who made it as he is read outside."""
+    return change.model_copy(update={"by": change.by and _actor_outside(change.by)})
 
 
 def closing_for(closing: Closing, role: Role) -> Closing:
@@ -86,9 +95,18 @@ def _outside(event: AuditEvent) -> AuditEvent:
     actor = event.actor
     if actor is None or actor.role in OUTSIDE:
         return event
-    if actor.role in (Role.OPS, Role.SYSTEM):
+    seen = _actor_outside(actor)
+    if seen is SYSTEM:
         return event.model_copy(update={"actor": SYSTEM, "message": None, "details": {}, "via": None})
     hidden = _INSIDE.get(event.command, ())
     told = {name: value for name, value in event.details.items() if name not in hidden}
-    named = Actor(role=actor.role, id=str(actor.role), name=actor.name)
-    return event.model_copy(update={"actor": named, "details": told, "via": None})
+    return event.model_copy(update={"actor": seen, "details": told, "via": None})
+
+
+def _actor_outside(actor: Actor) -> Actor:
+    """Without the login of who belongs to the vendor."""
+    if actor.role in OUTSIDE:
+        return actor
+    if actor.role in (Role.OPS, Role.SYSTEM):
+        return SYSTEM
+    return Actor(role=actor.role, id=str(actor.role), name=actor.name)

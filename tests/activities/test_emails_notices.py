@@ -228,6 +228,38 @@ def test_evidence_is_named_by_reference_type_and_hash(template: str, locale: str
             assert named in part
 
 
+@pytest.mark.parametrize(
+    ("locale", "told"),
+    [
+        (
+            "en",
+            [
+                *("Files of the partner (Ann Tan):", "Files of Alibaba Cloud (Vera Voss):"),
+                *("Document of the partner (Ann Tan): D-1", "Document of Alibaba Cloud (Vera Voss): D-2"),
+            ],
+        ),
+        (
+            "zh",
+            [
+                *("合作伙伴（Ann Tan）提供的文件：", "阿里云（Vera Voss）提供的文件："),
+                *("合作伙伴（Ann Tan）签署的文件：D-1", "阿里云（Vera Voss）签署的文件：D-2"),
+            ],
+        ),
+    ],
+)
+def test_of_a_contract_on_paper_it_is_said_whose_the_files_are(locale: str, told: list[str]) -> None:
+    signed: dict[str, Any] = {"path": "offline_paper", "order": "any"}
+    for party, name, number in (("partner", "Ann Tan", 1), ("vendor", "Vera Voss", 2)):
+        file = {"reference": f"dms://{number}", "sha256": "ab" * 32, "media_type": "application/pdf"}
+        by = {"signer_name": name, "signed_at": "2025-03-20T02:00:00Z"}
+        signed[party] = by | {"document_ref": f"D-{number}", "evidence": [file]}
+    text = rendered("contract_signed", locale, signing=signed).text
+    for each in told:
+        assert each in text
+    files, partner, vendor = (text.index(each) for each in ("dms://1", told[0], told[1]))
+    assert partner < files < vendor < text.index("dms://2")
+
+
 @pytest.mark.parametrize("locale", WORDINGS)
 def test_a_question_and_its_answer_are_told_as_they_were_written(locale: str) -> None:
     assert "> Line one\n> Line two" in rendered("partner_asked", locale).text

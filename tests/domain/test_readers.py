@@ -13,6 +13,7 @@ from domain.notices import NOTICES
 from domain.possible import allowed_for
 from domain.signing import parties_to_sign
 from domain.status import Closing, ClosingCode, FailedEmail, Refusal, Status
+from tests import payloads
 from tests.domain.applications import JOINED_AT, SITUATIONS, journey_to
 
 INSIDE = [role for role in Role if role not in readers.OUTSIDE]
@@ -100,6 +101,17 @@ class TestStatus:
         assert shown.last_refusals == (refusal(Role.PARTNER),)
         assert [mail.template for mail in shown.failed_emails] == ["sheet_to_confirm"]
         assert (list(shown.allowed_for), shown.pending_emails) == ([Role.PARTNER], 0)
+
+    @pytest.mark.parametrize("role", [Role.PARTNER, Role.ESIGN])
+    def test_bd_is_read_as_the_mails_name_him_and_neither_lead_nor_logins(self, role: Role) -> None:
+        journey = journey_to("amended")
+        shown = readers.status_for(journey.status, role)
+        assert shown.bd == journey.status.bd
+        assert shown.bd_lead is None
+        assert [each.by for each in shown.amendments] == [Actor(role=Role.BD, id="bd")]
+        assert payloads.BD_LEAD["email"] not in shown.model_dump_json()
+        assert "bd-1" not in shown.model_dump_json()
+        assert readers.status_for(shown, role) == shown
 
     def test_the_signature_service_reads_no_mails(self) -> None:
         assert readers.status_for(full(), Role.ESIGN).failed_emails == ()
@@ -219,6 +231,15 @@ class TestAudit:
         assert (shown.details, shown.via) == ({}, None)
         assert shown.actor == Actor(role=Role.BD, id="bd", name="Wei Zhang")
         assert readers.audit_for([told], Role.OPS) == (told,)
+
+    def test_who_leads_bd_is_for_the_vendors_people(self) -> None:
+        lead = {"bd_lead": {"name": "Ada", "email": "ada@vendor.example"}}
+        told = event("reassign_lead", Actor(role=Role.BD_LEAD, id="lo@vendor.example"), details=lead)
+        [shown] = readers.audit_for([told], Role.PARTNER)
+        assert (shown.details, shown.actor) == ({}, Actor(role=Role.BD_LEAD, id="bd_lead"))
+        bd = {"bd": {"name": "Nia New", "email": "nia@vendor.example"}}
+        [shown] = readers.audit_for([event("reassign_bd", BD, details=bd)], Role.PARTNER)
+        assert shown.details == bd, "whom he may consult from now on"
 
     def test_what_bd_asked_is_read(self) -> None:
         told = event("request_justification", BD, details={"question": "How many?"})
