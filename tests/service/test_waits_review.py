@@ -236,7 +236,12 @@ class TestJustifying:
         status = await applicant.pass_time(timedelta(days=60))
         assert status.stage is Stage.JUSTIFYING
         assert not status.overdue
-        assert mails(applicant) == [*SUBMITTED, ("justification_requested", PARTNER)]
+        reminder = ("justification_reminder", PARTNER)
+        asked = [*SUBMITTED, ("justification_requested", PARTNER)]
+        assert mails(applicant)[:7] == [*asked, *[reminder] * 3, ("reminders_unanswered", BD_LEAD)]
+        # Then every ten working days.
+        assert set(mails(applicant)[7:]) == {reminder}
+        assert 2 <= len(mails(applicant)[7:]) <= 4
 
     async def test_answer_resumes_with_the_whole_working_days_left(self, service: Service) -> None:
         applicant = await service.applicant()
@@ -299,7 +304,9 @@ class TestJustifying:
         assert (await applicant.pass_until(due_at - A_MINUTE)).stage is Stage.JUSTIFYING
         assert (await applicant.pass_until(due_at)).stage is Stage.EXPIRED
         asked = ("justification_requested", PARTNER)
-        assert mails(applicant) == [*SUBMITTED, asked, WARNED, WARNED, *EXPIRED]
+        reminders = {("justification_reminder", PARTNER), ("reminders_unanswered", BD_LEAD)}
+        told = [mail for mail in mails(applicant) if mail not in reminders]
+        assert told == [*SUBMITTED, asked, WARNED, WARNED, *EXPIRED]
 
     async def test_bd_may_reject_and_the_partner_withdraw_meanwhile(self, service: Service) -> None:
         rejected, withdrawn = await service.applicant(), await service.applicant()
