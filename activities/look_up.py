@@ -13,10 +13,9 @@ from activities.acpn_access import AcpnAccess
 from activities.clocks import set_clocks
 from activities.db.covered import CoveredAccounts
 from activities.outside_service import UnusableAnswerError
-from domain.inquiry import Account, AccountAnswers, AccountQuery, Answers, Inquiry
+from domain.inquiry import About, Account, AccountAnswers, AccountQuery, Answers, Inquiry
 from domain.lifecycle import NEWEST
 from domain.policy import Policy
-from domain.values import Uid
 
 ANSWER_WITHIN: Final = timedelta(milliseconds=800)
 """What a service gets to answer in; the caller of an update waits for it."""
@@ -49,47 +48,50 @@ class LookUpActivities:
         """What is known; of a service that does not answer in time, nothing."""
         policy = inquiry.policy or Policy()
         return Answers(
-            accounts=await self._accounts(inquiry.accounts),
+            accounts=await self._accounts(inquiry.accounts, inquiry.application_id),
             problems=tables.problems(inquiry.entries),
             clocks=set_clocks(inquiry.clocks, inquiry.at, policy, inquiry.application_id),
             edition=NEWEST if inquiry.opening else None,
             policy=policy if inquiry.opening else None,
         )
 
-    async def _accounts(self, query: AccountQuery | None) -> AccountAnswers | None:
+    async def _accounts(
+        self, query: AccountQuery | None, application_id: str | None
+    ) -> AccountAnswers | None:
         if query is None:
             return None
-        uids = tuple(dict.fromkeys((query.company_master_uid, *query.uids)))
-        accounts, already_partner, elsewhere = await asyncio.gather(
-            self._in_time("The account directory", self._directory.find(uids), self._patience(len(uids))),
-            self._in_time(
-                "The ACPN platform",
-                self._access.is_partner(query.company_master_uid),
-                self._answer_within,
-            ),
+        company, about = query.company_master_uid, query.about
+        uids = query.uids if About.LEVELS in about else tuple(dict.fromkeys((company, *query.uids)))
+        accounts, already_partner, covered_by = await asyncio.gather(
+            self._in_time("The account directory", self._directory.find(uids), self._patience(len(uids)))
+            if {About.ACCOUNTS, About.LEVELS}.intersection(about)
+            else _not_asked(()),
+            self._in_time("The ACPN platform", self._access.is_partner(company), self._answer_within)
+            if About.PARTNER in about
+            else _not_asked(False),
             self._in_time(
                 "The database",
-                self._covered.elsewhere(query.company_master_uid, query.uids)
-                if query.uids and not query.levels_only
-                else _nobody(),
+                self._covered.by(query.uids, company, application_id),
                 self._answer_within,
-            ),
+            )
+            if About.COVERAGE in about
+            else _not_asked(()),
         )
         if accounts is None or already_partner is None:
             return None
-        master = next((account for account in accounts if account.uid == query.company_master_uid), None)
+        master = next((account for account in accounts if account.uid == company), None)
         named = query.legal_name and master and master.enterprise
         return AccountAnswers(
             accounts=tuple(
                 account.model_copy(update={"enterprise": None})
-                if query.levels_only
+                if About.LEVELS in about
                 else _as_the_applicant(account, master)
                 for account in accounts
             ),
             already_partner=already_partner,
             name_matches=tables.same_name(query.legal_name or "", named.legal_name) if named else None,
             # A database that is down holds nobody up: ACPN gives no account access twice.
-            covered_elsewhere=elsewhere or (),
+            covered_by=covered_by or (),
         )
 
     def _patience(self, accounts: int) -> timedelta:
@@ -138,5 +140,5 @@ def _as_the_applicant(account: Account, master: Account | None) -> Account:
     return account
 
 
-async def _nobody() -> tuple[Uid, ...]:
-    return ()
+async def _not_asked(answer: T) -> T:
+    return answer

@@ -49,11 +49,11 @@ def _entries_of_the_amendment(command: AmendStartDate) -> tuple[TableEntry, ...]
 
 
 def contract_has_not_begun(application: Application, command: Command, now: datetime) -> None:
-    """The contract has not begun: what is in effect neither ends nor begins anew by a word of
-    BD's."""
+    """The contract has not begun: what is in effect neither ends nor begins anew by a word of BD's; unless
+    access can't be given, because another application has it for the account."""
     starts = application.contract_start_at
     # The stage follows when its clock is looked at, after the commands that came meanwhile.
-    if starts and starts <= now:
+    if application.stage is Stage.SIGNED and starts and starts <= now:
         raise RefusedError(
             ErrorType.WRONG_STAGE,
             f"'{command.kind}' is possible only before the contract starts; it has been in effect since "

@@ -2,11 +2,12 @@
 business type and level, and of no other application."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
 
-from domain.contract import ErrorType
+from domain.contract import Command, ErrorType, Role, Stage
 from domain.documents import ApplicationForm
-from domain.inquiry import Account, AccountAnswers
+from domain.inquiry import About, Account, AccountAnswers, AccountQuery, Covering
 from domain.refusal import RefusedError
 from domain.state import Application
 
@@ -85,11 +86,95 @@ def same_business(covered: Sequence[Account], form: ApplicationForm) -> None:
         )
 
 
-def not_covered_elsewhere(uids: Sequence[str], accounts: AccountAnswers) -> None:
-    """Raises `RefusedError` if another company's application, running or active, covers one of these."""
-    if taken := [uid for uid in uids if uid in accounts.covered_elsewhere]:
+_PROGRESS: Final = {Stage.ACTIVE: 0, Stage.ACTIVATING: 1, Stage.SIGNED: 1}
+_BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
+
+
+def _order(covering: Covering) -> tuple[int, datetime, str]:
+    """Of the applications that cover an account, the one with the smallest comes first: the one that has
+    access, then one that is signed, then the one that was first to submit a form, then the smaller ID."""
+    submitted_at = covering.submitted_at or _BEGINNING
+    return _PROGRESS.get(covering.stage, 2), submitted_at, covering.application_id
+
+
+def covered_before(
+    application: Application, uids: Sequence[str], accounts: AccountAnswers
+) -> tuple[Covering, ...]:
+    """Of each of these accounts, the application of another company that comes first, where this one does
+    not: of those that cover an account at once one always goes on.
+
+    An application that does not cover the account yet comes last.
+    """
+    first: dict[str, Covering] = {}
+    for covering in sorted(accounts.covered_by, key=_order):
+        first.setdefault(covering.uid, covering)
+    found = (first[uid] for uid in uids if uid in first)
+    return tuple(covering for covering in found if covering.application_id != application.application_id)
+
+
+def not_covered_elsewhere(application: Application, uids: Sequence[str], accounts: AccountAnswers) -> None:
+    """Raises `RefusedError` if another company's application, running or active, covers one of these and
+    comes first.
+
+    Which company that is is not told, as the partner reads it.
+    """
+    if taken := covered_before(application, uids, accounts):
+        named = ", ".join(covering.uid for covering in taken)
         raise RefusedError(
             ErrorType.UID_MISMATCH,
-            f"Another application covers UID {', '.join(taken)}: leave it out, or have it taken out there "
-            "first; your BD can tell which one it is.",
+            f"Another application covers UID {named}: leave it out, or have it taken out there first; your "
+            "BD can help you with it.",
         )
+
+
+def who_covers_the_form(application: Application, command: Command) -> AccountQuery:
+    """Asks who covers the accounts of the form that was submitted."""
+    return AccountQuery(
+        company_master_uid=application.company_master_uid,
+        uids=application.covered_uids,
+        about=(About.COVERAGE,),
+    )
+
+
+def no_other_comes_first(application: Application, command: Command, accounts: AccountAnswers) -> None:
+    """No application of another company covers an account of the form and comes first, as far as is stored:
+    neither one that has access, nor one that is signed, nor one that submitted its form before."""
+    taken = covered_before(application, application.covered_uids, accounts)
+    if not taken:
+        return
+    if command.actor.role is Role.PARTNER:
+        named = ", ".join(covering.uid for covering in taken)
+        told = f"Another application covers UID {named}, and comes first: {_ASK_BD}"
+    else:
+        # Which company that is is the vendor's people's business alone.
+        named = "; ".join(
+            f"UID {covering.uid} is covered by that of {covering.company_name} (stage '{covering.stage}')"
+            for covering in taken
+        )
+        way_out = _FORM_CAN_CHANGE if application.stage is Stage.UNDER_REVIEW else _FORM_STANDS
+        told = f"Another application comes first: {named}. Have it taken out or ended there; or {way_out}"
+    raise RefusedError(ErrorType.UID_MISMATCH, told)
+
+
+_ASK_BD: Final = "please consult your BD, who settles which of the two goes on."
+_FORM_CAN_CHANGE: Final = (
+    "have the partner withdraw the form and submit it without the account, or reject this application."
+)
+_FORM_STANDS: Final = (
+    "cancel this application, so that the partner can join again and leave the account out of the form."
+)
+
+
+def access_by_another(uid: str) -> RefusedError:
+    """The account has access as an Associated UID or Main UID of another company's application."""
+    return RefusedError(
+        ErrorType.UID_MISMATCH,
+        f"UID {uid} has access to the ACPN platform already, by another company's application: talk to "
+        "the company that takes care of the access there, or to your BD. Once it is taken out there, you can "
+        "apply with it.",
+    )
+
+
+def has_access_by_another(uid: str, accounts: AccountAnswers) -> bool:
+    """Whether an application of another company that is active covers the account."""
+    return any(covering.uid == uid and covering.stage is Stage.ACTIVE for covering in accounts.covered_by)

@@ -16,7 +16,7 @@ from domain.inquiry import AccountAnswers, Table, TableEntry
 from domain.notice import Audience, Notice
 from domain.refusal import RefusedError
 from domain.state import Application, newest_within
-from domain.status import Closing, ClosingCode, FailedEmail
+from domain.status import AccessCause, Closing, ClosingCode, FailedEmail
 from domain.steps import (
     ANYBODY,
     BD,
@@ -25,6 +25,7 @@ from domain.steps import (
     BEFORE_SIGNED,
     OPEN,
     PARTNER,
+    Condition,
     Moment,
     Step,
     known_to_bd,
@@ -156,10 +157,23 @@ class Decline(Command):
 
 
 class EndContract(Command):
-    """BD: the signed contract is off before it has begun."""
+    """BD: the signed contract is off before it has begun, or while another application keeps access from
+    being opened."""
 
     kind: Literal["end_contract"] = "end_contract"
     reason: Text = Field(description="Why.", examples=["The partner has been taken over"])
+
+
+def _not_held_up_otherwise(application: Application) -> bool:
+    causes = {missing.cause for missing in application.access_missing}
+    return application.stage is Stage.SIGNED or AccessCause.COVERED_ELSEWHERE in causes
+
+
+BEFORE_ACCESS: Final = Condition(
+    _not_held_up_otherwise,
+    "unless another application's access to an account keeps it from being opened",
+    "In `activating` only while another application has access to one of the accounts (`covered_elsewhere`).",
+)
 
 
 class CancelApplication(Command):
@@ -207,8 +221,8 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Decline, PARTNER, BEFORE_SIGNED, Stage.CANCELLED,
          (notices.ApplicationCancelled, notices.ClosedToBd), concerns={notices.ClosedToBd: known_to_bd},
          changes=_called_off),
-    Step(EndContract, BD, (Stage.SIGNED,), Stage.CANCELLED,
-         (notices.ContractEnded, notices.ContractEndedToBd),
+    Step(EndContract, BD, (Stage.SIGNED, Stage.ACTIVATING), Stage.CANCELLED,
+         (notices.ContractEnded, notices.ContractEndedToBd), only=BEFORE_ACCESS,
          timed_rules=(contract_has_not_begun,), changes=_called_off),
     Step(CancelApplication, BD_OR_OPS, BEFORE_SIGNED, Stage.CANCELLED,
          (notices.ApplicationCancelled, notices.ClosedToBd), concerns={notices.ClosedToBd: _news_to_bd},

@@ -13,12 +13,16 @@ from pydantic import Field
 
 from domain import notices
 from domain.account_rules import (
+    access_by_another,
+    has_access_by_another,
+    no_other_comes_first,
     not_a_partner,
     not_covered_elsewhere,
     own_name,
     same_business,
     same_enterprise,
     verified,
+    who_covers_the_form,
 )
 from domain.clocks import ClockKind, PausedClock, When
 from domain.contract import Command, ErrorType, FormCommand, Stage
@@ -54,18 +58,21 @@ def _company_confirmed(application: Application, command: ConfirmCompany) -> boo
 
 
 def _applicant(application: Application, command: ConfirmCompany) -> AccountQuery:
-    return AccountQuery(company_master_uid=application.company_master_uid)
+    uid = application.company_master_uid
+    return AccountQuery(company_master_uid=uid, uids=(uid,))
 
 
 def company_can_be_confirmed(
     application: Application, command: ConfirmCompany, accounts: AccountAnswers
 ) -> None:
-    """There is a verified company to confirm, the one that was shown, and it has no access yet (guide §2.1,
-    §2.2 Step 1).
+    """There is a verified company to confirm, the one that was shown, and it has no access yet, nor has its
+    account by another company's application (guide §2.1, §2.2 Step 1).
 
     The one shown is the one the command names or, where it names none, the one the status shows, if any.
     """
     not_a_partner(application, accounts)
+    if has_access_by_another(application.company_master_uid, accounts):
+        raise access_by_another(application.company_master_uid)
     found = verified(application.company_master_uid, accounts).enterprise
     shown = application.company
     named = command.company_hash or (shown.digest if shown else None)
@@ -92,7 +99,10 @@ def _confirm_company(
 ) -> Application:
     master = accounts.account(application.company_master_uid)
     return application.but(
-        company=master and master.enterprise, company_confirmed=True, account_unknown=False
+        company=master and master.enterprise,
+        company_confirmed=True,
+        account_unknown=False,
+        account_covered=False,
     )
 
 
@@ -145,7 +155,7 @@ def form_is_acceptable(
     application: Application, command: SubmitApplication, accounts: AccountAnswers
 ) -> None:
     """Enterprise verified (FAQ Q1), company confirmed (§2.2 Step 1), UIDs that belong together (Q3, Q5)
-    and that no other application covers, running or active."""
+    and that no other application covers, running or active, which comes first."""
     form = command.application
     not_a_partner(application, accounts)
     master = verified(application.company_master_uid, accounts)
@@ -165,7 +175,7 @@ def form_is_acceptable(
     same_enterprise(master, covered)
     own_name(master, form, accounts)
     same_business(covered, form)
-    not_covered_elsewhere(form.covered_uids, accounts)
+    not_covered_elsewhere(application, form.covered_uids, accounts)
 
 
 def _submit_application(
@@ -339,7 +349,8 @@ STEPS: Final[tuple[Step, ...]] = (
          done=_justification_provided, revision=form_is_current, changes=_provide_justification,
          current=CURRENT_FORM),
     Step(ApproveApplication, BD, (Stage.UNDER_REVIEW,), Stage.QUALIFIED, (notices.ApplicationApproved,),
-         done=_approved, revision=form_is_current, changes=_approve_application, current=CURRENT_FORM),
+         done=_approved, revision=form_is_current, asks=who_covers_the_form,
+         account_rules=(no_other_comes_first,), changes=_approve_application, current=CURRENT_FORM),
     Step(RejectApplication, BD, (Stage.UNDER_REVIEW, Stage.JUSTIFYING), Stage.REJECTED,
          (notices.ApplicationRejected,),
          revision=form_is_current, changes=_reject_application, current=CURRENT_FORM),

@@ -16,7 +16,7 @@ from domain.account_rules import not_covered_elsewhere, same_business, same_ente
 from domain.audit import AuditEvent, Verdict
 from domain.contract import Command, ErrorType, Stage
 from domain.decisions import Decision
-from domain.inquiry import AccessOutcome, AccountAnswers, AccountQuery, Answers, Head, Inquiry
+from domain.inquiry import About, AccessOutcome, AccountAnswers, AccountQuery, Answers, Head, Inquiry
 from domain.intake import parse_one_of
 from domain.refusal import RefusedError, used_for_another
 from domain.state import Application, newest_within
@@ -119,6 +119,7 @@ def _accounts_covered(application: Application, command: AddAssociatedUid) -> Ac
     return AccountQuery(
         company_master_uid=application.company_master_uid,
         uids=(*application.covered_uids, command.associated_uid),
+        about=(About.ACCOUNTS, About.COVERAGE),
     )
 
 
@@ -130,7 +131,7 @@ def account_belongs(application: Application, command: AddAssociatedUid, account
     known = (accounts.account(uid) for uid in application.covered_uids)
     if application.form:
         same_business((*(account for account in known if account), added), application.form)
-    not_covered_elsewhere((command.associated_uid,), accounts)
+    not_covered_elsewhere(application, (command.associated_uid,), accounts)
 
 
 def _add(

@@ -214,9 +214,7 @@ def cancelled_by_operator(application: Application, now: datetime) -> Decision:
     closing = Closing(by=Role.SYSTEM, reason=OPERATOR_CANCEL, code=ClosingCode.CANCELLED_IN_TEMPORAL)
     cancelled = application.but(closing=closing)
     told = (notices.ApplicationCancelled, notices.ClosedToBd)
-    decision = _enter(cancelled, Stage.CANCELLED, told, now)
-    # An attempt to open access may have succeeded though its answer never came.
-    return replace(decision, close_access=application.stage is Stage.ACTIVATING)
+    return _enter(cancelled, Stage.CANCELLED, told, now)
 
 
 def run_ended(application: Application, how: str) -> Application:
@@ -359,7 +357,10 @@ def _enter(application: Application, stage: Stage, told: tuple[type[Notice], ...
     asked = tuple(clock for clock in application.clocks if clock.kind is ClockKind.QUESTION)
     waits = () if stage in OUTCOMES else asked
     entered = application.but(stage=stage, clocks=waits, overdue=False, reminders=0)
-    return _clocked(entered, told, of_edition(STAGES[stage].clocks, application.edition), now)
+    decision = _clocked(entered, told, of_edition(STAGES[stage].clocks, application.edition), now)
+    # An attempt to open access may have succeeded though its answer never came.
+    ends_without = application.stage is Stage.ACTIVATING and stage is not Stage.ACTIVE
+    return replace(decision, close_access=ends_without)
 
 
 def _stay(

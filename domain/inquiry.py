@@ -11,6 +11,7 @@ from typing import Final
 from pydantic import Field
 
 from domain.clocks import Clock, ClockRequest
+from domain.contract import Stage
 from domain.documents import BusinessType
 from domain.policy import Policy
 from domain.status import AccessCause, Company, CoverageChanged, FailedEmail, Missing
@@ -50,18 +51,30 @@ class TableEntry(Contract):
     value: str
 
 
+class About(StrEnum):
+    """What a query asks, each of somebody else.
+
+    ``accounts``: the account directory, for the applicant's account and those named. ``levels``: the same,
+    for business type and level of those named alone. ``partner``: ACPN, whether the applicant has access.
+    ``coverage``: the database, which applications cover those named.
+    """
+
+    ACCOUNTS = "accounts"
+    LEVELS = "levels"
+    PARTNER = "partner"
+    COVERAGE = "coverage"
+
+
 class AccountQuery(Contract):
-    """Look up the applicant's account and these, whether it already has access, and whether others cover
-    these.
+    """Look up the applicant and these accounts: what of them, says ``about``.
 
     ``legal_name``: the name in the form, to be compared with the verified enterprise's as people read it.
-    ``levels_only``: of each account only business type and level are asked for.
     """
 
     company_master_uid: Uid
     uids: tuple[Uid, ...] = ()
     legal_name: str | None = None
-    levels_only: bool = False
+    about: tuple[About, ...] = (About.ACCOUNTS, About.PARTNER, About.COVERAGE)
 
 
 class Inquiry(Contract):
@@ -86,18 +99,31 @@ class Inquiry(Contract):
         return not (self.accounts or self.entries or self.clocks)
 
 
+class Covering(Contract):
+    """An application that covers an account: it runs, or has access.
+
+    ``submitted_at``: when it has submitted its first form (workflow time); ``None`` if no form is stored.
+    """
+
+    uid: Uid
+    application_id: str
+    company_name: str
+    stage: Stage
+    submitted_at: Instant | None = None
+
+
 class AccountAnswers(Contract):
     """The accounts found; unknown ones are absent.
 
     ``already_partner``: an earlier application got access. ``name_matches``: whether the form names the
-    verified enterprise of the applicant. ``covered_elsewhere``: accounts that an application of
-    another company covers, which runs or is active.
+    verified enterprise of the applicant. ``covered_by``: for each account that another company's application
+    covers, all that cover it, the applicant's own application included.
     """
 
-    accounts: tuple[Account, ...] = ()
+    accounts: tuple[Account, ...] = Field(default=(), exclude_if=says_nothing)
     already_partner: bool = Field(default=False, exclude_if=says_nothing)
     name_matches: bool | None = None
-    covered_elsewhere: tuple[Uid, ...] = Field(default=(), exclude_if=says_nothing)
+    covered_by: tuple[Covering, ...] = Field(default=(), exclude_if=says_nothing)
 
     def account(self, uid: str) -> Account | None:
         """The account with this UID."""

@@ -27,7 +27,7 @@ from domain.status import (
     Signing,
     Warned,
 )
-from domain.values import Day, Instant, TimeZone
+from domain.values import Day, Instant, TimeZone, says_nothing
 
 # To the partner
 
@@ -150,12 +150,14 @@ class AssociatedUidChanged(Notice):
 
 
 class ContractEnded(Notice):
-    """BD has ended the signed contract before its start."""
+    """BD has ended the signed contract before its start, or before access that another application kept from
+    being given."""
 
     template: Literal["contract_ended"] = "contract_ended"
     closing: Closing
     start_date: Day
     start_zone: TimeZone
+    missing: tuple[Missing, ...] = Field(default=(), exclude_if=says_nothing)
 
 
 class ApplicationRejected(Notice):
@@ -267,12 +269,13 @@ class ClosedToBd(ToBd):
 
 
 class ContractEndedToBd(ToBd):
-    """The signed contract is ended before its start."""
+    """With `contract_ended`."""
 
     template: Literal["contract_ended_to_bd"] = "contract_ended_to_bd"
     closing: Closing
     start_date: Day
     start_zone: TimeZone
+    missing: tuple[Missing, ...] = Field(default=(), exclude_if=says_nothing)
 
 
 class AccessAlert(ToBd):

@@ -55,7 +55,8 @@ class Application(Contract):
     What has changed is stored field by field, so no field of its own may be left out while it is empty.
 
     ``account_unknown``: the account directory had no account of the applicant when he joined, and he has
-    confirmed no company since. ``form_revision`` is that of the form under review or being edited,
+    confirmed no company since. ``account_covered``: then it had access by another company's application.
+    ``form_revision`` is that of the form under review or being edited,
     ``submitted_revision`` that of ``form``. ``forms_used`` and ``sheets_used``: the highest revision
     there has ever been, also on a way that Temporal's Reset has left; a number is never used twice.
     ``access_told``: what holds access up and has been told, last ``access_told_at``. ``estimates_told``:
@@ -87,6 +88,7 @@ class Application(Contract):
     company: Company | None = None
     company_confirmed: bool = False
     account_unknown: bool = False
+    account_covered: bool = False
     form: ApplicationForm | None = None
     associated_uids: tuple[Uid, ...] | None = None
     coverage_changes: tuple[CoverageChanged, ...] = ()

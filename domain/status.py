@@ -268,6 +268,7 @@ class WarningCode(StrEnum):
 
     ``master_uid_not_covered``: the Company Master UID is neither Main nor Associated UID (guide, FAQ Q4).
     ``account_unknown``: the account directory did not have the applicant's account when it began.
+    ``account_covered``: the applicant's account had access by another company's application then.
     ``start_date_past``: the contract start date was past already when it was set. ``start_date_far``: it was
     more than five years ahead.
     ``added_uid_left_out``, ``removed_uid_named``: after access was given, an account was added, or taken
@@ -276,6 +277,7 @@ class WarningCode(StrEnum):
 
     MASTER_UID_NOT_COVERED = "master_uid_not_covered"
     ACCOUNT_UNKNOWN = "account_unknown"
+    ACCOUNT_COVERED = "account_covered"
     START_DATE_PAST = "start_date_past"
     ADDED_UID_LEFT_OUT = "added_uid_left_out"
     REMOVED_UID_NAMED = "removed_uid_named"

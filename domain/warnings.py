@@ -17,6 +17,11 @@ _ENGLISH: Final[Mapping[WarningCode, str]] = {
         "The account directory had no account of UID {uid} when this application began: check its digits. "
         "If they are right, open the account, then confirm the company; if not, join with the right ones."
     ),
+    WarningCode.ACCOUNT_COVERED: (
+        "UID {uid} had access to the ACPN platform by another company's application when this one began: "
+        "talk to the company that takes care of the access there, or to your BD. Once it is taken out there, "
+        "confirm the company."
+    ),
     WarningCode.START_DATE_PAST: (
         "The contract start date, {day} ({zone}), is past: "
         "access is opened as soon as both parties have signed."
@@ -46,6 +51,8 @@ def _warnings(application: Application) -> Iterator[Warned]:
     day, since = application.start_date, application.start_set_at
     if application.account_unknown:
         yield Warned(code=WarningCode.ACCOUNT_UNKNOWN, uid=uid)
+    if application.account_covered:
+        yield Warned(code=WarningCode.ACCOUNT_COVERED, uid=uid)
     if form and uid not in application.covered_uids:
         yield Warned(code=WarningCode.MASTER_UID_NOT_COVERED, uid=uid)
     if day and since and not application.ended:

@@ -7,6 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from domain import decisions
+from domain.account_rules import has_access_by_another
 from domain.contract import ErrorType, OnboardingInput, workflow_id
 from domain.editions import FIRST
 from domain.inquiry import AccountQuery, Answers, Inquiry, Table, TableEntry
@@ -47,10 +48,11 @@ def memory_of(joined: OnboardingInput, arguments: tuple[Any, ...]) -> RunMemory:
 
 def inquiry(joined: OnboardingInput, now: datetime) -> Inquiry:
     """What has to be known before an application can begin."""
+    uid = joined.company_master_uid
     return Inquiry(
         at=now,
         policy=joined.policy,
-        accounts=AccountQuery(company_master_uid=joined.company_master_uid),
+        accounts=AccountQuery(company_master_uid=uid, uids=(uid,)),
         entries=_entries(joined),
         opening=True,
     )
@@ -68,12 +70,14 @@ def begun(application: Application, answers: Answers) -> Application:
     if answers.problems:
         told = "; ".join(f"{problem.field}: {problem.message}" for problem in answers.problems)
         raise failure(RefusedError(ErrorType.INVALID, told))
-    account = answers.accounts and answers.accounts.account(application.company_master_uid)
+    uid = application.company_master_uid
+    account = answers.accounts and answers.accounts.account(uid)
     application = application.but(
         edition=answers.edition or application.edition,
         policy=answers.policy or application.policy,
         company=account and account.enterprise,
         account_unknown=answers.accounts is not None and account is None,
+        account_covered=answers.accounts is not None and has_access_by_another(uid, answers.accounts),
     )
     decisions.check_edition(application)
     return application

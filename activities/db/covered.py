@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, not_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.db.engine import Database
-from activities.db.tables import ApplicationRow, CoveredAccountRow
+from activities.db.tables import ApplicationRow, CoveredAccountRow, FormRow
+from domain.inquiry import Covering
 from domain.state import Application
 from domain.values import Uid
 
@@ -17,21 +18,42 @@ class CoveredAccounts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def elsewhere(self, company_master_uid: str, uids: Sequence[Uid]) -> tuple[Uid, ...]:
-        """Those of the accounts that an application of another company covers, in their order.
+    async def by(
+        self, uids: Sequence[Uid], company_master_uid: str, application_id: str | None = None
+    ) -> tuple[Covering, ...]:
+        """Who covers these accounts: for each that an application of another company covers, all of those and
+        this application, if it covers it as well; in the order of the accounts.
 
         Rows lag behind the workflows: of two applications that name an account at the same moment each may
         be told that nobody does. `AcpnAccess.give` tells in any case.
         """
-        own = select(ApplicationRow.application_id).where(
-            ApplicationRow.company_master_uid == company_master_uid
+        first_form = (
+            select(func.min(FormRow.submitted_at))
+            .where(FormRow.application_id == CoveredAccountRow.application_id, FormRow.void.is_(False))
+            .scalar_subquery()
         )
-        query = select(CoveredAccountRow.uid).where(
-            CoveredAccountRow.uid.in_(uids), CoveredAccountRow.application_id.not_in(own)
+        own = ApplicationRow.company_master_uid == company_master_uid
+        query = (
+            select(
+                CoveredAccountRow.uid,
+                CoveredAccountRow.application_id,
+                ApplicationRow.company_name,
+                ApplicationRow.stage,
+                first_form.label("submitted_at"),
+                own.label("own"),
+            )
+            .join(ApplicationRow, ApplicationRow.application_id == CoveredAccountRow.application_id)
+            .where(
+                CoveredAccountRow.uid.in_(uids),
+                not_(own) | (CoveredAccountRow.application_id == application_id),
+            )
+            .order_by(CoveredAccountRow.application_id)
         )
         async with self._database.session() as session:
-            found = set((await session.scalars(query)).all())
-        return tuple(uid for uid in uids if uid in found)
+            rows = (await session.execute(query)).all()
+        elsewhere = {row.uid for row in rows if not row.own}
+        found = [Covering.model_validate(row, from_attributes=True) for row in rows if row.uid in elsewhere]
+        return tuple(covering for uid in uids for covering in found if covering.uid == uid)
 
 
 async def keep_covered(database: Database, connection: AsyncConnection, application: Application) -> None:

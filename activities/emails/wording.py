@@ -167,6 +167,10 @@ _CHINESE_WARNINGS: Final[Mapping[WarningCode, str]] = {
         "申请开始时，账号目录中没有 UID {uid} 的账号，请核对号码。"
         "如号码无误，请先开通账号，再确认企业信息；如有误，请用正确的号码重新申请。"
     ),
+    WarningCode.ACCOUNT_COVERED: (
+        "申请开始时，UID {uid} 已通过其他企业的申请开通 ACPN 平台权限。"
+        "请联系在该申请中管理权限的企业，或咨询您的 BD。从该申请中移除后，请确认企业信息。"
+    ),
     WarningCode.START_DATE_PAST: "合同生效日期 {day}（{zone}）在填写时已过。双方签署后即开通权限。",
     WarningCode.ADDED_UID_LEFT_OUT: (
         "UID {uid} 是权限开通后添加的 Associated UID，本表单未包含该账号；"

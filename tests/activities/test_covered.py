@@ -19,7 +19,17 @@ from activities.db.engine import Database
 from activities.db.trail import AuditTrail, Written
 from activities.look_up import LookUpActivities
 from domain.contract import Stage
-from domain.inquiry import AccessClosed, AccessOutcome, AccessRequest, Account, AccountQuery, Answers, Inquiry
+from domain.inquiry import (
+    About,
+    AccessClosed,
+    AccessOutcome,
+    AccessRequest,
+    Account,
+    AccountQuery,
+    Answers,
+    Covering,
+    Inquiry,
+)
 from domain.publication import TakeUp
 from domain.state import Application
 from domain.status import AccessCause, Company, Missing
@@ -57,28 +67,64 @@ async def store(trail: AuditTrail, subject: Application, number: int, **more: ob
     assert await trail.publish(publication(subject, entries)) is Written.STORED
 
 
+async def elsewhere(covered: CoveredAccounts, company: str, *uids: str) -> tuple[str, ...]:
+    """Which of the accounts another company's application covers."""
+    return tuple(covering.uid for covering in await covered.by(uids, company))
+
+
 async def test_a_form_that_was_submitted_covers_its_accounts_until_the_application_ends(
     trail: AuditTrail, covered: CoveredAccounts
 ) -> None:
     asked = ("1003", "404", "1002")
-    assert await covered.elsewhere("2001", asked) == ()
+    assert await covered.by(asked, "2001") == ()
     await store(trail, UNDER_REVIEW, 1)
-    assert await covered.elsewhere("2001", asked) == ("1003", "1002")
-    assert await covered.elsewhere("1001", asked) == (), "they are the company's own"
+    assert await elsewhere(covered, "2001", *asked) == ("1003", "1002")
+    assert await covered.by(asked, "1001") == (), "they are the company's own"
     await store(trail, UNDER_REVIEW.but(stage=Stage.WITHDRAWN), 2)
-    assert await covered.elsewhere("2001", asked) == ("1003", "1002"), "the application runs on"
+    assert await elsewhere(covered, "2001", *asked) == ("1003", "1002"), "the application runs on"
     await store(trail, UNDER_REVIEW.but(stage=Stage.REJECTED), 3)
-    assert await covered.elsewhere("2001", asked) == ()
+    assert await covered.by(asked, "2001") == ()
 
 
 async def test_one_that_is_active_covers_what_it_covers_by_now(
     trail: AuditTrail, covered: CoveredAccounts
 ) -> None:
+    asked = ("1002", "1003", "1004")
     await store(trail, UNDER_REVIEW, 1)
     await store(trail, ACTIVE.but(associated_uids=("1004",)), 2)
-    assert await covered.elsewhere("2001", ("1002", "1003", "1004")) == ("1002", "1004")
+    assert await elsewhere(covered, "2001", *asked) == ("1002", "1004")
     await store(trail, ACTIVE.but(associated_uids=()), 3)
-    assert await covered.elsewhere("2001", ("1002", "1003", "1004")) == ("1002",)
+    assert await elsewhere(covered, "2001", *asked) == ("1002",)
+
+
+async def test_of_an_account_two_applications_cover_both_are_told_with_when_they_were_first_submitted(
+    trail: AuditTrail, covered: CoveredAccounts
+) -> None:
+    """As when both were submitted before the row of either was stored; submitted again, each keeps its
+    place."""
+    await store(trail, UNDER_REVIEW, 1)
+    later = {"at": NOON + timedelta(seconds=1)}
+    second = with_form(application("run-2", uid="2001", stage=Stage.QUALIFIED), 1)
+    await trail.publish(publication(second, submitted(1, 1, **later)))
+    again = publication(UNDER_REVIEW, submitted(2, 2, at=NOON + timedelta(hours=1)))
+    assert await trail.publish(again) is Written.STORED
+    ours, theirs = (
+        Covering(
+            uid="1002",
+            application_id=run,
+            company_name="Acme 1 有限公司",
+            stage=stage,
+            submitted_at=at,
+        )
+        for run, stage, at in (
+            ("run-1", Stage.UNDER_REVIEW, NOON),
+            ("run-2", Stage.QUALIFIED, NOON + timedelta(seconds=1)),
+        )
+    )
+    for application_id, company in (("run-1", "1001"), ("run-2", "2001")):
+        assert await covered.by(("404", "1002"), company, application_id) == (ours, theirs)
+    assert await covered.by(("1002",), "1001") == (theirs,), "who has no application yet"
+    assert await covered.by(("1002",), "3001", "run-3") == (ours, theirs)
 
 
 async def test_the_look_up_tells_who_is_covered_elsewhere(
@@ -89,14 +135,17 @@ async def test_the_look_up_tells_who_is_covered_elsewhere(
         SqlAccountDirectory(database), access, covered, answer_within=timedelta(minutes=1)
     )
 
-    async def told(uid: str) -> tuple[str, ...]:
-        query = AccountQuery(company_master_uid=uid, uids=("1002", "1005"))
-        answers: Answers = await ActivityEnvironment().run(looks.look_up, Inquiry(at=NOON, accounts=query))
+    async def told(uid: str, *about: About) -> tuple[str, ...]:
+        query = AccountQuery(company_master_uid=uid, uids=("1002", "1005"), about=about)
+        inquiry = Inquiry(at=NOON, application_id=f"run-of-{uid}", accounts=query)
+        answers: Answers = await ActivityEnvironment().run(looks.look_up, inquiry)
         assert answers.accounts is not None
-        return answers.accounts.covered_elsewhere
+        return tuple(covering.uid for covering in answers.accounts.covered_by)
 
-    assert await told("2001") == ("1002",)
-    assert await told("1001") == ()
+    assert await told("2001", About.COVERAGE) == ("1002",)
+    assert await told("2001", About.LEVELS, About.COVERAGE) == ("1002",)
+    assert await told("2001", About.ACCOUNTS, About.PARTNER) == ()
+    assert await told("1001", About.COVERAGE) == ()
 
 
 async def test_an_account_with_access_by_another_company_is_not_given_it_again(access: SqlAcpnAccess) -> None:

@@ -95,6 +95,11 @@ EVERY_MAIL: Final = [
         for code in WarningCode
         for template in ("application_received", "review_requested")
     ),
+    *(
+        pytest.param(template, {"missing": missing}, id=f"{template}-{len(missing)}-missing")
+        for template in ("contract_ended", "contract_ended_to_bd", "access_alert")
+        for missing in ([], [{"cause": "covered_elsewhere", "uids": ["5000000000000001"]}])
+    ),
 ]
 
 
@@ -118,6 +123,10 @@ WARNINGS: Final = {
         "may not carry out distribution",
     ),
     WarningCode.ACCOUNT_UNKNOWN: ("没有 UID 5000000000000001 的账号", "no account of UID 5000000000000001"),
+    WarningCode.ACCOUNT_COVERED: (
+        "UID 5000000000000001 已通过其他企业的申请开通",
+        "5000000000000001 had access to the ACPN platform by another company's application",
+    ),
     WarningCode.START_DATE_PAST: (
         "2025年1月1日（星期三）（Asia/Shanghai）在填写时已过",
         "Wednesday, 1 January 2025 (Asia/Shanghai), is past",

@@ -344,6 +344,29 @@ def test_bd_and_lead_read_which_accounts_hold_access_up(template: str, locale: s
         assert f"{name} | {WORDINGS[locale].listed([71, 72])}" in text
 
 
+TAKEN = {"cause": "covered_elsewhere", "uids": ["71", "72"]}
+
+
+@pytest.mark.parametrize("locale", WORDINGS)
+def test_bd_reads_what_to_do_about_another_applications_access(locale: str) -> None:
+    told = {"en": "have it taken out there, or end this contract", "zh": "移除此账号，或说明原因并终止本合同"}
+    assert told[locale] in rendered("access_alert", locale, missing=[TAKEN]).text
+    assert told[locale] not in rendered("access_alert", locale).text
+
+
+@pytest.mark.parametrize("template", ["contract_ended", "contract_ended_to_bd"])
+def test_a_contract_ended_says_whether_it_had_begun(template: str) -> None:
+    before = rendered(template, missing=[])
+    assert before.subject.startswith("Contract ended before its start")
+    assert "which was to take effect" in before.text
+    begun = rendered(template, missing=[TAKEN])
+    assert begun.subject.startswith("Contract ended before access was opened")
+    assert "in effect since the start of" in begun.text
+    assert "another application has access to an account (UID 71, 72)" in begun.text
+    assert "take effect" not in begun.text
+    assert "（UID 71、72）" in rendered(template, "zh", missing=[TAKEN]).text
+
+
 @pytest.mark.parametrize("template", ["associated_uid_changed", "associated_uid_changed_to_bd"])
 @pytest.mark.parametrize(
     ("locale", "added", "removed"),

@@ -23,10 +23,12 @@ from activities.look_up import ANSWER_WITHIN, AT_MOST, LookUpActivities
 from domain.clocks import ClockKind, ClockRequest
 from domain.documents import BusinessType
 from domain.inquiry import (
+    About,
     Account,
     AccountAnswers,
     AccountQuery,
     Answers,
+    Covering,
     Inquiry,
     Problem,
     Table,
@@ -115,8 +117,19 @@ class Nowhere(CoveredAccounts):
     def __init__(self) -> None:
         """Without a database."""
 
-    async def elsewhere(self, company_master_uid: str, uids: Sequence[str]) -> tuple[str, ...]:
+    async def by(
+        self, uids: Sequence[str], company_master_uid: str, application_id: str | None = None
+    ) -> tuple[Covering, ...]:
         return ()
+
+
+class NoDatabase(Nowhere):
+    """A database that is down."""
+
+    async def by(
+        self, uids: Sequence[str], company_master_uid: str, application_id: str | None = None
+    ) -> tuple[Covering, ...]:
+        raise RuntimeError("down")
 
 
 async def look_up(
@@ -227,6 +240,28 @@ async def test_what_is_not_asked_for_is_not_answered(
     directory: SqlAccountDirectory, access: SqlAcpnAccess
 ) -> None:
     assert await look_up(Inquiry(at=NOON), directory, access) == Answers()
+
+
+async def test_a_sheet_needs_the_directory_alone(
+    services: VendorServices, client: httpx.AsyncClient, directory: SqlAccountDirectory
+) -> None:
+    """Not ACPN, nor a database that is down; of each account its level, and not the applicant's own."""
+    services.status = 503
+    levels = asked(uids=("1002",), about=(About.LEVELS, About.COVERAGE))
+    answers = await look_up(levels, directory, HttpAcpnAccess(client), covered=NoDatabase())
+    known = MAIN.model_copy(update={"enterprise": None})
+    assert answers.accounts == AccountAnswers(accounts=(known,))
+    assert (await look_up(levels, Down(), HttpAcpnAccess(client))).accounts is None
+
+
+async def test_who_asks_about_coverage_alone_needs_nobody(
+    services: VendorServices, client: httpx.AsyncClient
+) -> None:
+    services.status = 503
+    inquiry = asked(uids=("1002",), about=(About.COVERAGE,))
+    for covered in (Nowhere(), NoDatabase()):
+        answers = await look_up(inquiry, Down(), HttpAcpnAccess(client), covered=covered)
+        assert answers.accounts == AccountAnswers()
 
 
 async def test_edition_and_policy_come_with_the_opening_only(

@@ -1,11 +1,14 @@
 """Which accounts may belong to one application, and what a refusal tells to do (guide, FAQ Q1, Q3 to Q5)."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
 
+from domain.account_rules import covered_before
+from domain.contract import Stage
 from domain.documents import BusinessType
-from domain.inquiry import Account, AccountAnswers
+from domain.inquiry import Account, AccountAnswers, Covering
 from domain.refusal import RefusedError
 from domain.status import Company, Warned, WarningCode
 from tests import payloads
@@ -22,6 +25,17 @@ OTHER: Final = ENTERPRISE.model_copy(update={"legal_name": "Other Ltd.", "regist
 
 
 MAIN, ASSOCIATED = "5000000000000002", "5000000000000003"
+EARLY: Final = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
+THEIRS: Final = Covering(
+    uid=ASSOCIATED,
+    application_id="run-2",
+    company_name="Beta Ltd.",
+    stage=Stage.UNDER_REVIEW,
+    submitted_at=EARLY,
+)
+OURS: Final = THEIRS.model_copy(
+    update={"application_id": "run-1", "company_name": "Acme", "submitted_at": EARLY + timedelta(seconds=1)}
+)
 
 
 def account(uid: str, enterprise: Company | None = ENTERPRISE, **more: Any) -> Account:
@@ -78,6 +92,127 @@ class TestEnterprise:
         )
 
 
+def both(ours: Covering | None, theirs: Covering) -> AccountAnswers:
+    """Who covers the associated account, as the database has it."""
+    return AccountAnswers(
+        accounts=(account(UID), account(ASSOCIATED)), covered_by=(*((ours,) if ours else ()), theirs)
+    )
+
+
+def changed(covering: Covering, **changes: Any) -> Covering:
+    return covering.model_copy(update=changes)
+
+
+class TestWhoComesFirst:
+    """Of two applications that cover an account, as when both were submitted at once, one goes on."""
+
+    @pytest.mark.parametrize(
+        ("ours", "theirs", "first"),
+        [
+            (OURS, THEIRS, "run-2"),
+            (changed(OURS, submitted_at=EARLY), THEIRS, "run-1"),
+            (changed(OURS, submitted_at=EARLY - timedelta(days=1)), THEIRS, "run-1"),
+            (changed(OURS, submitted_at=EARLY), changed(THEIRS, stage=Stage.ACTIVE), "run-2"),
+            (changed(OURS, submitted_at=EARLY), changed(THEIRS, stage=Stage.SIGNED), "run-2"),
+            (changed(OURS, submitted_at=EARLY), changed(THEIRS, stage=Stage.ACTIVATING), "run-2"),
+            (changed(OURS, stage=Stage.SIGNED), changed(THEIRS, stage=Stage.ACTIVATING), "run-2"),
+            (changed(OURS, stage=Stage.SIGNED), changed(THEIRS, stage=Stage.ACTIVE), "run-2"),
+            (changed(OURS, stage=Stage.SIGNED), changed(THEIRS, stage=Stage.QUALIFIED), "run-1"),
+            (OURS, changed(THEIRS, stage=Stage.ACTIVE, submitted_at=None), "run-2"),
+            (OURS, changed(THEIRS, submitted_at=None), "run-2"),
+            (None, changed(THEIRS, submitted_at=EARLY + timedelta(days=9)), "run-2"),
+        ],
+    )
+    def test_never_both_and_never_none(self, ours: Covering | None, theirs: Covering, first: str) -> None:
+        mine = journey_to("under_review").application
+        yours = mine.but(application_id="run-2")
+        assert mine.application_id == "run-1"
+        for accounts in (
+            both(ours, theirs),
+            both(ours, theirs).model_copy(
+                update={"covered_by": tuple(reversed(both(ours, theirs).covered_by))}
+            ),
+        ):
+            refused_for_us = covered_before(mine, (ASSOCIATED,), accounts)
+            refused_for_them = covered_before(yours, (ASSOCIATED,), accounts)
+            assert [bool(refused_for_us), bool(refused_for_them)] == [first == "run-2", first == "run-1"]
+            assert covered_before(mine, (MAIN,), accounts) == ()
+
+    @pytest.mark.parametrize(
+        ("situation", "kind", "way_out"),
+        [
+            ("under_review", "approve_application", "have the partner withdraw the form and submit it"),
+            ("qualified", "issue_decision_sheet", "cancel this application, so that the partner can join"),
+            ("confirming_terms", "issue_decision_sheet", "cancel this application, so that the partner can"),
+        ],
+    )
+    def test_bd_is_refused_and_reads_whose_it_is_and_what_to_do(
+        self, situation: str, kind: str, way_out: str
+    ) -> None:
+        journey = journey_to(situation)
+        journey.directory = directory().model_copy(
+            update={"covered_by": (changed(OURS, uid=UID), changed(THEIRS, uid=UID))}
+        )
+        said = journey.something_new(kind)
+        for _ in range(2):
+            error, message = refused(journey, kind, **said)
+            assert error == "uid_mismatch"
+            assert message.startswith(
+                f"Another application comes first: UID {UID} is covered by that of Beta Ltd. "
+                "(stage 'under_review'). Have it taken out or ended there; or "
+            )
+            assert way_out in message
+        journey.directory = directory()
+        journey.say(kind, **said)
+
+    def test_the_partner_is_refused_at_the_confirmation_and_reads_no_name(self) -> None:
+        journey = journey_to("confirming_terms")
+        journey.directory = AccountAnswers(covered_by=(changed(THEIRS, uid=UID),))
+        assert refused(journey, "confirm_terms", **journey.terms()) == (
+            "uid_mismatch",
+            f"Another application covers UID {UID}, and comes first: please consult your BD, who settles "
+            "which of the two goes on.",
+        )
+
+    @pytest.mark.parametrize(
+        ("situation", "kind"),
+        [
+            ("under_review", "approve_application"),
+            ("qualified", "issue_decision_sheet"),
+            ("confirming_terms", "confirm_terms"),
+        ],
+    )
+    def test_who_comes_first_goes_on(self, situation: str, kind: str) -> None:
+        journey = journey_to(situation)
+        journey.directory = directory().model_copy(
+            update={"covered_by": (changed(OURS, uid=UID, submitted_at=EARLY), changed(THEIRS, uid=UID))}
+        )
+        assert journey.say(kind, **journey.something_new(kind)).application.stage != situation
+
+    def test_a_form_that_was_first_may_be_submitted_again(self) -> None:
+        """Or the one would be refused at its submission, the other at its approval, for ever."""
+        journey = journey_to("withdrawn")
+        journey.directory = directory().model_copy(
+            update={"covered_by": (changed(OURS, uid=UID, submitted_at=EARLY), changed(THEIRS, uid=UID))}
+        )
+        form = payloads.form(UID, qualification="Now certified.")
+        assert journey.say("submit_application", application=form).application.stage == "under_review"
+
+    def test_an_account_with_access_by_another_is_no_company_to_confirm(self) -> None:
+        journey = journey_to("drafting")
+        journey.application = journey.application.but(account_covered=True)
+        running = changed(THEIRS, uid=UID)
+        journey.directory = directory().model_copy(
+            update={"covered_by": (changed(running, stage=Stage.ACTIVE),)}
+        )
+        error, message = refused(journey, "confirm_company")
+        assert error == "uid_mismatch"
+        assert message.startswith(f"UID {UID} has access to the ACPN platform already, by another company's")
+        journey.directory = directory().model_copy(update={"covered_by": (running,)})
+        assert journey.say("confirm_company").application.company_confirmed
+        assert not journey.application.account_covered
+
+
 class TestUids:
     """FAQ Q3, Q4 and Q5."""
 
@@ -94,7 +229,7 @@ class TestUids:
 
     def test_that_another_application_covers(self) -> None:
         taken = AccountAnswers(
-            accounts=(account(UID), account(MAIN), account(ASSOCIATED)), covered_elsewhere=(ASSOCIATED,)
+            accounts=(account(UID), account(MAIN), account(ASSOCIATED)), covered_by=(THEIRS,)
         )
         journey = journey_to("company_confirmed")
         journey.directory = taken
@@ -102,6 +237,7 @@ class TestUids:
         error, message = refused(journey, "submit_application", application=form)
         assert error == "uid_mismatch"
         assert message.startswith(f"Another application covers UID {ASSOCIATED}: leave it out")
+        assert "Beta" not in message, "whose it is, is no affair of this partner's"
         form["associated_uids"] = []
         assert journey.say("submit_application", application=form).application.stage == "under_review"
 

@@ -10,7 +10,7 @@ from domain.contract import Actor, Role, Stage
 from domain.coverage import AddAssociatedUid, AnyCoverageCommand, RemoveAssociatedUid
 from domain.decisions import Decision
 from domain.editions import mentioned
-from domain.inquiry import AccessOutcome, Account, AccountAnswers, Answers
+from domain.inquiry import About, AccessOutcome, Account, AccountAnswers, Answers, Covering
 from domain.lifecycle import NEWEST
 from domain.refusal import RefusedError
 from domain.state import Application
@@ -46,13 +46,14 @@ def decide(
     command: AnyCoverageCommand,
     *accounts: Account,
     application: Application | None = None,
-    elsewhere: tuple[str, ...] = (),
+    elsewhere: tuple[Covering, ...] = (),
 ) -> Decision:
     """What becomes of it, where the directory has the company's account and these."""
     application = application or journey.application
     asked = coverage.inquiry(application, command, journey.now, 20)
     assert bool(asked.accounts) == (isinstance(command, AddAssociatedUid) and not asked.empty)
-    known = AccountAnswers(accounts=(account(UID), *accounts), covered_elsewhere=elsewhere)
+    assert asked.accounts is None or asked.accounts.about == (About.ACCOUNTS, About.COVERAGE)
+    known = AccountAnswers(accounts=(account(UID), *accounts), covered_by=elsewhere)
     return coverage.decide(application, command, journey.now, 20, Answers(accounts=known))
 
 
@@ -124,8 +125,14 @@ def test_the_rules_are_those_of_the_form(journey: Journey) -> None:
     assert "verified for another enterprise" in refused(journey, add(), account(NEW, OTHER))
     distributor = account(NEW, business_type="distributor")
     assert "must have the same business type" in refused(journey, add(), distributor)
-    assert "Another application covers" in refused(journey, add(), account(NEW), elsewhere=(NEW,))
-    assert "at most" not in refused(journey, add(), account(NEW), elsewhere=(NEW,))
+    running = Covering(
+        uid=NEW, application_id="run-9", company_name="Beta Ltd.", stage=Stage.UNDER_REVIEW, submitted_at=None
+    )
+    for stage in (Stage.UNDER_REVIEW, Stage.ACTIVE):
+        other = running.model_copy(update={"stage": stage})
+        told = refused(journey, add(), account(NEW), elsewhere=(other,))
+        assert f"Another application covers UID {NEW}: " in told, "it covers it, and this one does not yet"
+        assert "Beta" not in told, "the partner may send it, too"
 
 
 def test_its_level_is_that_of_the_accounts_there_are(journey: Journey) -> None:

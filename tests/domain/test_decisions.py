@@ -244,7 +244,7 @@ class TestDirectory:
 
         confirmed = asked(journey_to("drafting"), journey.command("confirm_company")).accounts
         assert confirmed
-        assert (confirmed.uids, confirmed.legal_name) == ((), None)
+        assert (confirmed.uids, confirmed.legal_name) == (("5000000000000001",), None)
         declined = journey.command("cancel_application", reason="No.")
         assert asked(journey, declined).accounts is None
 

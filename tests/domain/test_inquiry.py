@@ -55,17 +55,17 @@ BEFORE: Final = {
 EDITED: Final = payloads.form(UID, qualification="Now certified.")
 AMENDED: Final = {"start_date": "2027-01-01", "time_zone": "UTC", "reason": "x"}
 
-# command | asks the account directory | clocks | tables
+# command | asks about accounts (a), levels (l), partner (p), coverage (c) | clocks | tables
 ASKED: Final = """
-confirm_company       | yes |                 |
-submit_application    | yes | review          | application.country:country application.contact.email:email
+confirm_company       | apc |                 |
+submit_application    | apc | review          | application.country:country application.contact.email:email
 withdraw_application  |     | expiry          |
 request_justification |     | reminder expiry |
 provide_justification |     | review          |
-approve_application   |     | reminder        |
+approve_application   | c   | reminder        |
 reject_application    |     |                 |
-issue_decision_sheet  | yes | reminder expiry | sheet.basic.currency:currency sheet.basic.time_zone:time_zone
-confirm_terms         |     | contact         |
+issue_decision_sheet  | lc  | reminder expiry | sheet.basic.currency:currency sheet.basic.time_zone:time_zone
+confirm_terms         | c   | contact         |
 modify_terms          |     | reminder        |
 record_contact        |     | reminder        |
 choose_signing_path   |     |                 |
@@ -111,7 +111,8 @@ class TestWhatIsAsked:
 
         found = asked(journey, kind, **said)
 
-        assert bool(found.accounts) == bool(accounts)
+        about = found.accounts.about if found.accounts else ()
+        assert "".join(each.value[0] for each in about) == accounts
         assert [f"{entry.field}:{entry.table}" for entry in found.entries] == tables.split()
         assert [clock.kind.value for clock in found.clocks] == clocks.split()
         assert found.empty == (not (accounts or tables or clocks))
@@ -222,7 +223,11 @@ class TestAnswers:
         found = asked(journey, "approve_application", **said)
         clocks = set_clocks(found.clocks, journey.now)
         decision = decisions.decide(
-            journey.application, command, journey.now, journey.transitions, Answers(clocks=clocks)
+            journey.application,
+            command,
+            journey.now,
+            journey.transitions,
+            Answers(accounts=AccountAnswers(), clocks=clocks),
         )
         assert decision.application.clocks == clocks
         assert decision.requests == found.clocks

@@ -16,9 +16,9 @@ from activities.db.access import SqlAcpnAccess
 from activities.db.email_ledger import EmailLedger
 from domain.audit import Verdict
 from domain.chain import broken_at
-from domain.contract import ErrorType, Stage, coverage_id
+from domain.contract import ErrorType, Role, Stage, coverage_id
 from domain.coverage import AddAssociatedUid, CoverageAnswer
-from domain.status import AccessCause, Missing
+from domain.status import AccessCause, Closing, Missing
 from starter.client.errors import OnboardingError
 from starter.client.onboarding_client import OnboardingClient
 from tests import payloads
@@ -230,6 +230,56 @@ async def test_a_form_with_an_account_another_application_covers_is_refused(serv
     assert refusal.value.type == ErrorType.UID_MISMATCH
     await theirs.signal("reject_application", reason_code="SIZE", explanation="Twenty engineers.")
     assert (await ours.update("submit_application", application=form)).stage is Stage.UNDER_REVIEW
+
+
+async def test_of_two_submitted_at_once_the_first_goes_on_and_bd_is_told_so_of_the_other(
+    service: Service,
+) -> None:
+    """Neither finds the other's row; one of them is stopped before anybody signs."""
+    theirs, ours = await service.applicant(), await service.applicant()
+    shared = await account_beside(theirs)
+    for applicant in (theirs, ours):
+        await applicant.update("confirm_company")
+    async with without_table(ours, "covered_accounts"):
+        for applicant in (theirs, ours):
+            form = payloads.form(applicant.uid, associated_uids=[shared])
+            status = await applicant.update("submit_application", application=form)
+            assert status.stage is Stage.UNDER_REVIEW
+    for applicant in (theirs, ours):
+        await applicant.pass_time(timedelta(minutes=1))
+    told = f"Another application comes first: UID {shared} is covered by that of {payloads.ENTERPRISE}"
+    for _ in range(2):
+        with pytest.raises(ApplicationError, match=told) as refusal:
+            await ours.update("approve_application", form_revision=1)
+        assert refusal.value.type == ErrorType.UID_MISMATCH
+    assert (await theirs.update("approve_application", form_revision=1)).stage is Stage.QUALIFIED
+    await theirs.stored()
+    await ours.update("withdraw_application")
+    with pytest.raises(ApplicationError, match=f"Another application covers UID {shared}: leave it out"):
+        again = payloads.form(ours.uid, associated_uids=[shared])
+        await ours.update("submit_application", application=again)
+    await theirs.update("cancel_application", reason="Entered twice")
+    await theirs.result()
+    await ours.update("submit_application", application=again)
+    assert (await ours.update("approve_application", form_revision=2)).stage is Stage.QUALIFIED
+
+
+async def test_what_another_application_keeps_from_access_is_ended_by_bd(service: Service) -> None:
+    ours = await service.applicant()
+    access = SqlAcpnAccess(service.database)
+    await access.give(
+        [Grant(uid=ours.uid, application_id="x", company_master_uid="999", granted_at=await ours.now())]
+    )
+    status = await ours.to_signed()
+    assert (status.stage, "end_contract" in status.allowed_for[Role.BD]) == (Stage.ACTIVATING, True)
+    ended = await ours.update("end_contract", reason="Company 999 keeps the account.")
+    assert (ended.stage, ended.outcome) == (Stage.CANCELLED, Stage.CANCELLED)
+    closing = (await ours.result()).closing
+    assert closing == Closing(by=Role.BD, reason="Company 999 keeps the account.")
+    assert mails(ours)[-2:] == [("contract_ended", PARTNER), ("contract_ended_to_bd", BD)]
+    assert await access.grants(ours.uid) == ()
+    assert await access.grants("999")
+    assert await access.take_back("999", "x")
 
 
 async def test_what_slipped_through_waits_for_access_until_the_other_gives_it_up(service: Service) -> None:

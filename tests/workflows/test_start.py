@@ -3,9 +3,11 @@
 import pytest
 
 from domain import view
-from domain.inquiry import Account, AccountAnswers, Answers
+from domain.contract import OnboardingInput, Stage
+from domain.inquiry import About, Account, AccountAnswers, Answers, Covering
 from domain.state import Application
-from tests.domain.applications import ENTERPRISE, UID, journey_to, refused
+from tests import payloads
+from tests.domain.applications import ENTERPRISE, JOINED_AT, UID, journey_to, refused
 from workflows import start
 
 TOLD = "The account directory had no account of UID"
@@ -41,6 +43,31 @@ def test_a_known_one_and_one_nobody_was_asked_about_does_not(accounts: AccountAn
     application = begun(accounts)
     assert view.describe(application, sequence=1).warnings == ()
     assert "No account" not in view.details(application)
+
+
+COVERING = Covering(uid=UID, application_id="run-2", company_name="Beta Ltd.", stage=Stage.ACTIVE)
+KNOWN = (Account(uid=UID, enterprise=ENTERPRISE),)
+
+
+def test_an_account_with_access_by_another_waits_and_says_so() -> None:
+    asked = start.inquiry(OnboardingInput.model_validate(payloads.join(UID)), JOINED_AT)
+    assert asked.accounts is not None
+    assert (asked.accounts.uids, About.COVERAGE in asked.accounts.about) == ((UID,), True)
+    application = begun(AccountAnswers(accounts=KNOWN, covered_by=(COVERING,)))
+    status = view.describe(application, sequence=1)
+    assert status.stage == "drafting"
+    [warning] = status.warnings
+    assert warning.startswith(f"UID {UID} had access to the ACPN platform by another company's application")
+    assert "your BD" in warning
+    assert "Beta" not in warning
+    assert "This UID had access" in view.details(application)
+
+
+def test_one_that_another_application_only_asks_access_for_does_not() -> None:
+    for stage in (Stage.UNDER_REVIEW, Stage.ACTIVATING):
+        running = COVERING.model_copy(update={"stage": stage})
+        application = begun(AccountAnswers(accounts=KNOWN, covered_by=(running,)))
+        assert view.describe(application, sequence=1).warnings == ()
 
 
 def test_once_the_company_is_confirmed_nothing_is_said_any_more() -> None:
