@@ -1,4 +1,5 @@
-"""Whether the account directory knows a UID: asked before JOIN NOW, so that a mistyped one starts nothing."""
+"""What speaks against JOIN NOW under a UID, asked before anything is started: that the account directory does
+not know it, or that it has access by another company's application."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -8,12 +9,15 @@ from typing import Final
 from activities.account_directory import AccountDirectory
 from activities.account_directory_http import HttpAccountDirectory
 from activities.db.accounts import SqlAccountDirectory
+from activities.db.covered import CoveredAccounts
 from activities.outside_service import ServiceAddress
+from domain import account_rules
+from domain.inquiry import AccountAnswers
 from settings import Settings
 from starter.client.stored import open_database
 
 ANSWER_WITHIN: Final = timedelta(seconds=2)
-"""What the directory gets to answer in; who joins waits for it."""
+"""What the directory, or the database, gets to answer in; who joins waits for it."""
 
 
 async def is_known(settings: Settings, uid: str) -> bool | None:
@@ -32,3 +36,18 @@ async def is_known(settings: Settings, uid: str) -> bool | None:
     # Each directory fails in its own ways; whatever it is, it has not answered.
     except Exception:
         return None
+
+
+async def has_access_by_another(settings: Settings, uid: str) -> bool | None:
+    """Whether another company's application that is active covers the account, as far as is stored; ``None``
+    when the database does not say."""
+    try:
+        async with (
+            asyncio.timeout(ANSWER_WITHIN.total_seconds()),
+            open_database(settings.database) as database,
+        ):
+            found = await CoveredAccounts(database).by((uid,), uid)
+    # As above: it has not answered.
+    except Exception:
+        return None
+    return account_rules.has_access_by_another(uid, AccountAnswers(covered_by=found))

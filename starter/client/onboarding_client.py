@@ -27,6 +27,7 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain import view
+from domain.account_rules import access_by_another
 from domain.contract import (
     QUERY_NAME,
     TASK_QUEUE,
@@ -67,8 +68,8 @@ _WITHOUT_OUTCOME: Final = {
 """How Temporal may have ended the run of an application before its outcome."""
 
 
-IsKnown = Callable[[str], Awaitable[bool | None]]
-"""Whether the account directory has a UID; ``None`` where it does not say."""
+TellsOfUid = Callable[[str], Awaitable[bool | None]]
+"""Answers a question about a UID; ``None`` where nobody says."""
 
 
 class Joined(Contract):
@@ -101,8 +102,8 @@ class OnboardingClient(Commands):
         client: a connection made with `connect`.
         verify_url: the "Go to Verify" link of remedies (guide, FAQ Q1).
         answer_within: how long a call waits for its answer.
-        is_known: whether the account directory has a UID, asked before an application is started; ``None``
-            where it does not say.
+        is_known: whether the account directory has a UID, asked before an application is started.
+        has_access_by_another: whether another company's application has given it access, asked then as well.
     """
 
     def __init__(
@@ -111,10 +112,12 @@ class OnboardingClient(Commands):
         *,
         verify_url: str = "",
         answer_within: timedelta = ANSWER_WITHIN,
-        is_known: IsKnown | None = None,
+        is_known: TellsOfUid | None = None,
+        has_access_by_another: TellsOfUid | None = None,
     ) -> None:
         self._client = client
         self._is_known = is_known
+        self._has_access_by_another = has_access_by_another
         self._verify_url = verify_url
         self._answer_within = answer_within
 
@@ -126,14 +129,23 @@ class OnboardingClient(Commands):
             RuntimeError: nothing answers at that address.
         """
 
+        # What does not join starts faster without the libraries of a database.
         async def is_known(uid: str) -> bool | None:
-            # What does not join starts faster without the libraries of a database.
             from starter.client import accounts
 
             return await accounts.is_known(settings, uid)
 
-        client = await connect(temporal, settings.codec)
-        return cls(client, verify_url=settings.verify_url, is_known=is_known)
+        async def has_access_by_another(uid: str) -> bool | None:
+            from starter.client import accounts
+
+            return await accounts.has_access_by_another(settings, uid)
+
+        return cls(
+            await connect(temporal, settings.codec),
+            verify_url=settings.verify_url,
+            is_known=is_known,
+            has_access_by_another=has_access_by_another,
+        )
 
     async def join(self, joining: OnboardingInput) -> Joined:
         """Start an application, or enter the one that runs (guide §2.1 Step 3, §2.2 Step 2).
@@ -142,11 +154,11 @@ class OnboardingClient(Commands):
 
         Raises:
             OnboardingError: ``already_partner``, an earlier application ended in access; ``not_found``, the
-                account directory has no such account (while it is down, one can join); ``invalid``;
-                ``unavailable``, no worker has taken up the application, which has started all the same.
+                account directory has no such account; ``uid_mismatch``, it has access by another company's
+                application (while nobody can tell, one can join); ``invalid``; ``unavailable``, no worker has taken up the application, which has started all the same.
         """
         uid = joining.company_master_uid
-        await self._check_known(uid)
+        await self._check_account(uid)
         if joining.policy is None:
             joining = joining.model_copy(update={"policy": Policy()})
         try:
@@ -268,19 +280,30 @@ class OnboardingClient(Commands):
         except (TimeoutError, RPCTimeoutOrCancelledError):
             raise self._no_answer(f"{command.kind} (command ID {command.command_id})") from None
 
-    async def _check_known(self, uid: str) -> None:
-        """Raises `OnboardingError` for a UID that is no account's and has no application running."""
-        if self._is_known is None or await self._is_known(uid) is not False:
+    async def _check_account(self, uid: str) -> None:
+        """Raises `OnboardingError` for a UID that is no account's, or has access by another company's
+        application, and has no application running."""
+        known, by_another = await asyncio.gather(
+            *(
+                asked(uid) if asked else _nobody_says()
+                for asked in (self._is_known, self._has_access_by_another)
+            )
+        )
+        if known is not False and not by_another:
             return
+        if not await self._runs(uid):
+            if by_another:
+                raise self._error(ErrorType.UID_MISMATCH, access_by_another(uid).message)
+            raise self._error(ErrorType.NOT_FOUND, f"The account directory has no account of UID {uid}.")
+
+    async def _runs(self, uid: str) -> bool:
         try:
             described = await self._client.get_workflow_handle(workflow_id(uid)).describe()
-            running = described.status is WorkflowExecutionStatus.RUNNING
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
-            running = False
-        if not running:
-            raise self._error(ErrorType.NOT_FOUND, f"The account directory has no account of UID {uid}.")
+            return False
+        return described.status is WorkflowExecutionStatus.RUNNING
 
     async def _first_status(self, uid: str, handle: WorkflowHandle[Any, Any]) -> Status:
         """The status once JOIN NOW is carried out, which is the application's first event."""
@@ -387,3 +410,7 @@ class OnboardingClient(Commands):
 
     def _error(self, error: ErrorType, message: str) -> OnboardingError:
         return OnboardingError(error, message, verify_url=self._verify_url)
+
+
+async def _nobody_says() -> None:
+    return None

@@ -1,17 +1,24 @@
 """Journeys of active applications: Associated UIDs are added and taken away, each by a run of its own."""
 
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from temporalio.client import WorkflowFailureError
+from temporalio.service import RPCError
 
+from activities.acpn_access import Grant
+from activities.db.access import SqlAcpnAccess
+from activities.db.tables import CoveredAccountRow
 from domain.contract import Stage
 from tests import payloads
 from tests.coverage_changes import ADD, REMOVE, changed, started, wanted
 from tests.replay.resets import after, reset
 from tests.replay.ways import Journey
 from tests.rig import Applicant
+from tests.service.evidence import row
 from tests.service.resetting import mark, taken_up, turn_back
 from tests.service.test_waits_access import account_beside, grants_fail
 from tests.smtp_server import Plan, SmtpServer
@@ -72,6 +79,52 @@ async def _stays_through_resets(applicant: Applicant) -> None:
         await applicant.sign(party)
 
 
+async def _access_by_another(applicant: Applicant) -> None:
+    """At every look-up another company's active application covers the applicant's account, and then gives it
+    up."""
+    other = await applicant.service.applicant()
+    await _to_active(other)
+    application_id = (await row(other)).application_id
+
+    @asynccontextmanager
+    async def covered() -> AsyncIterator[None]:
+        added = CoveredAccountRow(application_id=application_id, uid=applicant.uid)
+        async with applicant.service.database.session() as session, session.begin():
+            session.add(added)
+        try:
+            yield
+        finally:
+            async with applicant.service.database.session() as session, session.begin():
+                await session.delete(await session.merge(added))
+
+    async def refused_and_then_not(kind: str, **payload: Any) -> None:
+        async with covered():
+            await applicant.signal(kind, **payload)
+        await applicant.signal(kind, **payload)
+        await applicant.stored()
+
+    async with covered():
+        await applicant.join()
+    await refused_and_then_not("confirm_company")
+    await refused_and_then_not("submit_application", application=payloads.form(applicant.uid))
+    await refused_and_then_not("approve_application", form_revision=1)
+    await refused_and_then_not("issue_decision_sheet", sheet=payloads.sheet())
+    await refused_and_then_not("confirm_terms", **await applicant.named_sheet())
+
+
+async def _held_up_by_another(applicant: Applicant) -> None:
+    """Another company's application has given the account access; BD ends the contract that waits for it."""
+    access = SqlAcpnAccess(applicant.service.database)
+    theirs = {"uid": applicant.uid, "application_id": "x", "company_master_uid": "999"}
+    await access.give([Grant.model_validate(theirs | {"granted_at": await applicant.now()})])
+    await applicant.to_signed()
+    await applicant.signal("end_contract", role="partner", reason="Off.")
+    for _ in range(2):
+        with suppress(RPCError):
+            await applicant.signal("end_contract", command_id="end", reason="Company 999 keeps the account.")
+    await applicant.result()
+
+
 async def _too_early(applicant: Applicant) -> None:
     await changed(applicant, ADD, "1")
     run = await started(applicant, {"kind": ADD})
@@ -88,6 +141,8 @@ def coverage(server: SmtpServer) -> tuple[Journey, ...]:
             Stage.ACTIVE,
             asks=(calls.RECALL, calls.OPEN_ACCESS, calls.CLOSE_ACCESS),
         ),
+        Journey("access_by_another", _access_by_another, Stage.AWAITING_SIGNATURES, joins=False),
+        Journey("held_up_by_another", _held_up_by_another, Stage.CANCELLED),
         Journey("associated_uid_while_acpn_is_down", _acpn_down, Stage.ACTIVE, asks=(calls.RECALL,)),
         Journey(
             "associated_uid_mails_wait",

@@ -255,8 +255,8 @@ async def test_of_two_submitted_at_once_the_first_goes_on_and_bd_is_told_so_of_t
     assert (await theirs.update("approve_application", form_revision=1)).stage is Stage.QUALIFIED
     await theirs.stored()
     await ours.update("withdraw_application")
+    again = payloads.form(ours.uid, associated_uids=[shared])
     with pytest.raises(ApplicationError, match=f"Another application covers UID {shared}: leave it out"):
-        again = payloads.form(ours.uid, associated_uids=[shared])
         await ours.update("submit_application", application=again)
     await theirs.update("cancel_application", reason="Entered twice")
     await theirs.result()

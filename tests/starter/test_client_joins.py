@@ -1,5 +1,7 @@
-"""JOIN NOW under a UID that is no account's: refused before anything is started."""
+"""JOIN NOW under a UID that is no account's, or that has access by another company's application: refused
+before anything is started."""
 
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
@@ -10,14 +12,16 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
+from activities.db.trail import AuditTrail, Written
 from domain.contract import ErrorType, OnboardingInput, Stage
 from domain.inquiry import Account
 from domain.status import Status
 from settings import Settings
-from starter.client.accounts import is_known
+from starter.client.accounts import has_access_by_another, is_known
 from starter.client.errors import OnboardingError
 from starter.client.onboarding_client import OnboardingClient
 from tests import payloads
+from tests.activities.examples import application, publication, submitted, with_form
 from tests.activities.services import vendor_services
 
 UID: Final = "5123456789"
@@ -61,12 +65,17 @@ class Temporal:
         return STATUS
 
 
-def service(temporal: Temporal, known: bool | None) -> OnboardingClient:
-    async def answer(uid: str) -> bool | None:
-        assert uid == UID
-        return known
+def service(temporal: Temporal, known: bool | None = True, covered: bool | None = False) -> OnboardingClient:
+    def answering(answer: bool | None) -> Callable[[str], Awaitable[bool | None]]:
+        async def answered(uid: str) -> bool | None:
+            assert uid == UID
+            return answer
 
-    return OnboardingClient(cast(Client, temporal), is_known=answer)
+        return answered
+
+    return OnboardingClient(
+        cast(Client, temporal), is_known=answering(known), has_access_by_another=answering(covered)
+    )
 
 
 @pytest.mark.parametrize("found", [None, WorkflowExecutionStatus.COMPLETED])
@@ -98,9 +107,48 @@ async def test_a_known_one_starts_and_so_does_any_while_the_directory_is_down(kn
     assert (joined.started, temporal.started) == (True, 1)
 
 
-async def test_who_has_an_application_enters_it() -> None:
-    joined = await service(Temporal(WorkflowExecutionStatus.RUNNING), known=False).join(JOINING)
+@pytest.mark.parametrize(("known", "covered"), [(False, False), (True, True)])
+async def test_who_has_an_application_enters_it(known: bool, covered: bool) -> None:
+    joined = await service(Temporal(WorkflowExecutionStatus.RUNNING), known, covered).join(JOINING)
     assert not joined.started
+
+
+@pytest.mark.parametrize("found", [None, WorkflowExecutionStatus.COMPLETED])
+async def test_a_uid_with_access_by_another_application_starts_nothing(
+    found: WorkflowExecutionStatus | None,
+) -> None:
+    temporal = Temporal(found)
+    for _ in range(2):
+        with pytest.raises(OnboardingError, match=f"UID {UID} has access to the ACPN platform") as refused:
+            await service(temporal, covered=True).join(JOINING)
+        assert refused.value.type is ErrorType.UID_MISMATCH
+        assert "talk to the company that takes care of the access there, or to your BD" in str(refused.value)
+    assert temporal.started == 0
+
+
+@pytest.mark.parametrize("covered", [False, None])
+async def test_any_other_starts_and_so_does_any_while_nobody_can_tell(covered: bool | None) -> None:
+    temporal = Temporal(None)
+    joined = await service(temporal, covered=covered).join(JOINING)
+    assert (joined.started, temporal.started) == (True, 1)
+
+
+async def test_who_covers_it_is_looked_up_in_the_database(sqlite_url: str) -> None:
+    settings = Settings.model_validate({"database_url": sqlite_url})
+    assert await has_access_by_another(settings, "1002") is False
+    database = Database(sqlite_url)
+    trail = AuditTrail(database)
+    for number, stage in enumerate((Stage.UNDER_REVIEW, Stage.ACTIVE), start=1):
+        stands = with_form(application(stage=stage), 1)
+        assert await trail.publish(publication(stands, submitted(number, number))) is Written.STORED
+        assert await has_access_by_another(settings, "1002") is (stage is Stage.ACTIVE)
+    await database.dispose()
+    assert await has_access_by_another(settings, "1001") is False, "the company's own is not among them"
+
+
+async def test_without_a_database_nobody_says_who_covers_it(unmigrated_sqlite_url: str) -> None:
+    settings = Settings.model_validate({"database_url": unmigrated_sqlite_url})
+    assert await has_access_by_another(settings, UID) is None
 
 
 async def test_the_embedded_directory_is_asked(sqlite_url: str) -> None:
