@@ -1,10 +1,16 @@
 """What an ended application could not deliver goes to a child workflow (`delivery.py`)."""
 
+from datetime import timedelta
+from typing import Final
+
 from temporalio import workflow
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from domain.contract import DELIVERY_TYPE
 from workflows.memory import RunMemory
+
+LAST_MAILS_WITHIN: Final = timedelta(seconds=30)
+"""How long an ended application waits for its last mails before it hands them over."""
 
 
 async def hand_over(memory: RunMemory) -> None:

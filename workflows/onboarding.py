@@ -31,7 +31,7 @@ from domain.refusal import RefusedError
 from domain.status import CommandResult, FailedEmail, Status
 from workflows import calls, search_attributes, start
 from workflows.encryption import Reader
-from workflows.hand_over import hand_over
+from workflows.hand_over import LAST_MAILS_WITHIN, hand_over
 from workflows.inbox import EmailsFailed, Item, Message, OperatorCancel, OperatorReset, Reply
 from workflows.outbox import Outbox
 from workflows.resets import Resets
@@ -39,8 +39,6 @@ from workflows.signals import takes_every_command
 from workflows.start import failure, has_memory, memory_of
 from workflows.timer import Timer
 
-LAST_MAILS_WITHIN: Final = timedelta(seconds=30)
-"""How long an ended application waits for its last mails before a child workflow takes them over."""
 BACKLOG_FULL: Final = (
     "What was decided can't be stored just now, and no more of it can be kept: send it again later."
 )

@@ -14,8 +14,9 @@ from domain.inquiry import Account
 from domain.status import Status
 from runtime.errors import unconnected
 from settings import Settings, TemporalSettings, load_settings, load_temporal_settings
+from starter.client.joining import Joined
 from starter.client.listed import Listed
-from starter.client.onboarding_client import Joined, OnboardingClient, connect
+from starter.client.onboarding_client import OnboardingClient, connect
 
 if TYPE_CHECKING:
     from activities.acpn_access import Grant

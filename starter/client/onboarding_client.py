@@ -1,7 +1,7 @@
 """The typed client of the onboarding service; the only place that touches workflow handles."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any, Final, Self
 from uuid import uuid4
@@ -18,21 +18,16 @@ from temporalio.client import (
 )
 from temporalio.common import (
     QueryRejectCondition,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDReusePolicy,
 )
 from temporalio.converter import PayloadCodec
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain import view
 from domain.account_rules import access_by_another
 from domain.contract import (
     QUERY_NAME,
-    TASK_QUEUE,
     UPDATE_NAME,
-    WORKFLOW_TYPE,
     Command,
     ErrorType,
     OnboardingInput,
@@ -41,21 +36,21 @@ from domain.contract import (
     workflow_id,
 )
 from domain.coverage import AnyCoverageCommand, CoverageAnswer
-from domain.policy import Policy
 from domain.state import OUTCOMES
 from domain.status import CommandResult, Status
-from domain.values import Contract
 from runtime.errors import keep_cancellation, no_namespace
 from runtime.search_attributes import check_set_up
 from settings import Settings, TemporalSettings
 from starter.client import coverage
 from starter.client.commands import Commands
 from starter.client.errors import OnboardingError
+from starter.client.joining import Joined, TellsOfUid, begin, closes, runs
 from starter.client.listed import Listed, list_filter, listed
 from starter.client.retries import PASSING, PAUSE_BETWEEN_TRIES, RUN_WENT_ON, pauses
+from workflows.hand_over import LAST_MAILS_WITHIN
 from workflows.plugin import OnboardingPlugin
 from workflows.reset import ASK_AGAIN
-from workflows.search_attributes import OVERDUE, STAGE, WAITING_ON
+from workflows.search_attributes import STAGE
 
 ANSWER_WITHIN: Final = timedelta(seconds=30)
 NO_WORKER: Final = (
@@ -66,19 +61,6 @@ _WITHOUT_OUTCOME: Final = {
     WorkflowExecutionStatus.TIMED_OUT: "timed out",
 }
 """How Temporal may have ended the run of an application before its outcome."""
-
-
-TellsOfUid = Callable[[str], Awaitable[bool | None]]
-"""Answers a question about a UID; ``None`` where nobody says."""
-
-
-class Joined(Contract):
-    """The answer to JOIN NOW. ``started`` is false for who enters an application that runs already."""
-
-    started: bool
-    workflow_id: str
-    application_id: str
-    status: Status
 
 
 async def connect(temporal: TemporalSettings, codec: PayloadCodec | None = None) -> Client:
@@ -150,46 +132,37 @@ class OnboardingClient(Commands):
     async def join(self, joining: OnboardingInput) -> Joined:
         """Start an application, or enter the one that runs (guide §2.1 Step 3, §2.2 Step 2).
 
-        The policy is written into the input, so that the application keeps it whatever the default becomes.
+        While the last e-mails of one that has ended are leaving, for `LAST_MAILS_WITHIN` at most, it is
+        waited for.
 
         Raises:
             OnboardingError: ``already_partner``, an earlier application ended in access; ``not_found``, the
                 account directory has no such account; ``uid_mismatch``, it has access by another company's
-                application (while nobody can tell, one can join); ``invalid``; ``unavailable``, no worker has taken up the application, which has started all the same.
+                application (while nobody can tell, one can join); ``invalid``; ``unavailable``, no worker
+                has taken up the application, which has started all the same, or one that has ended is
+                still open and none has started.
         """
         uid = joining.company_master_uid
         await self._check_account(uid)
-        if joining.policy is None:
-            joining = joining.model_copy(update={"policy": Policy()})
-        try:
-            handle = await self._client.start_workflow(
-                WORKFLOW_TYPE,
-                joining,
-                id=workflow_id(uid),
-                task_queue=TASK_QUEUE,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                search_attributes=TypedSearchAttributes(
-                    [
-                        SearchAttributePair(STAGE, Stage.DRAFTING),
-                        SearchAttributePair(WAITING_ON, WaitingOn.PARTNER),
-                        SearchAttributePair(OVERDUE, False),
-                    ]
-                ),
-                static_summary=f"Reseller onboarding of UID {uid}",
-                static_details=f"From JOIN NOW to ACPN access. All about it: `onboarding status {uid}`",
-            )
-            started = True
-        except WorkflowAlreadyStartedError:
-            handle, started = self._client.get_workflow_handle(workflow_id(uid)), False
-        try:
-            status = await self._first_status(uid, handle)
-        except OnboardingError as error:
-            if error.type is not ErrorType.UNAVAILABLE:
-                raise
-            raise self._not_taken_up(uid, error, started=started) from None
-        return Joined(
-            started=started, workflow_id=handle.id, application_id=status.application_id, status=status
-        )
+        while True:
+            run, started = await begin(self._client, joining)
+            try:
+                status = await self._first_status(uid, run)
+            except OnboardingError as error:
+                if error.type is not ErrorType.UNAVAILABLE:
+                    raise
+                raise self._not_taken_up(uid, error, started=started) from None
+            if started or status.outcome is None:
+                return Joined(
+                    started=started,
+                    workflow_id=run.id,
+                    application_id=status.application_id,
+                    status=status,
+                )
+            if status.outcome is Stage.ACTIVE:
+                raise self._already_partner(uid)
+            if not await closes(run, self._answer_within):
+                raise self._still_leaving(uid, status)
 
     async def status(self, uid: str) -> Status:
         """The whole status; of an ended application too, as long as Temporal keeps its run."""
@@ -291,29 +264,17 @@ class OnboardingClient(Commands):
         )
         if known is not False and not by_another:
             return
-        if not await self._runs(uid):
+        if not await runs(self._client, uid):
             if by_another:
                 raise self._error(ErrorType.UID_MISMATCH, access_by_another(uid).message)
             raise self._error(ErrorType.NOT_FOUND, f"The account directory has no account of UID {uid}.")
-
-    async def _runs(self, uid: str) -> bool:
-        try:
-            described = await self._client.get_workflow_handle(workflow_id(uid)).describe()
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            return False
-        return described.status is WorkflowExecutionStatus.RUNNING
 
     async def _first_status(self, uid: str, handle: WorkflowHandle[Any, Any]) -> Status:
         """The status once JOIN NOW is carried out, which is the application's first event."""
         while True:
             status = await self._ask(handle, uid)
             if status.outcome is ErrorType.ALREADY_PARTNER:
-                raise self._error(
-                    ErrorType.ALREADY_PARTNER,
-                    f"Company Master UID {uid} already has access to the ACPN platform.",
-                )
+                raise self._already_partner(uid)
             if status.sequence:
                 return status
             if (await handle.describe()).status is WorkflowExecutionStatus.FAILED:
@@ -329,6 +290,19 @@ class OnboardingClient(Commands):
             ErrorType.UNAVAILABLE,
             f"The application of UID {uid} {begun}; no worker has taken it up yet. {error.message}",
             remedy=f"Nothing is lost, and joining again starts nothing twice. {NO_WORKER}",
+        )
+
+    def _already_partner(self, uid: str) -> OnboardingError:
+        told = f"Company Master UID {uid} already has access to the ACPN platform."
+        return self._error(ErrorType.ALREADY_PARTNER, told)
+
+    def _still_leaving(self, uid: str, status: Status) -> OnboardingError:
+        return OnboardingError(
+            ErrorType.UNAVAILABLE,
+            f"The last application of UID {uid} has ended ({status.status_text}), and its e-mails are still "
+            "leaving; no new one has begun.",
+            remedy=f"Join again {LAST_MAILS_WITHIN.total_seconds():g} s after its end: what has not left by "
+            f"then leaves without it. {NO_WORKER}",
         )
 
     async def _last_application(self, uid: str) -> WorkflowHandle[Any, Any]:

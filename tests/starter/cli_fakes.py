@@ -23,8 +23,8 @@ from domain.status import CommandResult, Status
 from starter.cli.main import app
 from starter.cli.session import UnreachableError
 from starter.client.errors import OnboardingError
+from starter.client.joining import Joined
 from starter.client.listed import Listed
-from starter.client.onboarding_client import Joined
 
 UID = "5123456789"
 AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)

@@ -22,7 +22,7 @@ from runtime.errors import connection_problem
 from runtime.startup import prepare_database
 from settings import Settings
 from starter.client.errors import OnboardingError
-from starter.client.onboarding_client import Joined
+from starter.client.joining import Joined
 from tests.starter.cli_fakes import UID, Cli, FakeArchive, FakeService, status, stored
 from tests.starter.scripted_service import refused
 from tests.starter.test_cli_ops import JOIN

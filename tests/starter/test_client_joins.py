@@ -1,7 +1,9 @@
 """JOIN NOW under a UID that is no account's, or that has access by another company's application: refused
 before anything is started."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
@@ -39,12 +41,20 @@ STATUS: Final = Status.model_validate(
 
 
 class Temporal:
-    """Client and handle in one; ``found``: how the run under the applicant's workflow ID stands, if any."""
+    """Client and handle in one; ``found``: how the run under the applicant's workflow ID stands, if any;
+    ``outcome``: of a run that has ended, and still has e-mails to leave for ``leaving`` (seconds)."""
 
     id = "reseller-onboarding-5123456789"
 
-    def __init__(self, found: WorkflowExecutionStatus | None) -> None:
+    def __init__(
+        self,
+        found: WorkflowExecutionStatus | None,
+        outcome: Stage | None = None,
+        leaving: float = 0,
+    ) -> None:
         self.found = found
+        self.outcome = outcome
+        self.leaving = leaving
         self.started = 0
 
     def get_workflow_handle(self, *_: Any) -> "Temporal":
@@ -59,13 +69,21 @@ class Temporal:
         if self.found is WorkflowExecutionStatus.RUNNING:
             raise WorkflowAlreadyStartedError(self.id, "ResellerOnboarding")
         self.started += 1
+        self.found, self.outcome = WorkflowExecutionStatus.RUNNING, None
         return self
 
     async def query(self, *_: Any, **__: Any) -> Status:
-        return STATUS
+        stage = self.outcome or Stage.DRAFTING
+        return STATUS.model_copy(update={"stage": stage, "outcome": self.outcome, "status_text": "So it is"})
+
+    async def result(self, **_: Any) -> Any:
+        await asyncio.sleep(self.leaving)
+        self.found = WorkflowExecutionStatus.COMPLETED
 
 
-def service(temporal: Temporal, known: bool | None = True, covered: bool | None = False) -> OnboardingClient:
+def service(
+    temporal: Temporal, known: bool | None = True, covered: bool | None = False, **more: Any
+) -> OnboardingClient:
     def answering(answer: bool | None) -> Callable[[str], Awaitable[bool | None]]:
         async def answered(uid: str) -> bool | None:
             assert uid == UID
@@ -74,7 +92,7 @@ def service(temporal: Temporal, known: bool | None = True, covered: bool | None 
         return answered
 
     return OnboardingClient(
-        cast(Client, temporal), is_known=answering(known), has_access_by_another=answering(covered)
+        cast(Client, temporal), is_known=answering(known), has_access_by_another=answering(covered), **more
     )
 
 
@@ -149,6 +167,36 @@ async def test_who_covers_it_is_looked_up_in_the_database(sqlite_url: str) -> No
 async def test_without_a_database_nobody_says_who_covers_it(unmigrated_sqlite_url: str) -> None:
     settings = Settings.model_validate({"database_url": unmigrated_sqlite_url})
     assert await has_access_by_another(settings, UID) is None
+
+
+@pytest.mark.parametrize("outcome", [Stage.CANCELLED, Stage.REJECTED, Stage.EXPIRED])
+async def test_while_the_last_mails_of_an_ended_application_leave_it_is_waited_for(outcome: Stage) -> None:
+    temporal = Temporal(WorkflowExecutionStatus.RUNNING, outcome, leaving=0.01)
+    joined = await service(temporal).join(JOINING)
+    assert (joined.started, joined.status.outcome, temporal.started) == (True, None, 1)
+    again = await service(temporal).join(JOINING)
+    assert (again.started, again.status.outcome, temporal.started) == (False, None, 1)
+
+
+async def test_that_they_have_not_left_in_time_is_told_and_when_to_join_again() -> None:
+    temporal = Temporal(WorkflowExecutionStatus.RUNNING, Stage.CANCELLED, leaving=3600)
+    for _ in range(2):
+        with pytest.raises(OnboardingError) as refused:
+            await service(temporal, answer_within=timedelta(seconds=0.05)).join(JOINING)
+        assert refused.value.type is ErrorType.UNAVAILABLE
+        assert refused.value.message == (
+            f"The last application of UID {UID} has ended (So it is), and its e-mails are still leaving; "
+            "no new one has begun."
+        )
+        assert refused.value.remedy.startswith("Join again 30 s after its end")
+    assert temporal.started == 0
+
+
+async def test_who_has_just_become_a_partner_is_told_so_at_once() -> None:
+    temporal = Temporal(WorkflowExecutionStatus.RUNNING, Stage.ACTIVE, leaving=3600)
+    with pytest.raises(OnboardingError, match="already has access") as refused:
+        await service(temporal).join(JOINING)
+    assert (refused.value.type, temporal.started) == (ErrorType.ALREADY_PARTNER, 0)
 
 
 async def test_the_embedded_directory_is_asked(sqlite_url: str) -> None:
