@@ -7,7 +7,7 @@ from typing import Final
 
 from domain.contract import Command, ErrorType, Role, Stage
 from domain.documents import ApplicationForm
-from domain.inquiry import About, Account, AccountAnswers, AccountQuery, Covering
+from domain.inquiry import Account, AccountAnswers, AccountQuery, Covering
 from domain.refusal import RefusedError
 from domain.state import Application
 
@@ -127,13 +127,9 @@ def not_covered_elsewhere(application: Application, uids: Sequence[str], account
         )
 
 
-def who_covers_the_form(application: Application, command: Command) -> AccountQuery:
-    """Asks who covers the accounts of the form that was submitted."""
-    return AccountQuery(
-        company_master_uid=application.company_master_uid,
-        uids=application.covered_uids,
-        about=(About.COVERAGE,),
-    )
+def accounts_of_the_application(application: Application, command: Command) -> AccountQuery:
+    """Asks about the accounts of the form that was submitted."""
+    return AccountQuery(company_master_uid=application.company_master_uid, uids=application.covered_uids)
 
 
 def no_other_comes_first(application: Application, command: Command, accounts: AccountAnswers) -> None:

@@ -14,6 +14,7 @@ from pydantic import Field
 from domain import notices
 from domain.account_rules import (
     access_by_another,
+    accounts_of_the_application,
     has_access_by_another,
     no_other_comes_first,
     not_a_partner,
@@ -22,12 +23,11 @@ from domain.account_rules import (
     same_business,
     same_enterprise,
     verified,
-    who_covers_the_form,
 )
 from domain.clocks import ClockKind, PausedClock, When
 from domain.contract import Command, ErrorType, FormCommand, Stage
 from domain.documents import FILES, ApplicationForm, EvidenceFiles
-from domain.inquiry import AccountAnswers, AccountQuery, Table, TableEntry
+from domain.inquiry import About, AccountAnswers, AccountQuery, Table, TableEntry
 from domain.periods import reminder_clock
 from domain.refusal import RefusedError
 from domain.state import Application
@@ -349,8 +349,9 @@ STEPS: Final[tuple[Step, ...]] = (
          done=_justification_provided, revision=form_is_current, changes=_provide_justification,
          current=CURRENT_FORM),
     Step(ApproveApplication, BD, (Stage.UNDER_REVIEW,), Stage.QUALIFIED, (notices.ApplicationApproved,),
-         done=_approved, revision=form_is_current, asks=who_covers_the_form,
-         account_rules=(no_other_comes_first,), changes=_approve_application, current=CURRENT_FORM),
+         done=_approved, revision=form_is_current, asks=accounts_of_the_application,
+         about=(About.COVERAGE,), account_rules=(no_other_comes_first,), changes=_approve_application,
+         current=CURRENT_FORM),
     Step(RejectApplication, BD, (Stage.UNDER_REVIEW, Stage.JUSTIFYING), Stage.REJECTED,
          (notices.ApplicationRejected,),
          revision=form_is_current, changes=_reject_application, current=CURRENT_FORM),

@@ -119,7 +119,6 @@ def _accounts_covered(application: Application, command: AddAssociatedUid) -> Ac
     return AccountQuery(
         company_master_uid=application.company_master_uid,
         uids=(*application.covered_uids, command.associated_uid),
-        about=(About.ACCOUNTS, About.COVERAGE),
     )
 
 
@@ -167,7 +166,8 @@ _TOLD: Final = (notices.AssociatedUidChanged, notices.AssociatedUidChangedToBd)
 STEPS: Final[tuple[Step, ...]] = (
     Step(AddAssociatedUid, (*PARTNER, *BD), (Stage.ACTIVE,), None, _TOLD,
          done=_in_place, rules=(not_too_many,),
-         asks=_accounts_covered, account_rules=(account_belongs,), changes=_add),
+         asks=_accounts_covered, about=(About.ACCOUNTS, About.COVERAGE),
+         account_rules=(account_belongs,), changes=_add),
     Step(RemoveAssociatedUid, (*PARTNER, *BD), (Stage.ACTIVE,), None, _TOLD,
          done=_gone, rules=(not_the_main_uid,), changes=_remove),
 )

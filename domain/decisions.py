@@ -100,7 +100,9 @@ def inquiry_by(
         at=now,
         application_id=application.application_id,
         policy=application.policy,
-        accounts=step.asks(application, command) if step.asks else None,
+        accounts=step.asks(application, command).model_copy(update={"about": step.about})
+        if step.asks
+        else None,
         entries=step.entries(command),
         clocks=tentative.requests,
     )

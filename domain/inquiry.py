@@ -65,6 +65,10 @@ class About(StrEnum):
     COVERAGE = "coverage"
 
 
+ALL_ABOUT_IT: Final = (About.ACCOUNTS, About.PARTNER, About.COVERAGE)
+TOLD_BY_DIRECTORY: Final = frozenset({About.ACCOUNTS, About.LEVELS})
+
+
 class AccountQuery(Contract):
     """Look up the applicant and these accounts: what of them, says ``about``.
 
@@ -74,7 +78,7 @@ class AccountQuery(Contract):
     company_master_uid: Uid
     uids: tuple[Uid, ...] = ()
     legal_name: str | None = None
-    about: tuple[About, ...] = (About.ACCOUNTS, About.PARTNER, About.COVERAGE)
+    about: tuple[About, ...] = ALL_ABOUT_IT
 
 
 class Inquiry(Contract):

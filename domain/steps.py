@@ -14,7 +14,15 @@ from typing import Any, Final
 from domain.clocks import ClockKind, When
 from domain.contract import Command, Role, Stage, WaitingOn
 from domain.editions import FIRST, In
-from domain.inquiry import AccessOutcome, AccountAnswers, AccountQuery, TableEntry
+from domain.inquiry import (
+    ALL_ABOUT_IT,
+    TOLD_BY_DIRECTORY,
+    About,
+    AccessOutcome,
+    AccountAnswers,
+    AccountQuery,
+    TableEntry,
+)
 from domain.notice import Notice
 from domain.periods import SetClock
 from domain.state import OUTCOMES, Application
@@ -89,10 +97,11 @@ class Step:
     it is this role's turn, where the status says what is possible now. ``notices`` leave
     when it is done. ``done``: its effect is in place already. ``revision``: it names a revision that must be
     current. ``only``: what else makes it possible at all. ``concerns``: when a notice is for its reader.
-    ``rules``, ``timed_rules``: what else must hold. ``asks`` the account directory; ``account_rules`` judge
-    its answer. ``entries``: its values that must be in a table. ``changes``: what it changes. ``restarts``:
-    clocks it sets while staying; ``stops``: clocks it ends. ``resends``: the key of an e-mail it sends once
-    more. ``since``, ``until``: the editions it holds for, from the first one on to before the other.
+    ``rules``, ``timed_rules``: what else must hold. ``asks`` about accounts, and what ``about`` them;
+    ``account_rules`` judge the answer. ``entries``: its values that must be in a table. ``changes``: what it
+    changes. ``restarts``: clocks it sets while staying; ``stops``: clocks it ends. ``resends``: the key of an
+    e-mail it sends once more. ``since``, ``until``: the editions it holds for, from the first one on to
+    before the other.
 
     ``inside``: its fields that are for the vendor's people only (`readers.py`). ``current`` is for clients:
     it fills fields a person need not name from the status.
@@ -111,6 +120,7 @@ class Step:
     rules: tuple[Rule | In[Rule], ...] = ()
     timed_rules: tuple[TimedRule | In[TimedRule], ...] = ()
     asks: Callable[[Application, Any], AccountQuery] | None = None
+    about: tuple[About, ...] = ALL_ABOUT_IT
     account_rules: tuple[Callable[[Application, Any, AccountAnswers], None], ...] = ()
     entries: Callable[[Any], tuple[TableEntry, ...]] = lambda command: ()
     changes: Callable[[Application, Any, datetime, AccountAnswers], Application] = (
@@ -135,6 +145,11 @@ class Step:
     def description(self) -> str:
         """Who says what with the command, as the Web UI shows it."""
         return cleandoc(self.command.__doc__ or "").replace("``", "`")
+
+    @property
+    def asks_directory(self) -> bool:
+        """Whether it needs an answer of the account directory."""
+        return self.asks is not None and not TOLD_BY_DIRECTORY.isdisjoint(self.about)
 
     def possible(self, application: Application) -> bool:
         """Whether it can be done to the application as it stands, whoever may send it."""

@@ -7,11 +7,11 @@ from typing import Final, Literal
 from pydantic import Field
 
 from domain import notices
-from domain.account_rules import no_other_comes_first, who_covers_the_form
+from domain.account_rules import accounts_of_the_application, no_other_comes_first
 from domain.clocks import ClockKind, When
 from domain.contract import Command, ErrorType, Role, SheetCommand, Stage
 from domain.documents import SHEET_FIELDS, DecisionSheet, path_of, sheet_hash
-from domain.inquiry import About, AccountAnswers, AccountQuery, Table, TableEntry
+from domain.inquiry import About, AccountAnswers, Table, TableEntry
 from domain.periods import oldest_start, reminder_clock
 from domain.refusal import RefusedError
 from domain.sheets import IssuedSheet, Modification, field_changes
@@ -71,14 +71,6 @@ def check_start(field: str, day: Day, application: Application, now: datetime) -
             f"{field}: {day} lies more than five years back; the earliest possible is {oldest}: "
             "correct the date.",
         )
-
-
-def _accounts_covered(application: Application, command: IssueDecisionSheet) -> AccountQuery:
-    return AccountQuery(
-        company_master_uid=application.company_master_uid,
-        uids=application.covered_uids,
-        about=(About.LEVELS, About.COVERAGE),
-    )
 
 
 def level_is_that_of_the_accounts(
@@ -275,12 +267,14 @@ STEPS: Final[tuple[Step, ...]] = (
          Stage.CONFIRMING_TERMS, (notices.SheetToConfirm,),
          done=_sheet_issued, rules=(sheet_fits_application,), timed_rules=(start_is_not_long_past,),
          entries=_entries_of_the_sheet,
-         asks=_accounts_covered, account_rules=(level_is_that_of_the_accounts, no_other_comes_first),
+         asks=accounts_of_the_application, about=(About.LEVELS, About.COVERAGE),
+         account_rules=(level_is_that_of_the_accounts, no_other_comes_first),
          changes=_issue_decision_sheet),
     Step(ConfirmTerms, PARTNER, (Stage.CONFIRMING_TERMS,), Stage.AWAITING_SIGNATURES,
          (notices.TermsConfirmed, notices.TermsConfirmedToBd),
-         done=_terms_confirmed, revision=_confirmed_sheet_is_current, asks=who_covers_the_form,
-         account_rules=(no_other_comes_first,), changes=_confirm_terms, current=CURRENT_SHEET),
+         done=_terms_confirmed, revision=_confirmed_sheet_is_current,
+         asks=accounts_of_the_application, about=(About.COVERAGE,), account_rules=(no_other_comes_first,),
+         changes=_confirm_terms, current=CURRENT_SHEET),
     Step(ModifyTerms, PARTNER, (Stage.CONFIRMING_TERMS,), Stage.CORRECTING_TERMS,
          (notices.ModificationRequested,),
          done=_modification_asked, revision=_modified_sheet_is_current, rules=(fields_are_of_a_sheet,),

@@ -185,7 +185,7 @@ JUSTIFIED: Final = (*STRAIGHT[:2], "request_justification", "provide_justificati
 WITHDRAWN: Final = (*STRAIGHT[:2], "withdraw_application", "submit_application.2", *STRAIGHT[2:])
 JOURNEYS: Final = (STRAIGHT, STRAIGHT, JUSTIFIED, WITHDRAWN)
 """The reference story (guide §2.2 to §2.5), plain and with its two detours."""
-_ASKING: Final = frozenset(step.name for step in STEPS if step.asks)
+_ASKING: Final = frozenset(step.name for step in STEPS if step.asks_directory)
 NEEDS_DIRECTORY: Final = frozenset(
     step for journey in JOURNEYS for step in journey if step.partition(".")[0] in _ASKING
 )

@@ -282,7 +282,9 @@ class Commands(Sender):
         return await self._command(uid, Decline, actor, envelope, reason=reason)
 
     async def end_contract(self, uid: str, actor: Actor, reason: str, **envelope: Unpack[Envelope]) -> Status:
-        """BD: the signed contract is off before it has begun."""
+        """BD: the signed contract is off before it has begun, or while another application keeps access from
+        being opened.
+        """
         return await self._command(uid, EndContract, actor, envelope, reason=reason)
 
     async def cancel_application(

@@ -2,19 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import WorkflowEnvironment
 
 from activities.db.access import SqlAcpnAccess
 from domain.audit import Verdict
-from domain.contract import Role, Stage
+from domain.contract import OnboardingInput, Role, Stage
 from domain.status import Status
+from starter.client.onboarding_client import OnboardingClient
 from tests import payloads
 from tests.rig import Applicant, Service, answered
 from tests.service.evidence import (
@@ -29,6 +32,9 @@ from tests.service.evidence import (
     refused,
     row,
 )
+from tests.service.own_server import HANG, review_by_updates, without_mail
+from tests.temporal_env import fast_forward
+from workflows.hand_over import LAST_MAILS_WITHIN
 
 Ending = Callable[[Applicant], Awaitable[Status]]
 
@@ -280,3 +286,20 @@ class TestNewApplication:
         assert len(mails(second)) == sent
         (stored,) = await (await records(second)).applications_of(second.uid)
         assert (stored.application_id, stored.stage) == (granted.application_id, Stage.ACTIVE)
+
+    async def test_while_the_last_mails_wait_joining_again_begins_a_new_one_once_they_are_handed_on(
+        self, server: WorkflowEnvironment, tmp_path: Path
+    ) -> None:
+        """Not the cancelled one, as if it were the application asked for."""
+        async with without_mail(server, tmp_path) as (first, _), asyncio.timeout(HANG):
+            await review_by_updates(first)
+            ended = await first.update("cancel_application", reason="Entered twice")
+            joining = OnboardingInput.model_validate(payloads.join(first.uid))
+            with server.with_time_skipping_disabled():
+                again = asyncio.create_task(OnboardingClient(server.client).join(joining))
+                while not again.done():
+                    with suppress(RPCError):
+                        await fast_forward(server, first.handle, LAST_MAILS_WITHIN)
+                joined = await again
+            assert (joined.started, joined.status.stage) == (True, Stage.DRAFTING)
+            assert joined.application_id != ended.application_id

@@ -9,6 +9,7 @@ from domain import coverage, periods
 from domain.clocks import Clock, ClockKind, ClockRequest, When
 from domain.contract import Command, OnboardingInput, Person, Stage
 from domain.editions import FIRST, In, of_edition
+from domain.inquiry import About
 from domain.lifecycle import MOMENTS, NEWEST, STAGES, STEPS
 from domain.notice import Audience, Notice
 from domain.notices import NOTICES
@@ -139,9 +140,12 @@ def _facts(step: Step, *, waits: bool) -> Iterator[str]:
     rules = (*of_edition(step.rules, NEWEST), *of_edition(step.timed_rules, NEWEST), *step.account_rules)
     for rule in rules:
         yield f"Must hold: {prose(rule.__doc__)}"
-    if step.asks:
+    if step.asks_directory:
         outage = "it waits" if waits else "`unavailable`"
-        yield f"Asks the account directory; {outage} while that does not answer."
+        acpn = ", and ACPN" if About.PARTNER in step.about else ""
+        yield f"Asks the account directory{acpn}; {outage} while that does not answer."
+    if step.asks and About.COVERAGE in step.about:
+        yield "Asks the database who covers the accounts; while that does not answer, it goes on without."
     set_anew = _deadlines_of(of_edition(step.restarts, NEWEST))
     if step.stops or set_anew:
         stops = f"ends `{'`, `'.join(step.stops)}`" if step.stops else ""
