@@ -129,13 +129,12 @@ def decide_by(
         told = "; ".join(f"{problem.field}: {problem.message}" for problem in answers.problems)
         raise RefusedError(ErrorType.INVALID, told)
     accounts = answers.accounts or _NOTHING_KNOWN
-    if step.asks:
-        if answers.accounts is None:
-            raise RefusedError(
-                ErrorType.UNAVAILABLE, "The account directory does not answer just now: send it again later."
-            )
-        for rule in step.account_rules:
-            rule(application, command, accounts)
+    if step.asks_directory and answers.accounts is None:
+        raise RefusedError(
+            ErrorType.UNAVAILABLE, "The account directory does not answer just now: send it again later."
+        )
+    for account_rule in step.account_rules:
+        account_rule(application, command, accounts)
     return completed(_carry_through(step, application, command, now, accounts), answers, now)
 
 

@@ -209,6 +209,12 @@ class TestAnswers:
             "The account directory does not answer just now: send it again later.",
         )
 
+    @pytest.mark.parametrize("kind", ["approve_application", "confirm_terms"])
+    def test_what_needs_no_directory_goes_on_without(self, kind: str) -> None:
+        journey, said = before(kind)
+        journey.directory = None
+        assert journey.say(kind, **said).verdict is Verdict.ACCEPTED
+
     @pytest.mark.parametrize("matches", [None, False])
     def test_a_name_the_directory_did_not_confirm_is_refused(self, matches: bool | None) -> None:
         journey = journey_to("company_confirmed")
@@ -227,7 +233,7 @@ class TestAnswers:
             command,
             journey.now,
             journey.transitions,
-            Answers(accounts=AccountAnswers(), clocks=clocks),
+            Answers(clocks=clocks),
         )
         assert decision.application.clocks == clocks
         assert decision.requests == found.clocks
