@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import NullPool
 
+from activities.db.idle import ask_when_in_doubt
 from activities.db.pooler import NEVER, PARAMETER, keeps_prepared_statements
 from activities.loopback import is_loopback
 
@@ -56,9 +57,11 @@ class Database:
         _check_parameters(self._url)
         self._engine: Final = _async_engine(self._url, pool_size)
         self.session: Final[async_sessionmaker[AsyncSession]] = async_sessionmaker(
-            self._engine, expire_on_commit=False
+            _reading(self._engine), expire_on_commit=False
         )
-        """Makes sessions to read by; who writes, does so in `write`."""
+        """Makes sessions to read by; who writes, does so in `write`. On PostgreSQL each statement is a
+        transaction of its own: to one that only reads, beginning and ending another adds two round trips, and
+        nothing else."""
 
     @property
     def engine(self) -> AsyncEngine:
@@ -238,7 +241,6 @@ def _async_engine(url: URL, pool_size: int) -> AsyncEngine:
     try:
         engine = create_async_engine(
             url,
-            pool_pre_ping=True,
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=5,
@@ -251,7 +253,17 @@ def _async_engine(url: URL, pool_size: int) -> AsyncEngine:
     except (ArgumentError, ValueError):
         raise ValueError(f"{SETTING} has a parameter after the ? that can't be read") from None
     _prepare(engine.sync_engine)
+    if engine.dialect.name == "postgresql":
+        ask_when_in_doubt(engine.sync_engine)
     return engine
+
+
+def _reading(engine: AsyncEngine) -> AsyncEngine:
+    return (
+        engine.execution_options(isolation_level="AUTOCOMMIT")
+        if engine.dialect.name == "postgresql"
+        else engine
+    )
 
 
 def _sync_engine(url: URL) -> Engine:
