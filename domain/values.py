@@ -44,6 +44,8 @@ def says_nothing(value: object) -> bool:
 
 def without_control_characters(text: str) -> str:
     """Refuse control characters other than line breaks and tabs (they break logs, mails and terminals)."""
+    if text.isascii() and text.isprintable():
+        return text
     if any((ord(c) < 32 and c not in "\n\r\t") or 0x7F <= ord(c) <= 0x9F for c in text):
         raise ValueError("must not contain control characters")
     if any(0xD800 <= ord(c) <= 0xDFFF for c in text):
@@ -86,7 +88,7 @@ spaces of no width. No script needs them to be read; right-to-left ones do witho
 
 def without_misleading_marks(text: str) -> str:
     """The text without unseen marks by which it, or what stands around it, is taken for something else."""
-    return text.translate(_MISLEADING)
+    return text if text.isascii() else text.translate(_MISLEADING)
 
 
 NOTHING_TO_READ: Final = "must have something to read"

@@ -1,4 +1,4 @@
-"""Connections that wait in the pool for work: whether one still lives is asked only where that is in doubt."""
+"""Connections that wait in the pool for work: one is asked whether it lives only where that is in doubt."""
 
 import select
 import time

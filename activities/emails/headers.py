@@ -1,69 +1,96 @@
-"""Headers of a message: written so that every text arrives as it was written, and read back to prove it."""
+"""Headers of a message: written so that every text arrives as it was written, and read back where that is not
+plain to see."""
 
 import re
-from dataclasses import dataclass
-from email import message_from_string
-from email.header import Header, decode_header, make_header
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Mapping
 from email.headerregistry import Address
-from email.policy import compat32
 from email.utils import parseaddr
 from typing import Final
 
 _LINE: Final = 78
 """How long a line should be at most (RFC 5322 §2.1.1)."""
-_FOLD: Final = re.compile(r"\r?\n(?=[ \t])")
+_ENCODED_LINE: Final = 76
+"""How long one with an encoded word may be (RFC 2047 §2)."""
+_AROUND: Final = len("=?utf-8?b??=")
+_PHRASE: Final = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+( [\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
+"""A name that stands without quotation marks (RFC 5322 §3.2.3, §3.2.5)."""
+_ENCODED: Final = re.compile(r"=\?utf-8\?b\?([A-Za-z0-9+/=]+)\?=(?:\r\n |\Z)")
+
+
+class UnlikeError(Exception):
+    """The header would have read otherwise than was meant."""
 
 
 def mailbox(header: str, address: Address) -> str:
-    """A mailbox as the value of a header, folded."""
-    if not address.display_name:
+    """A mailbox as the value of a header, folded.
+
+    Raises `UnlikeError`.
+    """
+    name = address.display_name
+    if not name:
         return address.addr_spec
-    plain = str(address)
-    if plain.isascii() and len(f"{header}: {plain}") <= _LINE:
-        return plain
+    written = f"{name} <{address.addr_spec}>" if _PHRASE.fullmatch(name) else str(address)
+    if _plain(header, written):
+        if written[0] == '"' and parseaddr(written) != (name, address.addr_spec):
+            raise UnlikeError(header)
+        return written
     # On a line of its own: an encoded word and an address may each be as long as a line.
-    return f"{_encoded(header, address.display_name)}\r\n <{address.addr_spec}>"
+    return f"{_encoded(header, name)}\r\n <{address.addr_spec}>"
 
 
 def text(header: str, value: str) -> str:
-    """Free text as the value of a header, folded."""
-    return value if value.isascii() and len(f"{header}: {value}") <= _LINE else _encoded(header, value)
+    """Free text as the value of a header, folded.
+
+    Raises `UnlikeError`.
+    """
+    return value if _plain(header, value) else _encoded(header, value)
+
+
+def block(values: Mapping[str, str]) -> str:
+    """Headers, each with its value as it is written.
+
+    Raises `UnlikeError` where a value is or holds another header.
+    """
+    lines = "".join(f"{name}: {value}\r\n" for name, value in values.items())
+    begun = [line for line in lines.split("\r\n") if line[:1] != " "]
+    if [line.partition(":")[0] for line in begun] != [*values, ""] or len(lines.splitlines()) != (
+        lines.count("\r\n")
+    ):
+        raise UnlikeError("headers")
+    return lines
+
+
+def _plain(header: str, value: str) -> bool:
+    if not value.isascii() or len(header) + 2 + len(value) > _LINE:
+        return False
+    # What looks like an encoded word would be decoded.
+    if "=?" in value or not value.isprintable():
+        raise UnlikeError(header)
+    return True
 
 
 def _encoded(header: str, value: str) -> str:
-    """Encoded words (RFC 2047). The text is encoded as a whole: word by word the standard library loses a
-    space here and there (seen in Python 3.11.7)."""
-    return Header(value, "utf-8", header_name=header).encode(linesep="\r\n")
+    """Encoded words (RFC 2047), all in base64, each of whole characters."""
+    words, word, room = [], b"", _room(len(header) + 2)
+    for character in value:
+        octets = character.encode()
+        if len(word) + len(octets) > room:
+            words.append(word)
+            word, room = b"", _room(1)
+        word += octets
+    words.append(word)
+    written = "\r\n ".join(f"=?utf-8?b?{b2a_base64(each, newline=False).decode()}?=" for each in words)
+    if _read(written) != value or "=?" in value:
+        raise UnlikeError(header)
+    return written
 
 
-@dataclass(frozen=True)
-class Headers:
-    """What a reader finds: the headers' names in lower case, the subject, and ``From`` and ``To`` as name and
-    address."""
-
-    names: tuple[str, ...]
-    subject: str
-    sender: tuple[str, str]
-    recipient: tuple[str, str]
-
-    @classmethod
-    def read(cls, content: bytes) -> "Headers":
-        """By `email.header`: the parser of the newer policies reads a space between two encoded words in a
-        name (Python 3.11.7, 3.12.1, 3.13.0; cpython#128110)."""
-        # As text: the parser of bytes does not take UTF-8 in headers (RFC 6532).
-        message = message_from_string(content.decode(), policy=compat32)
-        return cls(
-            names=tuple(name.lower() for name in message),
-            subject=_decoded(message["Subject"]),
-            sender=_read_mailbox(message["From"]),
-            recipient=_read_mailbox(message["To"]),
-        )
+def _room(indented: int) -> int:
+    """Octets of a text that fit into an encoded word there."""
+    return (_ENCODED_LINE - _AROUND - indented) // 4 * 3
 
 
-def _read_mailbox(value: str) -> tuple[str, str]:
-    name, address = parseaddr(_FOLD.sub("", value))
-    return _decoded(name), address
-
-
-def _decoded(value: str) -> str:
-    return str(make_header(decode_header(_FOLD.sub("", value))))
+def _read(written: str) -> str:
+    """What a reader sees: what is between two encoded words does not count (RFC 2047 §6.2)."""
+    return b"".join(a2b_base64(word) for word in _ENCODED.findall(written)).decode()

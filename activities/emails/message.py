@@ -1,10 +1,10 @@
 """The message as bytes: headers that can't be broken out of, parts, threading."""
 
 import hashlib
+from collections.abc import Iterator
 from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import EmailPolicy
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Final
 
 import email_validator
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from activities.emails import headers
 from activities.emails.addressed import AddressedNotice
 from activities.emails.invitation import Invitation
+from activities.emails.parts import Part, multipart
 from activities.emails.render import RenderedNotice
 from domain.values import safe_in_header, without_misleading_marks
 
@@ -34,9 +35,6 @@ class OutgoingEmail(BaseModel):
     recipient: str
     content: bytes
     needs_utf8: bool
-
-
-_BODY: Final = EmailPolicy(linesep="\r\n", cte_type="7bit")
 
 
 class MessageFactory:
@@ -76,7 +74,7 @@ class MessageFactory:
         """The notice as bytes.
 
         Raises UnsafeMessageError when a text could break out of its header, when the address is none, or when
-        the bytes, parsed again, do not have exactly the headers that were meant.
+        a reader would find other headers than were meant.
         """
         try:
             # A reader of headers may fold several spaces in a row into one.
@@ -86,16 +84,12 @@ class MessageFactory:
         except ValueError as error:
             raise UnsafeMessageError(f"not sent: recipient or subject {error}") from error
         try:
-            content, names = self._content(mail, rendered, to, subject)
-            sent = headers.Headers.read(content)
+            content = self._content(mail, rendered, to, subject)
+        except headers.UnlikeError as error:
+            raise UnsafeMessageError(f"not sent: {error} would have read otherwise than meant") from None
         except Exception as error:
             # Let out, an error of a library would be tried for ever and hold up every later notice.
-            raise UnsafeMessageError(f"not sent: its headers can't be written ({error!r})") from error
-        # A value that decodes to a line break becomes a header of its own only in the bytes.
-        if sent.names != names:
-            raise UnsafeMessageError("not sent: the message would have had other headers than meant")
-        if sent != headers.Headers(names, subject, _named(self._from), _named(to)):
-            raise UnsafeMessageError("not sent: subject or recipient would have read otherwise than meant")
+            raise UnsafeMessageError(f"not sent: it can't be written ({error!r})") from error
         return OutgoingEmail(
             sender=self.sender,
             recipient=to.addr_spec,
@@ -103,37 +97,39 @@ class MessageFactory:
             needs_utf8=not to.username.isascii(),
         )
 
-    def _content(
-        self, mail: AddressedNotice, rendered: RenderedNotice, to: Address, subject: str
-    ) -> tuple[bytes, tuple[str, ...]]:
-        """The bytes, and the names of the headers meant to be in them."""
-        thread = self.thread_id(mail)
-        values = {
-            "From": headers.mailbox("From", self._from),
-            "To": headers.mailbox("To", to),
-            "Subject": headers.text("Subject", subject),
-            "Date": format_datetime(mail.at),
-            "Message-ID": self.message_id(mail),
-            "In-Reply-To": thread,
-            "References": thread,
-            "X-Onboarding-Template": mail.template,
-            "Auto-Submitted": "auto-generated",
-        }
-        body = EmailMessage(policy=_BODY)
-        self._add_parts(body, mail, rendered)
-        lines = "".join(f"{name}: {value}\r\n" for name, value in values.items())
-        return lines.encode() + body.as_bytes(), tuple(name.lower() for name in (*values, *body.keys()))
+    def _content(self, mail: AddressedNotice, rendered: RenderedNotice, to: Address, subject: str) -> bytes:
+        thread, message_id = self.thread_id(mail), self.message_id(mail)
+        written = headers.block(
+            {
+                "From": headers.mailbox("From", self._from),
+                "To": headers.mailbox("To", to),
+                "Subject": headers.text("Subject", subject),
+                "Date": format_datetime(mail.at),
+                "Message-ID": message_id,
+                "In-Reply-To": thread,
+                "References": thread,
+                "X-Onboarding-Template": mail.template,
+                "Auto-Submitted": "auto-generated",
+                "MIME-Version": "1.0",
+            }
+        )
+        name = message_id[1:].partition("@")[0]
+        body = multipart(
+            "alternative",
+            name,
+            [Part.of_text("text/plain", rendered.text), Part.of_text("text/html", rendered.html)],
+        )
+        if entries := list(self._entries(mail, rendered.subject)):
+            body = multipart("mixed", name, [body, *entries])
+        return written.encode() + body.written
 
-    def _add_parts(self, message: EmailMessage, mail: AddressedNotice, rendered: RenderedNotice) -> None:
-        message.set_content(rendered.text)
-        message.add_alternative(rendered.html, subtype="html")
-        for invitation in Invitation.for_mail(mail, subject=rendered.subject):
+    def _entries(self, mail: AddressedNotice, subject: str) -> Iterator[Part]:
+        for invitation in Invitation.for_mail(mail, subject=subject):
             uid = self._identifier(mail.application_id, "event", invitation.event)
-            message.add_attachment(
+            yield Part.of_text(
+                f'text/calendar; method="{invitation.method}"',
                 invitation.calendar(uid, self.sender),
-                subtype="calendar",
-                params={"method": invitation.method},
-                filename=f"{invitation.event}.ics",
+                f'attachment; filename="{invitation.event}.ics"',
             )
 
     def _identifier(self, *names: str) -> str:
@@ -142,13 +138,17 @@ class MessageFactory:
 
 
 def _address(display_name: str, address: str) -> Address:
-    """A mailbox; a domain in other scripts becomes ASCII (RFC 5891), which every server takes."""
+    local_part, domain = _parts(address)
+    return Address(display_name, username=local_part, domain=domain)
+
+
+@lru_cache(maxsize=1024)
+def _parts(address: str) -> tuple[str, str]:
+    """Before and after the @; a domain in other scripts becomes ASCII (RFC 5891): every server takes that."""
     try:
         parsed = email_validator.validate_email(address, check_deliverability=False, test_environment=True)
     except email_validator.EmailNotValidError as error:
         raise ValueError(f"has no valid address: {error}") from error
-    return Address(display_name, username=parsed.local_part, domain=parsed.ascii_domain)
-
-
-def _named(mailbox: Address) -> tuple[str, str]:
-    return mailbox.display_name, mailbox.addr_spec
+    if parsed.ascii_domain is None:
+        raise ValueError("has no valid address: its domain can't be written in ASCII")
+    return parsed.local_part, parsed.ascii_domain

@@ -90,6 +90,8 @@ def _environment(form: str, wording: Wording) -> Environment:
         autoescape=form == "html",  # noqa: S701 - in plain text there is nothing to escape
         undefined=StrictUndefined,
         finalize=printable,
+        # They come with the release.
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )

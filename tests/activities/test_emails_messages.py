@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from icalendar import Calendar
 
@@ -307,10 +307,43 @@ def test_a_name_with_several_spaces_in_a_row_gets_its_mail() -> None:
     assert message["To"].addresses[0].display_name == "Jos\u00e9 /&"
 
 
-def test_what_the_standard_library_can_not_write_fails_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(message: EmailMessage) -> bytes:
+def test_what_a_library_can_not_write_fails_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(calendar: Calendar) -> bytes:
         raise AttributeError("'Group' object has no attribute 'local_part'")
 
-    monkeypatch.setattr(EmailMessage, "as_bytes", fails)
+    monkeypatch.setattr(Calendar, "to_ical", fails)
     with pytest.raises(UnsafeMessageError, match="local_part"):
-        built(mail("application_received"))
+        built(mail("contract_signed"))
+
+
+@example("=_alternative")
+@example("two\n\nlines \n.\n--=_")
+@example("x" * 78 + "\n" + "y" * 79)
+@example("云" * 300)
+@example("")
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=300))
+def test_every_text_arrives_as_written(text: str) -> None:
+    message = built(mail("application_received"), text=text)
+    plain, html = message.iter_parts()
+    assert (plain.get_content(), html.get_content()) == (f"{text}\n".replace("\n", "\r\n"), "<p>text</p>\r\n")
+    assert not message.defects
+    assert not plain.defects
+
+
+@pytest.mark.parametrize("line", ["--{}", "--{}--"])
+def test_a_text_that_holds_the_boundary_ends_no_part(line: str) -> None:
+    """Somebody may have seen an earlier mail."""
+    received = mail("application_received")
+    text = f"before\n{line.format(built(received).get_boundary())}\nafter"
+    plain, _ = built(received, text=text).iter_parts()
+    assert plain.get_content().splitlines() == text.splitlines()
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_lines_are_short_and_ascii(template: str) -> None:
+    name = "云" * 60
+    rendered = RenderedNotice(subject=name, text="x" * 3000 + "é" * 100, html=name * 50)
+    outgoing = FACTORY.build(mail(template, to=Person(name=name, email="mei@example.com")), rendered)
+    assert outgoing.content.isascii()
+    assert max(map(len, outgoing.content.split(b"\r\n"))) <= 78
+    assert outgoing.content.count(b"\n") == outgoing.content.count(b"\r") == outgoing.content.count(b"\r\n")
