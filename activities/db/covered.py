@@ -1,14 +1,16 @@
 """Which accounts the applications cover that run or are active, as far as is stored."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import delete, func, not_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.db.engine import Database
 from activities.db.tables import ApplicationRow, CoveredAccountRow, FormRow
+from domain.contract import Stage
 from domain.inquiry import Covering
-from domain.state import Application
+from domain.state import OUTCOMES, Application
 from domain.values import Uid
 
 
@@ -56,6 +58,13 @@ class CoveredAccounts:
         return tuple(covering for uid in uids for covering in found if covering.uid == uid)
 
 
+def holds_by(state: Mapping[str, Any]) -> tuple[object, ...]:
+    """What of a stored state says which accounts it covers: with the same, and no other form, the same."""
+    stage = Stage(state["stage"])
+    ended = stage in OUTCOMES and stage is not Stage.ACTIVE
+    return ended, state.get("submitted_revision"), state.get("associated_uids")
+
+
 async def keep_covered(database: Database, connection: AsyncConnection, application: Application) -> None:
     """Bring what is stored of an application's accounts to what it covers now."""
     mine = CoveredAccountRow.application_id == application.application_id
@@ -65,4 +74,4 @@ async def keep_covered(database: Database, connection: AsyncConnection, applicat
         await connection.execute(delete(CoveredAccountRow).where(mine, CoveredAccountRow.uid.in_(gone)))
     if fresh := sorted(covered - stored):
         rows = [{"application_id": application.application_id, "uid": uid} for uid in fresh]
-        await connection.execute(database.insert(CoveredAccountRow).values(rows))
+        await connection.execute(database.insert(CoveredAccountRow), rows)

@@ -2,16 +2,23 @@
 revision."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Final, TypedDict
 
 from pydantic_core import to_json
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Integer, Select, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from activities.db.tables import DecisionSheetRow, FormRow
 from domain.documents import ApplicationForm, DecisionSheet
 from domain.sheets import IssuedSheet, field_changes
 from domain.state import Application
+
+
+class Brought(TypedDict, total=False):
+    """Rows of documents that have just been stored."""
+
+    form: Mapping[str, Any]
+    sheet: Mapping[str, Any]
 
 
 async def submitted_forms(
@@ -41,41 +48,55 @@ async def issued_sheets(
     return {row.revision: sheet for row, sheet in with_changes(rows) if row.revision in revisions}
 
 
-async def restored(connection: AsyncConnection | AsyncSession, state: Mapping[str, Any]) -> Application:
+async def restored(
+    connection: AsyncConnection | AsyncSession, state: Mapping[str, Any], brought: Brought | None = None
+) -> Application:
     """The application from its stored state (`domain.publication.stored_state`), with the documents it names.
 
     One that is not stored yet, as a later publication brings it, is stood for by the one before it. The sheet
-    comes without its differences to the one it replaced.
+    comes without its differences to the one it replaced. ``brought``: rows that need not be read.
     """
-    whole = dict(state)
+    whole, rows = dict(state), brought or {}
     application_id = whole["application_id"]
     if revision := whole.get("submitted_revision"):
-        form = _newest(FormRow, application_id, revision).with_only_columns(FormRow.content)
-        whole["form"] = (await connection.execute(form)).scalar_one_or_none()
+        form = rows.get("form")
+        if form is None or form["revision"] != revision:
+            form = await _newest(connection, _NEWEST_FORM, application_id, revision)
+        whole["form"] = form and form["content"]
     if sheet := whole.get("sheet"):
-        issued = _newest(DecisionSheetRow, application_id, sheet["revision"]).with_only_columns(
-            DecisionSheetRow.revision,
-            DecisionSheetRow.hash,
-            DecisionSheetRow.content,
-            DecisionSheetRow.issued_at,
-        )
-        found = (await connection.execute(issued)).mappings().one_or_none()
-        whole["sheet"] = dict(found) if found else None
+        issued = rows.get("sheet")
+        if issued is None or issued["revision"] != sheet["revision"]:
+            issued = await _newest(connection, _NEWEST_SHEET, application_id, sheet["revision"])
+        whole["sheet"] = issued and {name: issued[name] for name in _OF_SHEET}
     return Application.model_validate_json(to_json(whole))
 
 
-def _newest(table: type[FormRow] | type[DecisionSheetRow], application_id: str, revision: int) -> Select[Any]:
+async def _newest(
+    connection: AsyncConnection | AsyncSession, query: Select[Any], application_id: str, revision: int
+) -> Mapping[str, Any] | None:
+    values = {"application": application_id, "revision": revision}
+    row = (await connection.execute(query, values)).mappings().one_or_none()
+    return None if row is None else {str(name): value for name, value in row.items()}
+
+
+def _newest_of(table: type[FormRow] | type[DecisionSheetRow], *columns: str) -> Select[Any]:
     """The document of this revision, or the last one before it that counts."""
+    wanted = bindparam("revision", type_=Integer)
     return (
-        select(table)
+        select(*(getattr(table, name) for name in columns))
         .where(
-            table.application_id == application_id,
-            table.revision <= revision,
-            or_(table.revision == revision, table.void.is_(False)),
+            table.application_id == bindparam("application"),
+            table.revision <= wanted,
+            or_(table.revision == wanted, table.void.is_(False)),
         )
         .order_by(table.revision.desc())
         .limit(1)
     )
+
+
+_OF_SHEET: Final = ("revision", "hash", "content", "issued_at")
+_NEWEST_FORM: Final = _newest_of(FormRow, "content")
+_NEWEST_SHEET: Final = _newest_of(DecisionSheetRow, *_OF_SHEET)
 
 
 def with_changes(rows: Sequence[DecisionSheetRow]) -> list[tuple[DecisionSheetRow, IssuedSheet]]:

@@ -9,9 +9,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, Row, Update, and_, exists, func, literal, not_, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Update,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from activities.db.documents import issued_sheets, submitted_forms
@@ -73,6 +86,7 @@ def mails_for(mails: Iterable[LedgerRow], role: Role) -> list[LedgerRow]:
     return [mail.model_copy(update={"reason": None}) if mail.state is withdrawn else mail for mail in mine]
 
 
+AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 SHOWN_REASON: Final = 500
 """Characters of a mail server's answer that a workflow is told."""
 REPORTED_FAILURES: Final = 20
@@ -111,18 +125,9 @@ class EmailLedger:
 
         ``put_off``: also those to a recipient who is refused for now.
         """
-        query = (
-            select(EmailRow)
-            .join(AuditHeadRow, AuditHeadRow.application_id == EmailRow.application_id)
-            .where(
-                EmailRow.application_id == lineage.application_id,
-                EmailRow.state == LedgerState.PENDING,
-                AuditHeadRow.generation == lineage.generation,
-            )
-            .order_by(EmailRow.position)
-        )
+        values = {"application": lineage.application_id, "own": lineage.generation}
         async with self._database.session() as session:
-            rows = (await session.scalars(query)).all()
+            rows = (await session.execute(_WAITING, values)).all()
             if not put_off:
                 refused = _refused(rows)
                 rows = [row for row in rows if row.recipient not in refused]
@@ -131,41 +136,29 @@ class EmailLedger:
 
     async def attempt(self, lineage: Lineage, mail: AddressedNotice, message_id: str, subject: str) -> bool:
         """Record, before sending, that the e-mail is about to be sent; false if it does not wait any more."""
-        newest = select(AuditHeadRow.generation).where(AuditHeadRow.application_id == lineage.application_id)
-        statement = (
-            _in_state(mail.application_id, mail.key, LedgerState.PENDING)
-            .where(newest.scalar_subquery() == lineage.generation)
-            .values(attempts=EmailRow.attempts + 1, message_id=message_id, subject=subject)
-            .returning(EmailRow.key)
-        )
-        return await self._database.write(lambda connection: connection.scalar(statement)) is not None
+        values = {
+            "application": mail.application_id,
+            "mail": mail.key,
+            "own": lineage.generation,
+            "id": message_id,
+            "said": subject,
+        }
+        return await self._database.write(lambda connection: connection.scalar(_ATTEMPT, values)) is not None
 
     async def standing(self, lineage: Lineage, failed_through: int) -> Receipt:
         """How many e-mails wait, and which have failed after the one at the position ``failed_through``."""
-        mine = EmailRow.application_id == lineage.application_id
-        waiting = select(EmailRow.recipient, EmailRow.refused_at).where(
-            mine, EmailRow.state == LedgerState.PENDING
-        )
-        failures = (
-            select(EmailRow)
-            .where(mine, EmailRow.state == LedgerState.FAILED, EmailRow.position > failed_through)
-            .order_by(EmailRow.position)
-            .limit(REPORTED_FAILURES)
-        )
-        generation = select(AuditHeadRow.generation).where(
-            AuditHeadRow.application_id == lineage.application_id
-        )
+        values = {"application": lineage.application_id, "through": failed_through}
         async with self._database.session() as session:
-            pending = (await session.execute(waiting)).all()
-            rows = (await session.scalars(failures)).all()
-            superseded = await session.scalar(generation) != lineage.generation
+            rows = (await session.execute(_STANDING, values)).all()
+        pending = [row for row in rows if row.state == LedgerState.PENDING]
+        failures = [row for row in rows if row.state == LedgerState.FAILED][:REPORTED_FAILURES]
         refused = _refused(pending)
         return Receipt(
             pending=len(pending),
             put_off=sum(row.recipient in refused for row in pending),
-            failed=tuple(failed_email(row) for row in rows),
-            failed_through=rows[-1].position if rows else failed_through,
-            superseded=superseded,
+            failed=tuple(failed_email(row) for row in failures),
+            failed_through=failures[-1].position if failures else failed_through,
+            superseded=not rows or rows[0].generation != lineage.generation,
         )
 
     async def refused(
@@ -224,15 +217,10 @@ class EmailLedger:
 
         Its recipient is not refused any more.
         """
-        left = (LedgerState.PENDING, LedgerState.WITHDRAWN)
-        statement = (
-            _in_state(application_id, key, *left)
-            .values({"state": LedgerState.SENT, "sent_at": at, "reason": None})
-            .returning(EmailRow.recipient, EmailRow.refused_at)
-        )
+        values = {"application": application_id, "mail": key, "at": at}
 
         async def write(connection: AsyncConnection) -> None:
-            row = (await connection.execute(statement)).one_or_none()
+            row = (await connection.execute(_SENT, values)).one_or_none()
             # What is refused is marked with all that waits behind it, so nothing waits behind what is not.
             if row and row.refused_at:
                 waiting = _waiting_for(application_id, row.recipient)
@@ -270,7 +258,7 @@ class EmailLedger:
         return [LedgerRow.model_validate(row, from_attributes=True) for row in rows]
 
     async def _documents(
-        self, session: AsyncSession, application_id: str, rows: Sequence[EmailRow]
+        self, session: AsyncSession, application_id: str, rows: Sequence[AnyRow]
     ) -> "_Documents":
         notices = [row.notice["notice"] for row in rows if row.notice]
         sheets = {notice["sheet_revision"] for notice in notices if notice.get("sheet_revision")}
@@ -290,6 +278,63 @@ def _in_state(application_id: str, key: str, *states: LedgerState) -> Update:
     )
 
 
+# Each is made once: making a statement takes SQLAlchemy longer than sending it.
+_ONE: Final = (
+    EmailRow.application_id == bindparam("application"),
+    EmailRow.key == bindparam("mail"),
+)
+_WAITING: Final = (
+    select(
+        *(EmailRow.application_id, EmailRow.key, EmailRow.sequence, EmailRow.locale, EmailRow.queued_at),
+        *(EmailRow.recipient, EmailRow.refused_at, EmailRow.notice),
+    )
+    .join(AuditHeadRow, AuditHeadRow.application_id == EmailRow.application_id)
+    .where(
+        EmailRow.application_id == bindparam("application"),
+        EmailRow.state == LedgerState.PENDING,
+        AuditHeadRow.generation == bindparam("own"),
+    )
+    .order_by(EmailRow.position)
+)
+_ATTEMPT: Final = (
+    update(EmailRow)
+    .where(
+        *_ONE,
+        EmailRow.state == LedgerState.PENDING,
+        select(AuditHeadRow.generation)
+        .where(AuditHeadRow.application_id == bindparam("application"))
+        .scalar_subquery()
+        == bindparam("own"),
+    )
+    .values(attempts=EmailRow.attempts + 1, message_id=bindparam("id"), subject=bindparam("said"))
+    .returning(EmailRow.key)
+)
+_SENT: Final = (
+    update(EmailRow)
+    .where(*_ONE, EmailRow.state.in_((LedgerState.PENDING, LedgerState.WITHDRAWN)))
+    .values(state=LedgerState.SENT, sent_at=bindparam("at"), reason=None)
+    .returning(EmailRow.recipient, EmailRow.refused_at)
+)
+_STANDING: Final = (
+    select(
+        *(AuditHeadRow.generation, EmailRow.key, EmailRow.template, EmailRow.recipient, EmailRow.state),
+        *(EmailRow.position, EmailRow.reason, EmailRow.refused_at, EmailRow.queued_at, EmailRow.failed_at),
+    )
+    .outerjoin(
+        EmailRow,
+        and_(
+            EmailRow.application_id == AuditHeadRow.application_id,
+            or_(
+                EmailRow.state == LedgerState.PENDING,
+                and_(EmailRow.state == LedgerState.FAILED, EmailRow.position > bindparam("through")),
+            ),
+        ),
+    )
+    .where(AuditHeadRow.application_id == bindparam("application"))
+    .order_by(EmailRow.position)
+)
+
+
 def _waiting_for(application_id: str, recipient: str) -> Update:
     """A change of the rows of all that waits for this recipient."""
     return update(EmailRow).where(
@@ -299,12 +344,12 @@ def _waiting_for(application_id: str, recipient: str) -> Update:
     )
 
 
-def _refused(rows: Iterable[EmailRow] | Iterable[Row[str, datetime | None]]) -> set[str]:
+def _refused(rows: Iterable[AnyRow]) -> set[str]:
     """The recipients who are refused for now."""
     return {row.recipient for row in rows if row.refused_at}
 
 
-def _mail(row: EmailRow, documents: _Documents) -> AddressedNotice:
+def _mail(row: AnyRow, documents: _Documents) -> AddressedNotice:
     queued = QueuedNotice.model_validate(row.notice)
     notice = queued.notice
     return AddressedNotice(
@@ -325,7 +370,7 @@ def _mail(row: EmailRow, documents: _Documents) -> AddressedNotice:
     )
 
 
-def failed_email(row: EmailRow | Row[Any]) -> FailedEmail:
+def failed_email(row: EmailRow | AnyRow) -> FailedEmail:
     """What a workflow is told of an e-mail that could not be delivered."""
     return FailedEmail(
         key=row.key,

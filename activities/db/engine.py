@@ -3,10 +3,11 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import cache
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.ext.asyncio import (
@@ -34,6 +35,7 @@ _POSTGRESQL_OPTIONS: Final[dict[str, int]] = {
 }
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _BEGIN: Final = "sqlite_begin"
+Insert: TypeAlias = postgresql.Insert | sqlite.Insert
 T = TypeVar("T")
 
 
@@ -95,11 +97,12 @@ class Database:
             None,
         )
 
-    def insert(self, table: type[DeclarativeBase]) -> "postgresql.Insert | sqlite.Insert":
-        """An ``INSERT`` that knows ``ON CONFLICT`` in this database's dialect."""
-        if self._engine.dialect.name == "postgresql":
-            return postgresql.insert(table)
-        return sqlite.insert(table)
+    def insert(self, table: type[DeclarativeBase]) -> Insert:
+        """An ``INSERT`` that knows ``ON CONFLICT`` in this database's dialect, the same one each time.
+
+        Its rows are better handed to ``execute``: with them in it, it is compiled anew each time.
+        """
+        return _insert(self._engine.dialect.name, table)
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Do the work in one transaction, which is finished or rolled back though the caller is cancelled.
@@ -171,6 +174,12 @@ async def _to_its_end(work: Coroutine[Any, Any, T], patience: float | None) -> T
             task.exception()
         raise cancelled
     return task.result()
+
+
+@cache
+def _insert(dialect: str, table: type[DeclarativeBase]) -> Insert:
+    rows = cast("Table", table.__table__)
+    return postgresql.insert(rows) if dialect == "postgresql" else sqlite.insert(rows)
 
 
 def _driven(url: str) -> URL:

@@ -6,17 +6,19 @@ that what comes late from a run that Temporal's Reset has ended is not written.
 
 import secrets
 from enum import Enum
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Integer, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningInsert
 
-from activities.db.covered import keep_covered
-from activities.db.documents import restored
+from activities.db.covered import holds_by, keep_covered
+from activities.db.documents import Brought, restored
 from activities.db.email_ledger import LedgerState
-from activities.db.engine import Database
-from activities.db.queued import QueuedNotice
+from activities.db.engine import Database, Insert
 from activities.db.resets import turned_back
+from activities.db.rows import application_values, email_values, event_values
 from activities.db.storable import storable
 from activities.db.tables import (
     ApplicationRow,
@@ -26,26 +28,20 @@ from activities.db.tables import (
     EmailRow,
     FormRow,
 )
-from domain.audiences import audience_of
 from domain.audit import AuditEvent, Verdict
-from domain.chain import Link, chained
-from domain.contract import SYSTEM, Locale, Person, Stage, workflow_id
+from domain.chain import chained
+from domain.contract import SYSTEM, Stage
 from domain.decisions import run_ended
 from domain.documents import sheet_hash
 from domain.inquiry import Head
-from domain.lifecycle import STAGES
-from domain.notice import Audience, key_of
 from domain.notices import NOTICE_ADAPTER, AnyNotice
 from domain.publication import Entry, Lineage, Publication, TakeUp, stored_state
 from domain.state import Application
 from domain.values import Instant
-from domain.view import describe
 
 _SALT_BYTES: Final = 16
 RUN_ENDED: Final = "run_ended"
 """The event that ends an application whose run Temporal has ended without an outcome."""
-BD_LOCALE: Final[Locale] = "en"
-"""The language of mails to a BD or lead who has named none."""
 _FIXED: Final = frozenset({"application_id", "created_at"})
 
 
@@ -86,14 +82,21 @@ class AuditTrail:
         fresh = [entry for entry in entries if entry.event.sequence > head.sequence]
         if not fresh:
             return Written.STORED
-        state = await self._changed(connection, publication, head)
-        if state is None:
+        before, position = (
+            await connection.execute(_STORED, {"application": publication.lineage.application_id})
+        ).one()
+        if publication.since is not None and (before is None or head.sequence != publication.since):
             return Written.BEHIND
+        state = publication.changes if publication.since is None else before | publication.changes
         await self._add_events(connection, publication.lineage.application_id, fresh, head)
-        await self._add_documents(connection, publication.lineage.application_id, fresh)
-        application = await restored(connection, state)
-        await self._queue_emails(connection, application, fresh)
-        await self._store_state(connection, application, state, fresh)
+        brought = await self._add_documents(connection, publication.lineage.application_id, fresh)
+        application = await restored(connection, state, brought)
+        await self._queue_emails(connection, application, fresh, position)
+        if "form" in brought or not before or holds_by(before) != holds_by(state):
+            await keep_covered(self._database, connection, application)
+        await connection.execute(
+            _state_kept(self._database.insert(ApplicationRow)), application_values(application, state, fresh)
+        )
         return Written.STORED
 
     async def head(self, application_id: str) -> Head:
@@ -171,10 +174,9 @@ class AuditTrail:
         return Head(generation=generation, sequence=sequence, hash=newest)
 
     async def _ensure_head(self, connection: AsyncConnection, application_id: str) -> None:
-        row = self._database.insert(AuditHeadRow).values(
-            application_id=application_id, generation=0, sequence=0, hash=None
+        await connection.execute(
+            self._database.insert(AuditHeadRow).on_conflict_do_nothing(), _new_head(application_id)
         )
-        await connection.execute(row.on_conflict_do_nothing())
 
     async def _locked_head(
         self, connection: AsyncConnection, lineage: Lineage, *, takes_over: bool
@@ -183,18 +185,15 @@ class AuditTrail:
 
         Who takes over raises the generation to his own.
         """
-        await self._ensure_head(connection, lineage.application_id)
+        older = lineage.generation - takes_over
         # An update holds the row on PostgreSQL, and the whole file on SQLite.
-        held = (
-            update(AuditHeadRow)
-            .where(
-                AuditHeadRow.application_id == lineage.application_id,
-                AuditHeadRow.generation.in_((lineage.generation - takes_over, lineage.generation)),
-            )
-            .values(generation=lineage.generation)
-            .returning(AuditHeadRow.sequence, AuditHeadRow.hash)
-        )
-        row = (await connection.execute(held)).one_or_none()
+        if older > 0:
+            values = {"application": lineage.application_id, "older": older, "own": lineage.generation}
+            row = (await connection.execute(_HELD, values)).one_or_none()
+        else:
+            statement = _held_or_made(self._database.insert(AuditHeadRow))
+            new = _new_head(lineage.application_id, lineage.generation)
+            row = (await connection.execute(statement, new | {"older": older})).one_or_none()
         return row and Head(generation=lineage.generation, sequence=row.sequence, hash=row.hash)
 
     async def _follows(
@@ -221,57 +220,42 @@ class AuditTrail:
         previous, rows = head.hash, []
         for entry in entries:
             link = chained(entry.event, application_id, previous, secrets.token_hex(_SALT_BYTES))
-            rows.append(_event_values(application_id, entry.event, link))
+            rows.append(event_values(application_id, entry.event, link))
             previous = link.hash
-        await connection.execute(self._database.insert(AuditEventRow).values(rows))
-        moved = update(AuditHeadRow).where(AuditHeadRow.application_id == application_id)
-        await connection.execute(moved.values(sequence=entries[-1].event.sequence, hash=previous))
+        await connection.execute(self._database.insert(AuditEventRow), rows)
+        moved = {"application": application_id, "newest": entries[-1].event.sequence, "newest_hash": previous}
+        await connection.execute(_MOVED, moved)
 
     async def _add_documents(
         self, connection: AsyncConnection, application_id: str, entries: list[Entry]
-    ) -> None:
+    ) -> Brought:
+        """Store the documents, and return the newest of each kind."""
+        newest: Brought = {}
         for entry in entries:
             event = entry.event
             brought = {"application_id": application_id, "sequence": event.sequence, "void": False}
             if entry.form:
-                form = brought | {
+                newest["form"] = brought | {
                     "revision": event.form_revision,
                     "content": entry.form.model_dump(mode="json"),
                     "submitted_at": event.at,
                 }
-                await connection.execute(self._database.insert(FormRow).values(form))
+                await connection.execute(self._database.insert(FormRow), newest["form"])
             if entry.sheet:
-                sheet = brought | {
+                newest["sheet"] = brought | {
                     "revision": event.sheet_revision,
                     "hash": sheet_hash(entry.sheet),
                     "content": entry.sheet.model_dump(mode="json"),
                     "issued_at": event.at,
                     "replaces": entry.sheet_replaces,
                 }
-                await connection.execute(self._database.insert(DecisionSheetRow).values(sheet))
-
-    async def _changed(
-        self, connection: AsyncConnection, publication: Publication, head: Head
-    ) -> dict[str, Any] | None:
-        """The state with the changes; ``None`` where what they start from is not what is stored."""
-        state: dict[str, Any] = {}
-        application_id = publication.lineage.application_id
-        if publication.since is not None:
-            query = select(ApplicationRow.state).where(ApplicationRow.application_id == application_id)
-            stored = (await connection.execute(query)).scalar_one_or_none()
-            if stored is None or head.sequence != publication.since:
-                return None
-            state = stored
-        return state | publication.changes
+                await connection.execute(self._database.insert(DecisionSheetRow), newest["sheet"])
+        return newest
 
     async def _queue_emails(
-        self, connection: AsyncConnection, application: Application, entries: list[Entry]
+        self, connection: AsyncConnection, application: Application, entries: list[Entry], position: int
     ) -> None:
-        if not any(entry.notices or entry.resend for entry in entries):
-            return
-        mine = EmailRow.application_id == application.application_id
-        newest = select(func.coalesce(func.max(EmailRow.position), 0)).where(mine)
-        position = (await connection.execute(newest)).scalar_one()
+        """``position``: that of the last e-mail there is."""
         rows = []
         for entry in entries:
             notices = [(notice, notice.addressee) for notice in entry.notices]
@@ -281,9 +265,9 @@ class AuditTrail:
                 notices += [(notice, notice.addressee if notice.farewell else None) for notice in again]
             for notice, addressee in notices:
                 position += 1
-                rows.append(_email_values(application, entry.event, notice, addressee, position))
+                rows.append(email_values(application, entry.event, notice, addressee, position))
         if rows:
-            await connection.execute(self._database.insert(EmailRow).values(rows))
+            await connection.execute(self._database.insert(EmailRow), rows)
 
     async def _notice(self, connection: AsyncConnection, application_id: str, key: str) -> list[AnyNotice]:
         """What the e-mail with this key said; nothing where the ledger has no such notice."""
@@ -291,92 +275,47 @@ class AuditTrail:
         stored = (await connection.execute(query)).scalar_one_or_none()
         return [NOTICE_ADAPTER.validate_python(stored["notice"])] if stored else []
 
-    async def _store_state(
-        self,
-        connection: AsyncConnection,
-        application: Application,
-        state: dict[str, Any],
-        entries: list[Entry],
-    ) -> None:
-        row = _application_values(application, state, entries)
-        await keep_covered(self._database, connection, application)
-        insert = self._database.insert(ApplicationRow).values(row)
-        changed = {name: insert.excluded[name] for name in row.keys() - _FIXED}
-        await connection.execute(
-            insert.on_conflict_do_update(index_elements=["application_id"], set_=changed)
-        )
+
+def _new_head(application_id: str, generation: int = 0) -> dict[str, Any]:
+    return {"application_id": application_id, "generation": generation, "sequence": 0, "hash": None}
 
 
-def _event_values(application_id: str, event: AuditEvent, link: Link) -> dict[str, Any]:
-    values = {name: getattr(event, name) for name in AuditEvent.model_fields}
-    return values | {
-        "application_id": application_id,
-        "actor": event.actor and event.actor.model_dump(mode="json"),
-        "via": event.via and event.via.model_dump(mode="json"),
-        "previous_hash": link.previous,
-        "salt": link.salt,
-        "commitment": link.commitment,
-        "hash": link.hash,
-    }
-
-
-def _email_values(
-    application: Application, event: AuditEvent, notice: AnyNotice, addressee: Person | None, position: int
-) -> dict[str, Any]:
-    audience = audience_of(notice.template)
-    to = addressee or _recipient(audience, application)
-    queued = QueuedNotice(
-        to=to,
-        bd=application.bd,
-        company_master_uid=application.company_master_uid,
-        company_name=application.company_name,
-        status_text=STAGES[event.to_stage].status_text,
-        time_zone=application.policy.time_zone,
-        notice=notice,
+# Each is made once: making a statement takes SQLAlchemy longer than sending it.
+_STORED: Final = select(
+    select(ApplicationRow.state)
+    .where(ApplicationRow.application_id == bindparam("application"))
+    .scalar_subquery(),
+    select(func.coalesce(func.max(EmailRow.position), 0))
+    .where(EmailRow.application_id == bindparam("application"))
+    .scalar_subquery(),
+)
+_HELD: Final = (
+    update(AuditHeadRow)
+    .where(
+        AuditHeadRow.application_id == bindparam("application"),
+        AuditHeadRow.generation.in_((bindparam("older"), bindparam("own"))),
     )
-    return {
-        "application_id": application.application_id,
-        "key": key_of(event.sequence, notice),
-        "position": position,
-        "template": notice.template,
-        "locale": application.locale if audience is Audience.PARTNER else to.locale or BD_LOCALE,
-        "recipient": to.email,
-        "subject": "",
-        "message_id": "",
-        "state": LedgerState.PENDING,
-        "attempts": 0,
-        "deferrals": 0,
-        "queued_at": event.at,
-        "sequence": event.sequence,
-        "notice": queued.model_dump(mode="json"),
-    }
+    .values(generation=bindparam("own"))
+    .returning(AuditHeadRow.sequence, AuditHeadRow.hash)
+)
+_MOVED: Final = (
+    update(AuditHeadRow)
+    .where(AuditHeadRow.application_id == bindparam("application"))
+    .values(sequence=bindparam("newest"), hash=bindparam("newest_hash"))
+)
 
 
-def _recipient(audience: Audience, application: Application) -> Person:
-    return {
-        Audience.PARTNER: application.recipient,
-        Audience.BD: application.bd,
-        Audience.BD_LEAD: application.bd_lead,
-    }[audience]
+@cache
+def _held_or_made(insert: Insert) -> ReturningInsert[int, str | None]:
+    own = insert.excluded.generation
+    return insert.on_conflict_do_update(
+        index_elements=["application_id"],
+        set_={"generation": own},
+        where=AuditHeadRow.generation.in_((bindparam("older", type_=Integer), own)),
+    ).returning(AuditHeadRow.sequence, AuditHeadRow.hash)
 
 
-def _application_values(
-    application: Application, state: dict[str, Any], entries: list[Entry]
-) -> dict[str, Any]:
-    newest = entries[-1].event
-    status = describe(application, sequence=newest.sequence)
-    return {
-        "application_id": application.application_id,
-        "workflow_id": workflow_id(application.company_master_uid),
-        "company_master_uid": application.company_master_uid,
-        "company_name": application.company_name,
-        "stage": status.stage,
-        "waiting_on": status.waiting_on,
-        "due_at": status.due_at,
-        "overdue": status.overdue,
-        "sequence": newest.sequence,
-        "status": status.without_documents().model_dump(mode="json"),
-        "state": state,
-        "created_at": entries[0].event.at,
-        "updated_at": newest.at,
-    }
+@cache
+def _state_kept(insert: Insert) -> Insert:
+    changed = {column.name: column for column in insert.excluded if column.name not in _FIXED}
+    return insert.on_conflict_do_update(index_elements=["application_id"], set_=changed)
