@@ -1,26 +1,42 @@
 """Opening the ACPN platform once the contract is in effect (guide §2.5), and closing it to an account."""
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Coroutine, Iterator, Mapping
+from datetime import timedelta
+from typing import Any, Final, TypeVar
 
 from temporalio import activity
 
 from activities.account_directory import AccountDirectory
 from activities.acpn_access import AcpnAccess, Grant, TakenError
 from activities.db.trail import AuditTrail
+from activities.patience import Asked
 from activities.tables import same_enterprise
 from domain.access import by_cause
 from domain.inquiry import OUTAGE, AccessClosed, AccessOutcome, AccessRequest, Account
 from domain.status import AccessCause, Missing
 from domain.values import Uid
 
+ANSWER_WITHIN: Final = timedelta(seconds=8)
+"""What directory, platform and database get together: less than the activity has (`workflows/calls.py`)."""
+T = TypeVar("T")
+
 
 class AccessActivities:
     """Checks what access still needs, and gives it; takes it back."""
 
-    def __init__(self, directory: AccountDirectory, access: AcpnAccess, trail: AuditTrail) -> None:
+    def __init__(
+        self,
+        directory: AccountDirectory,
+        access: AcpnAccess,
+        trail: AuditTrail,
+        *,
+        answer_within: timedelta = ANSWER_WITHIN,
+    ) -> None:
         self._directory = directory
         self._access = access
         self._trail = trail
+        self._answer_within = answer_within
 
     @activity.defn(name="open_access")
     async def open_access(self, request: AccessRequest) -> AccessOutcome:
@@ -33,6 +49,9 @@ class AccessActivities:
         An outage of either service, or of the database, raises; asked again, it gives what was not given.
         Of an application that has been reset since it asked, nothing is opened, and nothing is known.
         """
+        return await self._in_time(self._open(request))
+
+    async def _open(self, request: AccessRequest) -> AccessOutcome:
         if await self._reset_since(request):
             return OUTAGE
         uids = tuple(dict.fromkeys((request.company_master_uid, *request.uids)))
@@ -66,10 +85,24 @@ class AccessActivities:
 
         Asking again is harmless. An outage of the platform, or of the database, raises.
         """
+        return await self._in_time(self._close(request))
+
+    async def _close(self, request: AccessRequest) -> AccessClosed:
         if await self._reset_since(request):
             return AccessClosed(closed=False)
         await self._access.take_back(request.company_master_uid, request.application_id, request.uids)
         return AccessClosed(closed=True)
+
+    async def _in_time(self, question: Coroutine[Any, Any, T]) -> T:
+        asked = Asked(question)
+        task: asyncio.Task[T] = asked.task
+        try:
+            if not await asked.wait(self._answer_within):
+                raise TimeoutError(f"no answer within {self._answer_within}")
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+        return task.result()
 
     async def _reset_since(self, request: AccessRequest) -> bool:
         return (await self._trail.head(request.application_id)).generation != request.generation

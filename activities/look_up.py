@@ -13,6 +13,7 @@ from activities.acpn_access import AcpnAccess
 from activities.clocks import set_clocks
 from activities.db.covered import CoveredAccounts
 from activities.outside_service import UnusableAnswerError
+from activities.patience import Asked
 from domain.inquiry import About, Account, AccountAnswers, AccountQuery, Answers, Inquiry
 from domain.lifecycle import NEWEST
 from domain.policy import Policy
@@ -99,13 +100,14 @@ class LookUpActivities:
         return min(longer, max(self._answer_within, AT_MOST))
 
     async def _in_time(self, service: str, question: Coroutine[Any, Any, T], patience: timedelta) -> T | None:
-        asking = asyncio.create_task(question)
+        asked = Asked(question)
+        asking: asyncio.Task[T] = asked.task
         self._abandoned.add(asking)
         asking.add_done_callback(self._finished)
         # Not `asyncio.timeout`: that waits until the driver has given up as well, for which psycopg takes
         # seconds when the server is silent.
         try:
-            await asyncio.wait({asking}, timeout=patience.total_seconds())
+            await asked.wait(patience)
         finally:
             asking.cancel()
         if not asking.done() or asking.cancelled():

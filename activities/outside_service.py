@@ -1,5 +1,7 @@
 """Where an outside service is, taken from its setting, and the HTTP client that asks it."""
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, TypeVar
@@ -8,6 +10,7 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from activities.loopback import is_loopback
+from activities.patience import in_our_queue
 from domain.intake import field_errors
 
 MOST_BYTES: Final = 1024 * 1024
@@ -53,10 +56,12 @@ class ServiceAddress:
         return cls(parsed.copy_with(userinfo=b""), auth)
 
     def client(self, timeout: timedelta) -> httpx.AsyncClient:
-        """A client for paths below the base URL; ``timeout``: for connecting, and for each read."""
+        """A client for paths below the base URL; ``timeout``: for connecting, and for each read. Waiting for
+        others of us that are asking has no limit of its own."""
         # The password must not be in the URL: httpx logs that of each request, and has it in its errors,
         # which end up in Temporal's history.
-        return httpx.AsyncClient(base_url=self.url, auth=self.auth, timeout=timeout.total_seconds())
+        patience = httpx.Timeout(timeout.total_seconds(), pool=None)
+        return httpx.AsyncClient(base_url=self.url, auth=self.auth, timeout=patience)
 
 
 class ConflictError(httpx.HTTPStatusError):
@@ -79,7 +84,7 @@ async def ask(
         httpx.HTTPError: it can't be reached or answers with an error; `ConflictError`: with 409.
         UnusableAnswerError: its answer is longer than `MOST_BYTES`.
     """
-    async with client.stream(method, path, **options) as response:
+    async with _from_when_it_is_sent(client, method, path, options) as response:
         if may_be_missing and response.status_code == httpx.codes.NOT_FOUND:
             return None
         conflict = response.status_code == httpx.codes.CONFLICT
@@ -93,6 +98,22 @@ async def ask(
         if conflict:
             raise ConflictError(response, bytes(content))
     return bytes(content)
+
+
+@asynccontextmanager
+async def _from_when_it_is_sent(
+    client: httpx.AsyncClient, method: str, path: str, options: Mapping[str, Any]
+) -> AsyncIterator[httpx.Response]:
+    with ExitStack() as queue:
+        queue.enter_context(in_our_queue())
+
+        async def trace(_event: str, _info: Mapping[str, Any]) -> None:
+            # The first thing that happens once there is a connection, or one is being made.
+            queue.close()
+
+        async with client.stream(method, path, extensions={"trace": trace}, **options) as response:
+            queue.close()
+            yield response
 
 
 def parsed(kind: TypeAdapter[Answer], content: bytes, asked: str, *, strict: bool = True) -> Answer:

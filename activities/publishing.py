@@ -12,6 +12,7 @@ from activities.db.email_ledger import EmailLedger
 from activities.db.trail import AuditTrail, Written
 from activities.delivering import HEARTBEAT_SECONDS, Deliverer, heartbeats
 from activities.lost_runs import close, lost
+from activities.patience import Asked
 from domain.inquiry import Head
 from domain.publication import Delivery, Lineage, Publication, Receipt, TakeUp
 
@@ -76,16 +77,21 @@ class PublishingActivities:
             await close(await lost(activity.client(), earlier), self._trail, self._access)
 
     async def _send(self, lineage: Lineage) -> None:
-        seconds = self._send_within.total_seconds()
-        begin_until = asyncio.get_running_loop().time() + seconds * BEGIN_WITHIN
+        begin_within = self._send_within.total_seconds() * BEGIN_WITHIN
+        begin_until = asyncio.get_running_loop().time() + begin_within
+        # Who was refused is tried again in good time by `deliver`; but that waits for this to end.
+        again = activity.info().attempt > 1
+        asked = Asked(self._deliverer.send_waiting(lineage, put_off=again, begin_until=begin_until))
         try:
-            async with asyncio.timeout(seconds):
-                # Who was refused is tried again in good time by `deliver`; but that waits for this to end.
-                again = activity.info().attempt > 1
-                await self._deliverer.send_waiting(lineage, put_off=again, begin_until=begin_until)
+            answered = await asked.wait(self._send_within)
+        finally:
+            # Nobody else sends before this has ended.
+            asked.task.cancel()
+            await asyncio.wait({asked.task})
+        error = TimeoutError() if not answered else asked.task.exception()
         # Whatever it is, `deliver` meets it again, and shows it to ops until it is over. What it says may be
         # personal: mail servers quote addresses.
-        except Exception as error:
+        if error is not None:
             activity.logger.warning("E-mails wait: %s", type(error).__name__)
 
     @activity.defn(name="deliver")

@@ -68,8 +68,8 @@ async def _asked_once(name: str, request: AccessRequest, answer: type[Answer], s
         name,
         request,
         result_type=answer,
-        # A form may have a hundred accounts.
-        start_to_close_timeout=timedelta(seconds=10),
+        # The activity bounds what the services get; this also counts what a busy worker takes for it.
+        start_to_close_timeout=timedelta(seconds=60),
         retry_policy=RetryPolicy(maximum_attempts=1),
         summary=summary,
     )

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import NullPool
 
-from activities.db.idle import ask_when_in_doubt
+from activities.db.idle import QueuePool, ask_when_in_doubt
 from activities.db.pooler import NEVER, PARAMETER, keeps_prepared_statements
 from activities.loopback import is_loopback
 
@@ -29,6 +29,8 @@ SETTING: Final = "ONBOARDING_DATABASE_URL"
 POOL_SIZE: Final = 20
 
 _BUSY_TIMEOUT_MS: Final = 5_000
+_QUEUE_TIMEOUT: Final = 30
+"""Seconds somebody waits for a connection, when all are at work."""
 _POSTGRESQL_OPTIONS: Final[dict[str, int]] = {
     "connect_timeout": 2,  # seconds; libpq takes less for 2
     "tcp_user_timeout": 10_000,  # milliseconds; a server that vanished does not keep a connection for minutes
@@ -48,7 +50,7 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
         """Connect lazily: nothing is opened before the first use.
 
-        ``pool_size``: the most connections at a time; who needs one more waits for 5 s. The URL's parameters
+        ``pool_size``: the most connections at a time; who needs one more waits for 30 s. The URL's parameters
         go to libpq: ``?sslmode=verify-full&sslrootcert=FILE`` and the like; with ``prepare_threshold=none``
         nothing is prepared on the server, as a pooler in transaction mode needs it.
 
@@ -250,9 +252,10 @@ def _async_engine(url: URL, pool_size: int) -> AsyncEngine:
     try:
         engine = create_async_engine(
             url,
+            poolclass=QueuePool,
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=5,
+            pool_timeout=_QUEUE_TIMEOUT,
             connect_args=_connect_args(url),
             json_serializer=to_json,
             # Errors end up in Temporal's history, and parameters are what people wrote.

@@ -1,0 +1,63 @@
+"""How long an outside service may take. What counts is its own time: not what a question waits for in a queue
+of ours, nor what this process takes to hear the answer."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import timedelta
+from typing import Any, Final
+
+_SLICES: Final = 32
+_LONGEST_SLICE: Final = 0.1
+MOST_QUEUED: Final = timedelta(seconds=3)
+"""How long a question may wait in queues of ours: one that moves no faster waits for what hangs outside."""
+
+
+class _Queued:
+    """In how many queues of ours parts of a question wait."""
+
+    count = 0
+
+
+_QUEUED: Final[ContextVar[_Queued | None]] = ContextVar("queued", default=None)
+
+
+@contextmanager
+def in_our_queue() -> Iterator[None]:
+    """What is asked within waits for something of ours, such as a free connection: that does not count."""
+    queued = _QUEUED.get() or _Queued()
+    queued.count += 1
+    try:
+        yield
+    finally:
+        queued.count -= 1
+
+
+class Asked:
+    """A question under way, in a task of its own."""
+
+    def __init__(self, question: Any) -> None:
+        self._queued = _Queued()
+        token = _QUEUED.set(self._queued)
+        # It takes its context with it.
+        self.task: asyncio.Task[Any] = asyncio.create_task(question)
+        _QUEUED.reset(token)
+
+    async def wait(self, limit: timedelta) -> bool:
+        """Wait until it is answered, or the limit is reached; whether it is answered.
+
+        The limit passes in slices. One that ends late, as the event loop was busy, counts as if it had ended
+        in time, and one spent in a queue of ours
+        not at all, up to `MOST_QUEUED`.
+        """
+        left, free = limit.total_seconds(), MOST_QUEUED.total_seconds()
+        longest = min(left / _SLICES, _LONGEST_SLICE)
+        while left > 0 and not self.task.done():
+            queued = self._queued.count
+            await asyncio.wait({self.task}, timeout=longest)
+            if queued and self._queued.count and free > 0:
+                free -= longest
+            else:
+                left -= longest
+        return self.task.done()
