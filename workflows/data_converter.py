@@ -42,6 +42,13 @@ class CompactJsonConverter(PydanticJSONPlainPayloadConverter):
         return Payload(metadata={"encoding": self.encoding.encode()}, data=data)
 
 
+# The SDK makes a converter for each activation of a run. These keep nothing of what they convert.
+_CONVERTERS: Final = tuple(
+    CompactJsonConverter() if isinstance(each, JSONPlainPayloadConverter) else each
+    for each in DefaultPayloadConverter.default_encoding_payload_converters
+)
+
+
 class LenientPayloadConverter(PydanticPayloadConverter):
     """Temporal's pydantic converter, except that decoding without a type hint never fails.
 
@@ -52,11 +59,7 @@ class LenientPayloadConverter(PydanticPayloadConverter):
 
     def __init__(self) -> None:
         """Takes no arguments: the SDK makes converters of this class itself."""
-        standard = (
-            CompactJsonConverter() if isinstance(each, JSONPlainPayloadConverter) else each
-            for each in DefaultPayloadConverter.default_encoding_payload_converters
-        )
-        CompositePayloadConverter.__init__(self, *standard)
+        CompositePayloadConverter.__init__(self, *_CONVERTERS)
 
     def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
         """Decode each payload to its type hint or, where there are no hints, to a value or a `RawValue`.

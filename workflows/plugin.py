@@ -10,7 +10,7 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from workflows.data_converter import data_converter
-from workflows.reset import ResettableRunner
+from workflows.sandbox import OnboardingRunner
 
 LIBRARY_MODULES: Final = ("pydantic", "pydantic_core", "rfc8785")
 """Libraries that workflow code reaches by import."""
@@ -31,7 +31,7 @@ Nothing of ``workflows`` belongs here: that code must stay in the sandbox.
 
 def sandboxed_workflow_runner() -> SandboxedWorkflowRunner:
     """The sandbox that workflow code runs and replays in."""
-    return ResettableRunner(
+    return OnboardingRunner(
         restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH_MODULES)
     )
 
