@@ -179,6 +179,10 @@ class Settings(BaseSettings):
     health_file: Annotated[Path, AfterValidator(_touchable)] | None = None
     """What the worker touches as long as it polls; None: nothing."""
 
+    worker_processes: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = 1
+    """Processes a worker consists of, each of which can keep a core busy; ``auto``: one for each core, or as
+    many as the container's limit allows."""
+
     # What the three are was measured (docs/measurements.md, "The worker's defaults").
     worker_pollers: Literal["auto"] | Annotated[int, Field(ge=2, le=1000)] = "auto"
     """Polls a worker keeps open for workflow tasks, and for activities; ``auto``: as the server advises."""

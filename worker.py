@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from temporalio.client import Client
@@ -47,7 +48,8 @@ from runtime.deployments import routing_of
 from runtime.errors import first_line, keep_cancellation
 from runtime.health import show_polling
 from runtime.plain_text import plain_text_warnings
-from runtime.process import log_plainly, until_signalled
+from runtime.process import log_plainly, plain_lines, until_signalled
+from runtime.processes import CRASHED, GaveUpError, cores, run_processes, stop_when_alone
 from runtime.search_attributes import SearchAttributesError, register_search_attributes
 from runtime.startup import StartupError, connect_when_up, prepare_database
 from settings import Settings, SettingsError, TemporalSettings, load_settings, load_temporal_settings
@@ -216,27 +218,49 @@ async def run_worker(settings: Settings, temporal: TemporalSettings) -> None:
             await show_polling(client, settings.health_file)
 
 
-def main() -> int:
-    """Run the worker; 0 after SIGTERM or SIGINT, 1 when it can't work, 2 when a setting is wrong."""
+def main(*arguments: str) -> int:
+    """Run the worker; 0 after SIGTERM or SIGINT, 1 when it can't work, 2 when a setting is wrong.
+
+    ``--process N``: be the N-th of several processes; what starts them is `runtime.processes`.
+    """
+    number = int(arguments[1]) if arguments[:1] == ("--process",) else None
     try:
         settings, temporal = load_settings(), load_temporal_settings()
     except SettingsError as error:
         print(f"Wrong settings:\n{error}", file=sys.stderr)
         return 2
     try:
-        log_plainly(logging.StreamHandler(), settings.metrics_address)
-        # Each run's sandbox makes objects by the thousand, and so full collections. They need not go through
-        # the libraries' objects each time: two workers took in 23 applications a second then, 29 now.
-        gc.freeze()
-        asyncio.run(until_signalled(run_worker(settings, temporal)))
+        processes = cores() if settings.worker_processes == "auto" else settings.worker_processes
+        if processes > 1:
+            plain_lines(logging.StreamHandler())
+            asyncio.run(until_signalled(run_processes(processes, settings, Path(__file__))))
+        else:
+            _work(settings, temporal, number)
     except (StartupError, SearchAttributesError) as error:
         print(error, file=sys.stderr)
         return 1
+    except GaveUpError as error:
+        return error.code
+    except Exception:
+        if number is None:
+            raise
+        log.exception("Ended by an error that nobody expected")
+        return CRASHED
     log.info("Stopped")
     # The SDK's threads may still be at work, and a process ending under them aborts (sdk-python #300).
     time.sleep(0.1)
     return 0
 
 
+def _work(settings: Settings, temporal: TemporalSettings, number: int | None) -> None:
+    if number is not None:
+        stop_when_alone()
+    log_plainly(logging.StreamHandler(), settings.metrics_address, number)
+    # Each run's sandbox makes objects by the thousand, and so full collections. They need not go through
+    # the libraries' objects each time: two workers took in 23 applications a second then, 29 now.
+    gc.freeze()
+    asyncio.run(until_signalled(run_worker(settings, temporal)))
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

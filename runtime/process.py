@@ -44,10 +44,14 @@ async def until_signalled(program: Coroutine[Any, Any, None]) -> None:
             raise
 
 
-def plain_lines(handler: logging.Handler) -> None:
-    """One line for each event, times in UTC; for a process that has nothing of the SDK's core to say."""
+def plain_lines(handler: logging.Handler, process: int | None = None) -> None:
+    """One line for each event, times in UTC; for a process that has nothing of the SDK's core to say.
+
+    ``process``: its number, where several have one log.
+    """
+    which = f"[{process}] " if process else ""
     formatter = logging.Formatter(
-        "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
+        f"%(asctime)s.%(msecs)03dZ %(levelname)-7s {which}%(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
     )
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
@@ -57,16 +61,18 @@ def plain_lines(handler: logging.Handler) -> None:
         logging.getLogger(library).setLevel(logging.WARNING)
 
 
-def log_plainly(handler: logging.Handler, metrics_address: str | None = None) -> None:
+def log_plainly(
+    handler: logging.Handler, metrics_address: str | None = None, process: int | None = None
+) -> None:
     """One line for each event, times in UTC; what the SDK's own core has to say goes the same way.
 
-    ``metrics_address``: where to answer Prometheus.
+    ``metrics_address``: where to answer Prometheus. ``process``: as for `plain_lines`.
     To be called before the first connection, once in a process.
 
     Raises:
         StartupError: that address can't be used.
     """
-    plain_lines(handler)
+    plain_lines(handler, process)
     core = LoggingConfig(
         filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
         forwarding=LogForwardingConfig(logger=logging.getLogger("temporalio.core")),

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from activities.db.engine import Database
@@ -70,6 +73,34 @@ async def test_it_says_what_it_works_with_and_stops_in_order(tmp_path: Path) -> 
             assert HIDDEN not in said
             process.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(process.wait) == 0
+
+
+@pytest.mark.short
+async def test_two_processes_are_one_worker(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        metrics = f"127.0.0.1:{free.getsockname()[1]}"
+    async with DevServer(log_file=tmp_path / "temporal.log", headless=True) as server:
+        several = {"ONBOARDING_WORKER_PROCESSES": "2", "ONBOARDING_METRICS_ADDRESS": metrics}
+        with worker(tmp_path, TEMPORAL_ADDRESS=server.address, **several) as process:
+            said = ""
+            for _ in range(2):
+                said += await asyncio.to_thread(until, process, "Working on task queue")
+            for number in (1, 2):
+                assert re.search(rf"INFO +\[{number}\] onboarding.worker: Working on task queue", said)
+            answer = await asyncio.to_thread(httpx.get, f"http://{metrics}/metrics", trust_env=False)
+            for number in (1, 2):
+                assert f'temporal_num_pollers{{process="{number}",' in answer.text
+            assert answer.text.count("# TYPE temporal_num_pollers gauge") == 1
+            one = re.search(r"Worker process 1: pid (\d+)", said)
+            assert one
+            os.kill(int(one[1]), signal.SIGKILL)
+            again = await asyncio.to_thread(until, process, "[1] onboarding.worker: Working on task queue")
+            assert "Worker process 1 was ended by signal 9; started again in 1 s" in again
+            # None outlives the one that started them, however that ends.
+            process.kill()
+            for _ in range(2):
+                await asyncio.to_thread(until, process, "onboarding.worker: Stopped")
 
 
 async def test_it_waits_for_the_database_without_telling_its_password(tmp_path: Path) -> None:
