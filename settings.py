@@ -183,11 +183,14 @@ class Settings(BaseSettings):
     """Processes a worker consists of, each of which can keep a core busy; ``auto``: one for each core, or as
     many as the container's limit allows."""
 
-    # What the three are was measured (docs/measurements.md, "The worker's defaults").
+    # What the four are was measured (docs/measurements.md, "The worker's defaults").
     worker_pollers: Literal["auto"] | Annotated[int, Field(ge=2, le=1000)] = "auto"
     """Polls a worker keeps open for workflow tasks, and for activities; ``auto``: as the server advises."""
-    worker_tasks: Annotated[int, Field(ge=2, le=10_000)] = 100
-    """The most workflow tasks a worker has in hand, and as many of the local activities in them."""
+    worker_tasks: Annotated[int, Field(ge=2, le=10_000)] = 20
+    """The most workflow tasks a worker has in hand, and as many of the local activities in them; the rest
+    waits on the server."""
+    worker_activities: Annotated[int, Field(ge=2, le=10_000)] = 20
+    """The most activities a worker has in hand: records to store, mails to send, access to open."""
     worker_cache: Annotated[int, Field(ge=2, le=1_000_000)] = 500
     """Runs a worker keeps in memory; any other is replayed from its history before it goes on."""
 

@@ -58,7 +58,6 @@ from workflows.delivery import OutstandingDelivery
 from workflows.onboarding import ResellerOnboarding
 
 WORKFLOWS: Final = (ResellerOnboarding, OutstandingDelivery, CoverageChange)
-STICKY: Final = timedelta(seconds=2)
 GRACE: Final = timedelta(seconds=20)
 """What activities in flight get to finish in when the worker is told to stop."""
 HTTP_TIMEOUT: Final = timedelta(seconds=5)
@@ -107,13 +106,12 @@ def build_worker(
         ],
         interceptors=[BriefFailures()],
         graceful_shutdown_timeout=GRACE,
-        # How long a run waits for a worker that has died before another takes it over.
-        sticky_queue_schedule_to_start_timeout=STICKY,
         workflow_task_poller_behavior=_pollers(settings),
         activity_task_poller_behavior=_pollers(settings),
         max_cached_workflows=settings.worker_cache,
         max_concurrent_workflow_tasks=settings.worker_tasks,
         max_concurrent_local_activities=settings.worker_tasks,
+        max_concurrent_activities=settings.worker_activities,
         deployment_config=_deployment_config(settings),
     )
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import Priority, RetryPolicy
 from temporalio.exceptions import FailureError
 
 from domain.coverage import Recall, Recalled
@@ -31,6 +31,11 @@ Answer = TypeVar("Answer")
 UNTIL_IT_WORKS: Final = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=2, maximum_interval=timedelta(minutes=5)
 )
+
+
+_AFTER_THE_REST: Final = Priority(priority_key=4)
+"""What has waited for the mail server waits until the server has given out what has just been decided; 3 is
+the default, less comes first."""
 
 
 async def look_up(inquiry: Inquiry) -> Answers:
@@ -68,8 +73,9 @@ async def _asked_once(name: str, request: AccessRequest, answer: type[Answer], s
         name,
         request,
         result_type=answer,
-        # The activity bounds what the services get; this also counts what a busy worker takes for it.
-        start_to_close_timeout=timedelta(seconds=60),
+        # The services have limits of their own; this one is for a worker that has died, and must not be
+        # reached by one that has much to do: it would count as an outage. A form may have a hundred accounts.
+        start_to_close_timeout=timedelta(seconds=30),
         retry_policy=RetryPolicy(maximum_attempts=1),
         summary=summary,
     )
@@ -85,7 +91,7 @@ def publish(publication: Publication) -> workflow.ActivityHandle[Receipt]:
 
 def deliver(delivery: Delivery) -> workflow.ActivityHandle[Receipt]:
     """Send what waits in the ledger, in order, however long the mail server is down."""
-    return _until_it_works(DELIVER, delivery, "E-mails that wait for the mail server")
+    return _until_it_works(DELIVER, delivery, "E-mails that wait for the mail server", _AFTER_THE_REST)
 
 
 async def take_up(request: TakeUp) -> Head:
@@ -112,7 +118,9 @@ async def _asked_until_it_works(
     return found
 
 
-def _until_it_works(name: str, argument: Any, summary: str) -> workflow.ActivityHandle[Receipt]:
+def _until_it_works(
+    name: str, argument: Any, summary: str, priority: Priority = Priority.default
+) -> workflow.ActivityHandle[Receipt]:
     """Once a cancelled one has ended, no attempt is still at work: the next run, or the child, may take
     over."""
     return workflow.start_activity(
@@ -124,6 +132,7 @@ def _until_it_works(name: str, argument: Any, summary: str) -> workflow.Activity
         retry_policy=UNTIL_IT_WORKS,
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         summary=summary,
+        priority=priority,
     )
 
 
