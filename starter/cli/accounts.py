@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Final, TextIO
 
 import typer
+from rich.console import Console
 from rich.text import Text
 
 from domain.documents import BusinessType
@@ -151,8 +152,9 @@ async def _stored(archive: Archive, accounts: list[Account], progress: Progress,
     try:
         await asyncio.shield(storing)
     except asyncio.CancelledError:
+        Console(stderr=True).print("The accounts are being stored; this is waited for …")
         await storing
-        progress.told = f"All was stored already. {told}."
+        progress.told = f"All is stored. {told}."
         raise
 
 
