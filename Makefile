@@ -52,7 +52,7 @@ test: setup ## Lint and the tests, with the coverage of domain/ and workflows/
 	@$(MAKE) --no-print-directory --jobs 2 lint measured
 	@$(PYTEST) $(MEASURED:%=--ignore=%)
 
-measured: setup
+measured: setup ## Of `make test`, the tests by which the coverage is measured
 	@$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-report=json $(MEASURED)
 	@$(BIN)/python -m tools.coverage_floor coverage.json $(FLOOR)
 
