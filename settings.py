@@ -185,10 +185,10 @@ class Settings(BaseSettings):
 
     # What the four are was measured (docs/measurements.md, "The worker's defaults").
     worker_pollers: Literal["auto"] | Annotated[int, Field(ge=2, le=1000)] = "auto"
-    """Polls a worker keeps open for workflow tasks, and for activities; ``auto``: as the server advises."""
+    """Polls a worker keeps open for workflow tasks, and for activities; ``auto``: at most five for each kind,
+    and as the server advises."""
     worker_tasks: Annotated[int, Field(ge=2, le=10_000)] = 20
-    """The most workflow tasks a worker has in hand, and as many of the local activities in them; the rest
-    waits on the server."""
+    """The most workflow tasks a worker has in hand; what is more waits on the server."""
     worker_activities: Annotated[int, Field(ge=2, le=10_000)] = 20
     """The most activities a worker has in hand: records to store, mails to send, access to open."""
     worker_cache: Annotated[int, Field(ge=2, le=1_000_000)] = 500

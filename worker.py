@@ -58,6 +58,9 @@ from workflows.delivery import OutstandingDelivery
 from workflows.onboarding import ResellerOnboarding
 
 WORKFLOWS: Final = (ResellerOnboarding, OutstandingDelivery, CoverageChange)
+POLLS: Final = 5
+"""The most polls of each kind by default. A poll that waits holds a slot; and the polls for first tasks and
+for runs in memory share the slots by their number: with many, first tasks waited three times as long."""
 GRACE: Final = timedelta(seconds=20)
 """What activities in flight get to finish in when the worker is told to stop."""
 HTTP_TIMEOUT: Final = timedelta(seconds=5)
@@ -118,7 +121,7 @@ def build_worker(
 
 def _pollers(settings: Settings) -> PollerBehavior:
     if settings.worker_pollers == "auto":
-        return PollerBehaviorAutoscaling()
+        return PollerBehaviorAutoscaling(maximum=POLLS)
     return PollerBehaviorSimpleMaximum(settings.worker_pollers)
 
 
