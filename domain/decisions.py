@@ -80,6 +80,11 @@ def opening(application: Application, now: datetime) -> Decision:
     return _enter(application, application.stage, (), now)
 
 
+def first_clocks(application: Application, now: datetime) -> tuple[ClockRequest, ...]:
+    """What the `opening` will ask for, as a new application is of the newest edition."""
+    return opening(application.but(edition=NEWEST), now).requests
+
+
 def inquiry(application: Application, command: Command, now: datetime, sequence: int) -> Inquiry:
     """What has to be known before the command can be decided on; `Inquiry.empty` when nothing.
 

@@ -211,12 +211,12 @@ class ResellerOnboarding:
     async def _open(self) -> bool:
         """JOIN NOW; false where the applicant has access already."""
         memory, now = self._memory, workflow.now()
-        answers = await self._look_up(start.inquiry(self._input, now))
+        answers = await self._look_up(start.inquiry(self._input, memory.application, now))
         if answers.accounts and answers.accounts.already_partner:
             self._already_partner = True
             return False
         memory.application = start.begun(memory.application, answers)
-        opening = await self._counted(lambda: decisions.opening(memory.application, now), now)
+        opening = decisions.completed(decisions.opening(memory.application, now), answers, now)
         self._carry_out(opening, "join", now)
         return True
 

@@ -46,14 +46,20 @@ def memory_of(joined: OnboardingInput, arguments: tuple[Any, ...]) -> RunMemory:
     return RunMemory(Memory.model_validate(arguments[1]))
 
 
-def inquiry(joined: OnboardingInput, now: datetime) -> Inquiry:
-    """What has to be known before an application can begin."""
+def inquiry(joined: OnboardingInput, application: Application, now: datetime) -> Inquiry:
+    """What has to be known before an application can begin.
+
+    Its clocks are asked for by the defaults and the edition of this code, which are those that are answered
+    and recorded: a local activity is carried out by the worker that asks.
+    """
     uid = joined.company_master_uid
     return Inquiry(
         at=now,
+        application_id=application.application_id,
         policy=joined.policy,
         accounts=AccountQuery(company_master_uid=uid, uids=(uid,)),
         entries=_entries(joined),
+        clocks=decisions.first_clocks(application, now),
         opening=True,
     )
 

@@ -48,6 +48,8 @@ async def test_reference_onboarding_by_updates(service: Service) -> None:
     history = await applicant.history()
 
     assert len(history.events) <= 150, said(history)
+    # One look-up to join, and one for each command.
+    assert Counter(event.event_type for event in history.events)[EventType.EVENT_TYPE_MARKER_RECORDED] == 10
     assert sum(event.ByteSize() for event in history.events) <= 50_000
     assert len(applicant.templates()) == 10
 

@@ -50,7 +50,9 @@ KNOWN = (Account(uid=UID, enterprise=ENTERPRISE),)
 
 
 def test_an_account_with_access_by_another_waits_and_says_so() -> None:
-    asked = start.inquiry(OnboardingInput.model_validate(payloads.join(UID)), JOINED_AT)
+    asked = start.inquiry(OnboardingInput.model_validate(payloads.join(UID)), joined(), JOINED_AT)
+    # Asked once for all.
+    assert [request.kind for request in asked.clocks]
     assert asked.accounts is not None
     assert (asked.accounts.uids, About.COVERAGE in asked.accounts.about) == ((UID,), True)
     application = begun(AccountAnswers(accounts=KNOWN, covered_by=(COVERING,)))
