@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import delete, exists, select, text
+from sqlalchemy import bindparam, delete, exists, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.acpn_access import Grant, TakenError
@@ -13,6 +13,8 @@ from domain.values import Uid
 
 _ONE_AT_A_TIME: Final = "LOCK TABLE access_grants IN SHARE ROW EXCLUSIVE MODE"
 """Readers are not held up."""
+_IS_PARTNER: Final = select(exists().where(AccessGrantRow.company_master_uid == bindparam("company")))
+"""Made once: making a statement takes SQLAlchemy longer than sending it."""
 
 
 class SqlAcpnAccess:
@@ -27,7 +29,8 @@ class SqlAcpnAccess:
         Raises:
             TakenError: some have access by another company's application.
         """
-        statement = self._database.insert(AccessGrantRow).values([grant.model_dump() for grant in grants])
+        statement = self._database.insert(AccessGrantRow).on_conflict_do_nothing()
+        rows = [grant.model_dump() for grant in grants]
         others = (
             select(AccessGrantRow.uid)
             .where(
@@ -41,7 +44,7 @@ class SqlAcpnAccess:
             # Two at once would each find nothing: on SQLite the insert holds the file, on PostgreSQL this.
             if connection.dialect.name == "postgresql":
                 await connection.execute(text(_ONE_AT_A_TIME))
-            await connection.execute(statement.on_conflict_do_nothing())
+            await connection.execute(statement, rows)
             if taken := (await connection.scalars(others)).all():
                 raise TakenError(taken)
 
@@ -64,9 +67,8 @@ class SqlAcpnAccess:
 
     async def is_partner(self, company_master_uid: str) -> bool:
         """Whether an application of this company ended in access."""
-        query = select(exists().where(AccessGrantRow.company_master_uid == company_master_uid))
         async with self._database.session() as session:
-            return bool(await session.scalar(query))
+            return bool(await session.scalar(_IS_PARTNER, {"company": company_master_uid}))
 
     async def grants(self, company_master_uid: str) -> tuple[Grant, ...]:
         """The company's accounts with access, the oldest grant first."""

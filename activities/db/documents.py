@@ -25,19 +25,14 @@ async def submitted_forms(
     session: AsyncSession, application_id: str, revisions: Collection[int]
 ) -> dict[int, ApplicationForm]:
     """The forms of these revisions."""
-    query = select(FormRow).where(FormRow.application_id == application_id, FormRow.revision.in_(revisions))
-    rows = (await session.scalars(query)).all()
+    values = {"application": application_id, "revisions": tuple(revisions)}
+    rows = (await session.execute(_FORMS, values)).all()
     return {row.revision: ApplicationForm.model_validate(row.content) for row in rows}
 
 
 async def sheet_rows(session: AsyncSession, application_id: str) -> Sequence[DecisionSheetRow]:
     """All revisions, in order."""
-    query = (
-        select(DecisionSheetRow)
-        .where(DecisionSheetRow.application_id == application_id)
-        .order_by(DecisionSheetRow.revision)
-    )
-    return (await session.scalars(query)).all()
+    return (await session.scalars(_SHEETS, {"application": application_id})).all()
 
 
 async def issued_sheets(
@@ -94,6 +89,16 @@ def _newest_of(table: type[FormRow] | type[DecisionSheetRow], *columns: str) -> 
     )
 
 
+# Each is made once: making a statement takes SQLAlchemy longer than sending it.
+_SHEETS: Final = (
+    select(DecisionSheetRow)
+    .where(DecisionSheetRow.application_id == bindparam("application"))
+    .order_by(DecisionSheetRow.revision)
+)
+_FORMS: Final = select(FormRow.revision, FormRow.content).where(
+    FormRow.application_id == bindparam("application"),
+    FormRow.revision.in_(bindparam("revisions", expanding=True)),
+)
 _OF_SHEET: Final = ("revision", "hash", "content", "issued_at")
 _NEWEST_FORM: Final = _newest_of(FormRow, "content")
 _NEWEST_SHEET: Final = _newest_of(DecisionSheetRow, *_OF_SHEET)

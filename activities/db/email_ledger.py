@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from activities.db.documents import issued_sheets, submitted_forms
-from activities.db.engine import Database
+from activities.db.engine import AnyRow, Database
 from activities.db.queued import QueuedNotice
 from activities.db.tables import AuditHeadRow, EmailRow, UtcInstant
 from activities.emails.addressed import AddressedNotice
@@ -86,7 +86,6 @@ def mails_for(mails: Iterable[LedgerRow], role: Role) -> list[LedgerRow]:
     return [mail.model_copy(update={"reason": None}) if mail.state is withdrawn else mail for mail in mine]
 
 
-AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 SHOWN_REASON: Final = 500
 """Characters of a mail server's answer that a workflow is told."""
 REPORTED_FAILURES: Final = 20
@@ -143,7 +142,7 @@ class EmailLedger:
             "id": message_id,
             "said": subject,
         }
-        return await self._database.write(lambda connection: connection.scalar(_ATTEMPT, values)) is not None
+        return await self._database.change(_ATTEMPT, values) is not None
 
     async def standing(self, lineage: Lineage, failed_through: int) -> Receipt:
         """How many e-mails wait, and which have failed after the one at the position ``failed_through``."""
@@ -218,6 +217,8 @@ class EmailLedger:
         Its recipient is not refused any more.
         """
         values = {"application": application_id, "mail": key, "at": at}
+        if await self._database.change(_SENT_AT_FIRST, values):
+            return
 
         async def write(connection: AsyncConnection) -> None:
             row = (await connection.execute(_SENT, values)).one_or_none()
@@ -315,6 +316,7 @@ _SENT: Final = (
     .values(state=LedgerState.SENT, sent_at=bindparam("at"), reason=None)
     .returning(EmailRow.recipient, EmailRow.refused_at)
 )
+_SENT_AT_FIRST: Final = _SENT.where(EmailRow.refused_at.is_(None))
 _STANDING: Final = (
     select(
         *(AuditHeadRow.generation, EmailRow.key, EmailRow.template, EmailRow.recipient, EmailRow.state),

@@ -101,9 +101,8 @@ class AuditTrail:
 
     async def head(self, application_id: str) -> Head:
         """Where the stored trail ends."""
-        query = select(AuditHeadRow).where(AuditHeadRow.application_id == application_id)
         async with self._database.session() as session:
-            row = await session.scalar(query)
+            row = (await session.execute(_HEAD, {"application": application_id})).one_or_none()
         return (
             Head() if row is None else Head(generation=row.generation, sequence=row.sequence, hash=row.hash)
         )
@@ -281,6 +280,9 @@ def _new_head(application_id: str, generation: int = 0) -> dict[str, Any]:
 
 
 # Each is made once: making a statement takes SQLAlchemy longer than sending it.
+_HEAD: Final = select(AuditHeadRow.generation, AuditHeadRow.sequence, AuditHeadRow.hash).where(
+    AuditHeadRow.application_id == bindparam("application")
+)
 _STORED: Final = select(
     select(ApplicationRow.state)
     .where(ApplicationRow.application_id == bindparam("application"))

@@ -7,11 +7,11 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import func, insert, make_url, select, text
-from sqlalchemy.exc import StatementError
+from sqlalchemy import delete, func, insert, make_url, select, text
+from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.db import engine
+from activities.db import engine, idle
 from activities.db.engine import Database, to_json
 from activities.db.tables import AccessGrantRow
 
@@ -73,6 +73,40 @@ async def test_a_write_is_one_transaction_and_gives_its_result(database: Databas
         await database.write(given_and_failed)
     async with database.session() as session:
         assert (await session.scalars(select(AccessGrantRow.uid))).all() == ["1"]
+
+
+async def test_one_statement_is_a_transaction_of_its_own(database: Database) -> None:
+    row = insert(AccessGrantRow).returning(AccessGrantRow.uid)
+    given = await database.change(row, GRANT)
+    assert given
+    assert given.uid == "1"
+    with pytest.raises(IntegrityError):
+        await database.change(row, GRANT)
+    async with database.session() as session:
+        assert (await session.scalars(select(AccessGrantRow.uid))).all() == ["1"]
+    assert await database.change(delete(AccessGrantRow).returning(AccessGrantRow.uid), {}) is not None
+    assert await database.change(delete(AccessGrantRow).returning(AccessGrantRow.uid), {}) is None
+
+
+@pytest.mark.parametrize("believed_for", [1000, 0], ids=["just used", "long idle"])
+async def test_connections_the_server_has_ended_are_not_used_again(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch, believed_for: float
+) -> None:
+    monkeypatch.setattr(idle, "BELIEVED_FOR", believed_for)
+    database, other = Database(postgresql_url), Database(postgresql_url)
+    own = text("SELECT pg_backend_pid()")
+
+    async def at_work(connection: AsyncConnection) -> int:
+        return int((await connection.execute(own)).scalar_one())
+
+    processes = {await database.write(at_work) for _ in range(2)}
+    assert len(processes) == 1, "there is one connection"
+    async with other.session() as session:
+        ended = text("SELECT pg_terminate_backend(:process, 10000)")
+        assert await session.scalar(ended, {"process": processes.pop()})
+    assert await database.write(at_work)
+    for each in (database, other):
+        await each.dispose()
 
 
 async def test_a_write_is_not_cut_off_however_often_its_caller_is_cancelled(database: Database) -> None:
