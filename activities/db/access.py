@@ -67,8 +67,8 @@ class SqlAcpnAccess:
 
     async def is_partner(self, company_master_uid: str) -> bool:
         """Whether an application of this company ended in access."""
-        async with self._database.session() as session:
-            return bool(await session.scalar(_IS_PARTNER, {"company": company_master_uid}))
+        [[found]] = await self._database.rows(_IS_PARTNER, {"company": company_master_uid})
+        return bool(found)
 
     async def grants(self, company_master_uid: str) -> tuple[Grant, ...]:
         """The company's accounts with access, the oldest grant first."""

@@ -26,8 +26,7 @@ class SqlAccountDirectory:
 
     async def stored(self, uids: Sequence[str]) -> tuple[Account, ...]:
         """The same as it was entered, usable or not."""
-        async with self._database.session() as session:
-            rows = (await session.execute(_STORED, {"uids": tuple(uids)})).all()
+        rows = await self._database.rows(_STORED, {"uids": tuple(uids)})
         found = {row.uid: _account(row) for row in rows}
         return tuple(found[uid] for uid in dict.fromkeys(uids) if uid in found)
 

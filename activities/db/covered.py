@@ -1,9 +1,9 @@
 """Which accounts the applications cover that run or are active, as far as is stored."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import delete, func, not_, select
+from sqlalchemy import bindparam, delete, func, not_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.db.engine import Database
@@ -12,6 +12,28 @@ from domain.contract import Stage
 from domain.inquiry import Covering
 from domain.state import OUTCOMES, Application
 from domain.values import Uid
+
+_OWN: Final = ApplicationRow.company_master_uid == bindparam("company")
+_BY: Final = (
+    select(
+        CoveredAccountRow.uid,
+        CoveredAccountRow.application_id,
+        ApplicationRow.company_name,
+        ApplicationRow.stage,
+        select(func.min(FormRow.submitted_at))
+        .where(FormRow.application_id == CoveredAccountRow.application_id, FormRow.void.is_(False))
+        .scalar_subquery()
+        .label("submitted_at"),
+        _OWN.label("own"),
+    )
+    .join(ApplicationRow, ApplicationRow.application_id == CoveredAccountRow.application_id)
+    .where(
+        CoveredAccountRow.uid.in_(bindparam("uids", expanding=True)),
+        not_(_OWN) | (CoveredAccountRow.application_id == bindparam("application")),
+    )
+    .order_by(CoveredAccountRow.application_id)
+)
+"""Made once: making a statement takes SQLAlchemy longer than sending it."""
 
 
 class CoveredAccounts:
@@ -29,30 +51,8 @@ class CoveredAccounts:
         Rows lag behind the workflows: of two applications that name an account at the same moment each may
         be told that nobody does. `AcpnAccess.give` tells in any case.
         """
-        first_form = (
-            select(func.min(FormRow.submitted_at))
-            .where(FormRow.application_id == CoveredAccountRow.application_id, FormRow.void.is_(False))
-            .scalar_subquery()
-        )
-        own = ApplicationRow.company_master_uid == company_master_uid
-        query = (
-            select(
-                CoveredAccountRow.uid,
-                CoveredAccountRow.application_id,
-                ApplicationRow.company_name,
-                ApplicationRow.stage,
-                first_form.label("submitted_at"),
-                own.label("own"),
-            )
-            .join(ApplicationRow, ApplicationRow.application_id == CoveredAccountRow.application_id)
-            .where(
-                CoveredAccountRow.uid.in_(uids),
-                not_(own) | (CoveredAccountRow.application_id == application_id),
-            )
-            .order_by(CoveredAccountRow.application_id)
-        )
-        async with self._database.session() as session:
-            rows = (await session.execute(query)).all()
+        values = {"uids": tuple(uids), "company": company_master_uid, "application": application_id}
+        rows = await self._database.rows(_BY, values)
         elsewhere = {row.uid for row in rows if not row.own}
         found = [Covering.model_validate(row, from_attributes=True) for row in rows if row.uid in elsewhere]
         return tuple(covering for uid in uids for covering in found if covering.uid == uid)

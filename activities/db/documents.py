@@ -8,6 +8,7 @@ from pydantic_core import to_json
 from sqlalchemy import Integer, Select, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from activities.db.engine import AnyRow
 from activities.db.tables import DecisionSheetRow, FormRow
 from domain.documents import ApplicationForm, DecisionSheet
 from domain.sheets import IssuedSheet, field_changes
@@ -22,24 +23,24 @@ class Brought(TypedDict, total=False):
 
 
 async def submitted_forms(
-    session: AsyncSession, application_id: str, revisions: Collection[int]
+    connection: AsyncConnection, application_id: str, revisions: Collection[int]
 ) -> dict[int, ApplicationForm]:
     """The forms of these revisions."""
     values = {"application": application_id, "revisions": tuple(revisions)}
-    rows = (await session.execute(_FORMS, values)).all()
+    rows = (await connection.execute(_FORMS, values)).all()
     return {row.revision: ApplicationForm.model_validate(row.content) for row in rows}
 
 
-async def sheet_rows(session: AsyncSession, application_id: str) -> Sequence[DecisionSheetRow]:
+async def sheet_rows(connection: AsyncConnection | AsyncSession, application_id: str) -> Sequence[AnyRow]:
     """All revisions, in order."""
-    return (await session.scalars(_SHEETS, {"application": application_id})).all()
+    return (await connection.execute(_SHEETS, {"application": application_id})).all()
 
 
 async def issued_sheets(
-    session: AsyncSession, application_id: str, revisions: Collection[int]
+    connection: AsyncConnection | AsyncSession, application_id: str, revisions: Collection[int]
 ) -> dict[int, IssuedSheet]:
     """The decision sheets of these revisions, each with its differences from the one it replaced."""
-    rows = await sheet_rows(session, application_id)
+    rows = await sheet_rows(connection, application_id)
     return {row.revision: sheet for row, sheet in with_changes(rows) if row.revision in revisions}
 
 
@@ -91,7 +92,8 @@ def _newest_of(table: type[FormRow] | type[DecisionSheetRow], *columns: str) -> 
 
 # Each is made once: making a statement takes SQLAlchemy longer than sending it.
 _SHEETS: Final = (
-    select(DecisionSheetRow)
+    # The table, so that sessions and connections return the same rows.
+    select(DecisionSheetRow.__table__)
     .where(DecisionSheetRow.application_id == bindparam("application"))
     .order_by(DecisionSheetRow.revision)
 )
@@ -104,7 +106,7 @@ _NEWEST_FORM: Final = _newest_of(FormRow, "content")
 _NEWEST_SHEET: Final = _newest_of(DecisionSheetRow, *_OF_SHEET)
 
 
-def with_changes(rows: Sequence[DecisionSheetRow]) -> list[tuple[DecisionSheetRow, IssuedSheet]]:
+def with_changes(rows: Sequence[AnyRow]) -> list[tuple[AnyRow, IssuedSheet]]:
     """The sheets of these rows, which are all of an application."""
     contents: Mapping[int, dict[str, Any]] = {row.revision: row.content for row in rows}
     return [

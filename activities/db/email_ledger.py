@@ -25,7 +25,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.db.documents import issued_sheets, submitted_forms
 from activities.db.engine import AnyRow, Database
@@ -125,12 +125,12 @@ class EmailLedger:
         ``put_off``: also those to a recipient who is refused for now.
         """
         values = {"application": lineage.application_id, "own": lineage.generation}
-        async with self._database.session() as session:
-            rows = (await session.execute(_WAITING, values)).all()
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(_WAITING, values)).all()
             if not put_off:
                 refused = _refused(rows)
                 rows = [row for row in rows if row.recipient not in refused]
-            documents = await self._documents(session, lineage.application_id, rows)
+            documents = await self._documents(connection, lineage.application_id, rows)
         return tuple(_mail(row, documents) for row in rows)
 
     async def attempt(self, lineage: Lineage, mail: AddressedNotice, message_id: str, subject: str) -> bool:
@@ -147,8 +147,7 @@ class EmailLedger:
     async def standing(self, lineage: Lineage, failed_through: int) -> Receipt:
         """How many e-mails wait, and which have failed after the one at the position ``failed_through``."""
         values = {"application": lineage.application_id, "through": failed_through}
-        async with self._database.session() as session:
-            rows = (await session.execute(_STANDING, values)).all()
+        rows = await self._database.rows(_STANDING, values)
         pending = [row for row in rows if row.state == LedgerState.PENDING]
         failures = [row for row in rows if row.state == LedgerState.FAILED][:REPORTED_FAILURES]
         refused = _refused(pending)
@@ -259,14 +258,14 @@ class EmailLedger:
         return [LedgerRow.model_validate(row, from_attributes=True) for row in rows]
 
     async def _documents(
-        self, session: AsyncSession, application_id: str, rows: Sequence[AnyRow]
+        self, connection: AsyncConnection, application_id: str, rows: Sequence[AnyRow]
     ) -> "_Documents":
         notices = [row.notice["notice"] for row in rows if row.notice]
         sheets = {notice["sheet_revision"] for notice in notices if notice.get("sheet_revision")}
         forms = {notice["form_revision"] for notice in notices if notice.get("form_revision")}
         return _Documents(
-            sheets=await issued_sheets(session, application_id, sheets) if sheets else {},
-            forms=await submitted_forms(session, application_id, forms) if forms else {},
+            sheets=await issued_sheets(connection, application_id, sheets) if sheets else {},
+            forms=await submitted_forms(connection, application_id, forms) if forms else {},
         )
 
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar, cast
@@ -132,6 +133,15 @@ class Database:
                 return (await connection.execute(statement, values)).one_or_none()
 
         return await _to_its_end(changed(), self._patience)
+
+    async def rows(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[AnyRow]:
+        """What one statement reads. A session of the ORM costs as much again."""
+        async with self.reading() as connection:
+            return (await connection.execute(statement, values)).all()
+
+    def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A connection to read by, as the sessions have it."""
+        return self._at_once.connect()
 
     @property
     def _patience(self) -> float | None:

@@ -101,11 +101,9 @@ class AuditTrail:
 
     async def head(self, application_id: str) -> Head:
         """Where the stored trail ends."""
-        async with self._database.session() as session:
-            row = (await session.execute(_HEAD, {"application": application_id})).one_or_none()
-        return (
-            Head() if row is None else Head(generation=row.generation, sequence=row.sequence, hash=row.hash)
-        )
+        for row in await self._database.rows(_HEAD, {"application": application_id}):
+            return Head(generation=row.generation, sequence=row.sequence, hash=row.hash)
+        return Head()
 
     async def take_up(self, request: TakeUp) -> Head:
         """Begin a new generation after a reset: who wrote before writes no more.
