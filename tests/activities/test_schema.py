@@ -263,7 +263,7 @@ async def test_a_step_does_not_hold_up_those_who_work(
     monkeypatch.setattr("activities.db.schema._LOCK_TIMEOUT", "200ms")
     database = Database(postgresql_url)
     newer = Schema(database, release(tmp_path, EVERYWHERE))
-    async with database.session() as reading:
+    async with database.engine.connect() as reading:
         await reading.execute(text("SELECT * FROM applications"))
         for _ in range(2):
             with pytest.raises(OperationalError, match="lock timeout"):
