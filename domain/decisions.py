@@ -359,8 +359,11 @@ def _notices(
 
 def _enter(application: Application, stage: Stage, told: tuple[type[Notice], ...], now: datetime) -> Decision:
     """The decision to enter this stage: its clocks start anew, and these notices leave."""
-    # What the partner has asked goes on waiting, whatever else has moved.
-    asked = tuple(clock for clock in application.clocks if clock.kind is ClockKind.QUESTION)
+    # What the partner has asked goes on waiting, whatever else has moved, and is counted again where that was
+    # only estimated.
+    question = application.clock(ClockKind.QUESTION)
+    kept = {ClockKind.QUESTION, *((ClockKind.CALENDAR_CHECK,) if question and question.estimated else ())}
+    asked = tuple(clock for clock in application.clocks if clock.kind in kept)
     waits = () if stage in OUTCOMES else asked
     entered = application.but(stage=stage, clocks=waits, overdue=False, reminders=0)
     decision = _clocked(entered, told, of_edition(STAGES[stage].clocks, application.edition), now)

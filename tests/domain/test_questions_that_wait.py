@@ -111,3 +111,15 @@ def test_with_the_end_of_the_application_it_waits_no_longer() -> None:
 def test_while_no_question_waits_there_is_no_clock_for_one() -> None:
     for situation in OPEN:
         assert journey_to(situation).application.clock(ClockKind.QUESTION) is None
+
+
+def test_what_was_only_estimated_is_counted_again_in_a_stage_that_asks_no_calendar() -> None:
+    journey = journey_to("signed")
+    journey.calendar_known = False
+    journey.say("ask_bd", question="May we start in May?")
+    while journey.application.stage is Stage.SIGNED:
+        journey.wait(HELD_UP)
+    question = journey.application.clock(ClockKind.QUESTION)
+    assert journey.application.stage is Stage.ACTIVATING
+    assert question
+    assert question.estimated == (journey.application.clock(ClockKind.CALENDAR_CHECK) is not None) is True
