@@ -78,6 +78,17 @@ class ApplicationRecords:
             rows = (await session.scalars(query)).all()
             return tuple([await _whole(session, row) for row in rows])
 
+    async def newest_stage(self, company_master_uid: str) -> Stage | None:
+        """The stage of the applicant's latest application."""
+        query = (
+            select(ApplicationRow.stage)
+            .where(ApplicationRow.company_master_uid == company_master_uid)
+            .order_by(ApplicationRow.created_at.desc(), ApplicationRow.updated_at.desc())
+        )
+        async with self._database.session() as session:
+            stage = (await session.scalars(query)).first()
+            return None if stage is None else Stage(stage)
+
     async def newest_id(self, company_master_uid: str) -> str | None:
         """The ID of the applicant's latest application, of those this release can go on with."""
         query = (

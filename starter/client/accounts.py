@@ -1,5 +1,5 @@
 """What speaks against JOIN NOW under a UID, asked before anything is started: that the account directory does
-not know it, or that it has access by another company's application."""
+not know it, or that it has access, by another company's application or its own."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -9,9 +9,11 @@ from typing import Final
 from activities.account_directory import AccountDirectory
 from activities.account_directory_http import HttpAccountDirectory
 from activities.db.accounts import SqlAccountDirectory
+from activities.db.applications import ApplicationRecords
 from activities.db.covered import CoveredAccounts
 from activities.outside_service import ServiceAddress
 from domain import account_rules
+from domain.contract import Stage
 from domain.inquiry import AccountAnswers
 from settings import Settings
 from starter.client.stored import open_database
@@ -51,3 +53,17 @@ async def has_access_by_another(settings: Settings, uid: str) -> bool | None:
     except Exception:
         return None
     return account_rules.has_access_by_another(uid, AccountAnswers(covered_by=found))
+
+
+async def is_partner(settings: Settings, uid: str) -> bool | None:
+    """Whether the company's latest application is active, as far as is stored; ``None`` when the database
+    does not say."""
+    try:
+        async with (
+            asyncio.timeout(ANSWER_WITHIN.total_seconds()),
+            open_database(settings.database) as database,
+        ):
+            return await ApplicationRecords(database).newest_stage(uid) is Stage.ACTIVE
+    # As above: it has not answered.
+    except Exception:
+        return None

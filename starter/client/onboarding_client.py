@@ -86,6 +86,7 @@ class OnboardingClient(Commands):
         answer_within: how long a call waits for its answer.
         is_known: whether the account directory has a UID, asked before an application is started.
         has_access_by_another: whether another company's application has given it access, asked then as well.
+        is_partner: whether its own latest application has, asked then as well.
     """
 
     def __init__(
@@ -96,10 +97,12 @@ class OnboardingClient(Commands):
         answer_within: timedelta = ANSWER_WITHIN,
         is_known: TellsOfUid | None = None,
         has_access_by_another: TellsOfUid | None = None,
+        is_partner: TellsOfUid | None = None,
     ) -> None:
         self._client = client
         self._is_known = is_known
         self._has_access_by_another = has_access_by_another
+        self._is_partner = is_partner
         self._verify_url = verify_url
         self._answer_within = answer_within
 
@@ -122,11 +125,17 @@ class OnboardingClient(Commands):
 
             return await accounts.has_access_by_another(settings, uid)
 
+        async def is_partner(uid: str) -> bool | None:
+            from starter.client import accounts
+
+            return await accounts.is_partner(settings, uid)
+
         return cls(
             await connect(temporal, settings.codec),
             verify_url=settings.verify_url,
             is_known=is_known,
             has_access_by_another=has_access_by_another,
+            is_partner=is_partner,
         )
 
     async def join(self, joining: OnboardingInput) -> Joined:
@@ -255,16 +264,19 @@ class OnboardingClient(Commands):
 
     async def _check_account(self, uid: str) -> None:
         """Raises `OnboardingError` for a UID that is no account's, or has access by another company's
-        application, and has no application running."""
-        known, by_another = await asyncio.gather(
+        application or its own, and has no application running."""
+        known, by_another, partner = await asyncio.gather(
             *(
                 asked(uid) if asked else _nobody_says()
-                for asked in (self._is_known, self._has_access_by_another)
+                for asked in (self._is_known, self._has_access_by_another, self._is_partner)
             )
         )
-        if known is not False and not by_another:
+        if known is not False and not by_another and not partner:
             return
         if not await runs(self._client, uid):
+            if partner:
+                # A run that only says so would become Temporal's current one, which a reset is of.
+                raise self._already_partner(uid)
             if by_another:
                 raise self._error(ErrorType.UID_MISMATCH, access_by_another(uid).message)
             raise self._error(ErrorType.NOT_FOUND, f"The account directory has no account of UID {uid}.")

@@ -1,5 +1,5 @@
-"""JOIN NOW under a UID that is no account's, or that has access by another company's application: refused
-before anything is started."""
+"""JOIN NOW under a UID that is no account's, or that has access, by another company's application or its own:
+refused before anything is started."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,7 +19,7 @@ from domain.contract import ErrorType, OnboardingInput, Stage
 from domain.inquiry import Account
 from domain.status import Status
 from settings import Settings
-from starter.client.accounts import has_access_by_another, is_known
+from starter.client.accounts import has_access_by_another, is_known, is_partner
 from starter.client.errors import OnboardingError
 from starter.client.onboarding_client import OnboardingClient
 from tests import payloads
@@ -82,7 +82,11 @@ class Temporal:
 
 
 def service(
-    temporal: Temporal, known: bool | None = True, covered: bool | None = False, **more: Any
+    temporal: Temporal,
+    known: bool | None = True,
+    covered: bool | None = False,
+    partner: bool | None = False,
+    **more: Any,
 ) -> OnboardingClient:
     def answering(answer: bool | None) -> Callable[[str], Awaitable[bool | None]]:
         async def answered(uid: str) -> bool | None:
@@ -92,7 +96,11 @@ def service(
         return answered
 
     return OnboardingClient(
-        cast(Client, temporal), is_known=answering(known), has_access_by_another=answering(covered), **more
+        cast(Client, temporal),
+        is_known=answering(known),
+        has_access_by_another=answering(covered),
+        is_partner=answering(partner),
+        **more,
     )
 
 
@@ -125,9 +133,11 @@ async def test_a_known_one_starts_and_so_does_any_while_the_directory_is_down(kn
     assert (joined.started, temporal.started) == (True, 1)
 
 
-@pytest.mark.parametrize(("known", "covered"), [(False, False), (True, True)])
-async def test_who_has_an_application_enters_it(known: bool, covered: bool) -> None:
-    joined = await service(Temporal(WorkflowExecutionStatus.RUNNING), known, covered).join(JOINING)
+@pytest.mark.parametrize(
+    ("known", "covered", "partner"), [(False, False, False), (True, True, False), (True, False, True)]
+)
+async def test_who_has_an_application_enters_it(known: bool, covered: bool, partner: bool) -> None:
+    joined = await service(Temporal(WorkflowExecutionStatus.RUNNING), known, covered, partner).join(JOINING)
     assert not joined.started
 
 
@@ -144,10 +154,21 @@ async def test_a_uid_with_access_by_another_application_starts_nothing(
     assert temporal.started == 0
 
 
+@pytest.mark.parametrize("found", [None, WorkflowExecutionStatus.COMPLETED])
+async def test_a_partner_starts_nothing(found: WorkflowExecutionStatus | None) -> None:
+    """A run that only says so would be Temporal's current one, which a reset is of."""
+    temporal = Temporal(found)
+    for _ in range(2):
+        with pytest.raises(OnboardingError, match="already has access") as refused:
+            await service(temporal, partner=True).join(JOINING)
+        assert refused.value.type is ErrorType.ALREADY_PARTNER
+    assert temporal.started == 0
+
+
 @pytest.mark.parametrize("covered", [False, None])
 async def test_any_other_starts_and_so_does_any_while_nobody_can_tell(covered: bool | None) -> None:
     temporal = Temporal(None)
-    joined = await service(temporal, covered=covered).join(JOINING)
+    joined = await service(temporal, covered=covered, partner=covered).join(JOINING)
     assert (joined.started, temporal.started) == (True, 1)
 
 
@@ -164,9 +185,23 @@ async def test_who_covers_it_is_looked_up_in_the_database(sqlite_url: str) -> No
     assert await has_access_by_another(settings, "1001") is False, "the company's own is not among them"
 
 
+async def test_whether_it_is_a_partner_is_what_is_stored_of_its_latest_application(sqlite_url: str) -> None:
+    settings = Settings.model_validate({"database_url": sqlite_url})
+    stands = with_form(application(stage=Stage.UNDER_REVIEW), 1)
+    assert await is_partner(settings, stands.company_master_uid) is False
+    database = Database(sqlite_url)
+    trail = AuditTrail(database)
+    for number, stage in enumerate((Stage.UNDER_REVIEW, Stage.ACTIVE, Stage.DRAFTING), start=1):
+        now = stands.but(stage=stage)
+        assert await trail.publish(publication(now, submitted(number, number))) is Written.STORED
+        assert await is_partner(settings, stands.company_master_uid) is (stage is Stage.ACTIVE)
+    await database.dispose()
+
+
 async def test_without_a_database_nobody_says_who_covers_it(unmigrated_sqlite_url: str) -> None:
     settings = Settings.model_validate({"database_url": unmigrated_sqlite_url})
     assert await has_access_by_another(settings, UID) is None
+    assert await is_partner(settings, UID) is None
 
 
 @pytest.mark.parametrize("outcome", [Stage.CANCELLED, Stage.REJECTED, Stage.EXPIRED])
