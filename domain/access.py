@@ -163,7 +163,7 @@ def _nothing_new(application: Application, outcome: AccessOutcome, now: datetime
 
 
 def _nothing_missing(application: Application, outcome: AccessOutcome, now: datetime) -> Application:
-    return application.but(access_missing=(), access_told=(), access_told_at=None)
+    return application.but(access_missing=(), access_told=(), access_told_at=None, access_taken_back=False)
 
 
 def _tried(application: Application, outcome: AccessOutcome, now: datetime) -> Application:

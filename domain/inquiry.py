@@ -146,7 +146,8 @@ class Head(Contract):
 
     ``hash`` is that of the newest event. ``failed``: e-mails that could not be delivered, of which the run
     does not know, and which tell of what still counts; ``failed_through``: the position of the newest
-    failed one. ``access_taken_back``: whether there was access to take back. ``associated_uids``,
+    failed one. ``access_taken_back``: whether there was access to take back now; ``access_given``: whether
+    the application had ever given any, also on a way that a reset has left. ``associated_uids``,
     ``coverage_changes``: those of the application as it is stored, where any were added or taken away after
     access was given.
     """
@@ -160,6 +161,7 @@ class Head(Contract):
     failed_through: int = 0
     emails_withdrawn: int = 0
     access_taken_back: bool = False
+    access_given: bool = Field(default=False, exclude_if=says_nothing)
     associated_uids: tuple[Uid, ...] | None = None
     coverage_changes: tuple[CoverageChanged, ...] = Field(default=(), exclude_if=says_nothing)
 

@@ -63,6 +63,7 @@ class Application(Contract):
     what deadlines can't be counted by, as the lead knows: the names of zones, or the desk's calendar.
     ``reminders``: how many in a row nobody has answered; ``question_reminders``: the same of the questions
     that wait. ``calendar_entries``: what stands in the calendars of partner and BD, and is not over.
+    ``access_taken_back``: the application has given access, and Temporal's Reset has led back to before that.
     ``former_bd``, ``former_lead``: whom the present one has replaced.
     ``last_answered``: the number of the question that was answered last. ``associated_uids``: those in force
     since one was added or taken away after access was given; the form stays as it was submitted.
@@ -110,6 +111,7 @@ class Application(Contract):
     signing: Signing = Signing()
     contract_start_at: Instant | None = None
     amendments: tuple[Amendment, ...] = ()
+    access_taken_back: bool = False
     access_missing: tuple[Missing, ...] = ()
     access_attempts: int = 0
     access_told: tuple[Missing, ...] = ()

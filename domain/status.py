@@ -273,6 +273,7 @@ class WarningCode(StrEnum):
     more than five years ahead.
     ``added_uid_left_out``, ``removed_uid_named``: after access was given, an account was added, or taken
     away; the application was reset in Temporal, and the form that was submitted then says otherwise.
+    ``access_taken_back``: it was reset to before access was given.
     """
 
     MASTER_UID_NOT_COVERED = "master_uid_not_covered"
@@ -282,6 +283,7 @@ class WarningCode(StrEnum):
     ADDED_UID_LEFT_OUT = "added_uid_left_out"
     REMOVED_UID_NAMED = "removed_uid_named"
     START_DATE_FAR = "start_date_far"
+    ACCESS_TAKEN_BACK = "access_taken_back"
 
 
 class Warned(Contract):

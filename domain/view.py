@@ -222,6 +222,8 @@ def details(application: Application, *, refusals: Sequence[Refusal] = (), pendi
         lines.append("- **No account of this UID** in the account directory when it began")
     if application.account_covered:
         lines.append("- **This UID had access** by another company's application when it began")
+    if application.access_taken_back and not application.ended:
+        lines.append("- **Access was taken back** by a reset to before it was given")
     if application.access_missing:
         held_up = ", ".join(" ".join((each.cause, *each.uids)) for each in application.access_missing)
         lines.append(f"- **Access is held up**: {held_up}")

@@ -34,6 +34,10 @@ _ENGLISH: Final[Mapping[WarningCode, str]] = {
         "UID {uid} was taken away after access had been given, and this form names it: "
         "take it out if it shall not have access again."
     ),
+    WarningCode.ACCESS_TAKEN_BACK: (
+        "Access to the ACPN platform had been given, and was taken back, as the operators have set this "
+        "application back to an earlier step: it is given again once the application gets there again."
+    ),
     WarningCode.START_DATE_FAR: (
         "The contract start date, {day} ({zone}), is more than five years ahead: access is opened only then."
     ),
@@ -48,6 +52,8 @@ def of(application: Application) -> tuple[Warned, ...]:
 
 def _warnings(application: Application) -> Iterator[Warned]:
     uid, form = application.company_master_uid, application.form
+    if application.access_taken_back and not application.ended:
+        yield Warned(code=WarningCode.ACCESS_TAKEN_BACK)
     day, since = application.start_date, application.start_set_at
     if application.account_unknown:
         yield Warned(code=WarningCode.ACCOUNT_UNKNOWN, uid=uid)

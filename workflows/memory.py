@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from domain import intake, view
 from domain.application import SubmitApplication
 from domain.audit import AuditEvent, Verdict
-from domain.contract import SYSTEM, Command, ErrorType
+from domain.contract import SYSTEM, Command, ErrorType, Stage
 from domain.decisions import Decision
 from domain.inquiry import Head
 from domain.invitations import compose_all
@@ -203,6 +203,7 @@ class RunMemory:
         self.application = application.but(
             forms_used=max(application.forms_used, head.forms_used),
             sheets_used=max(application.sheets_used, head.sheets_used),
+            access_taken_back=head.access_given and application.stage is not Stage.ACTIVE,
         )
         if head.associated_uids is not None:
             self.application = self.application.but(

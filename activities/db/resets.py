@@ -17,6 +17,7 @@ from activities.db.email_ledger import REPORTED_FAILURES, LedgerState, failed_em
 from activities.db.tables import ApplicationRow, AuditEventRow, DecisionSheetRow, EmailRow, FormRow
 from domain import coverage
 from domain.audit import Verdict
+from domain.contract import Stage
 from domain.inquiry import Head
 from domain.publication import TakeUp, TurnedBack
 
@@ -59,10 +60,21 @@ async def turned_back(connection: AsyncConnection, request: TakeUp, head: Head) 
             "sheets_used": await _used(connection, DecisionSheetRow, request.application_id),
             "failed": tuple(failed_email(row) for row in reversed(failures)),
             "failed_through": await _number(connection, func.max(EmailRow.position), *failed),
+            "access_given": await _has_been_active(connection, request.application_id),
             "emails_withdrawn": await _number(connection, func.count(), *withdrawn),
             **await _changed_coverage(connection, request.application_id),
         }
     )
+
+
+async def _has_been_active(connection: AsyncConnection, application_id: str) -> bool:
+    """Whether access was ever given, whatever resets have undone since."""
+    given = (
+        AuditEventRow.application_id == application_id,
+        AuditEventRow.verdict == Verdict.ACCEPTED,
+        AuditEventRow.to_stage == Stage.ACTIVE,
+    )
+    return await _number(connection, func.count(), *given) > 0
 
 
 async def _changed_coverage(connection: AsyncConnection, application_id: str) -> dict[str, Any]:

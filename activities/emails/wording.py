@@ -179,6 +179,10 @@ _CHINESE_WARNINGS: Final[Mapping[WarningCode, str]] = {
     WarningCode.REMOVED_UID_NAMED: (
         "UID {uid} 在权限开通后已取消权限，本表单仍包含该账号；如不应再次开通，请将其删除。"
     ),
+    WarningCode.ACCESS_TAKEN_BACK: (
+        "ACPN 平台权限曾已开通，因运维人员将本申请退回至之前的步骤而取消；"
+        "申请再次完成相应步骤后，将重新开通。"
+    ),
     WarningCode.START_DATE_FAR: "合同生效日期 {day}（{zone}）在五年多之后，届时才开通权限。",
 }
 

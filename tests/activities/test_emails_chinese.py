@@ -139,6 +139,10 @@ WARNINGS: Final = {
         "UID 5000000000000001 在权限开通后已取消权限",
         "UID 5000000000000001 was taken away after access had been given",
     ),
+    WarningCode.ACCESS_TAKEN_BACK: (
+        "因运维人员将本申请退回至之前的步骤而取消",
+        "was taken back, as the operators have set this application back to an earlier step",
+    ),
     WarningCode.START_DATE_FAR: (
         "2025年1月1日（星期三）（Asia/Shanghai）在五年多之后",
         "Wednesday, 1 January 2025 (Asia/Shanghai), is more than five years ahead",

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from domain.contract import Stage
-from domain.status import Status
+from domain.status import Status, WarningCode
 from tests import payloads
 from tests.replay.resets import update_accepted
 from tests.rig import Applicant, Service
@@ -227,6 +227,7 @@ async def test_reset_of_a_partner_to_the_first_task(service: Service, way: Way, 
     event = await taken_up(applicant)
     status = await applicant.settled()
     assert (event.details["back_to"], event.details["access_taken_back"]) == (0, True)
+    assert WarningCode.ACCESS_TAKEN_BACK in {warned.code for warned in status.warned}
     after = await nothing_overwritten(applicant, before)
     assert [row["void"] for row in (after.forms[1], after.sheets[1])] == [True, True]
     assert after.grants == []

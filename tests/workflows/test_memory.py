@@ -7,11 +7,14 @@ import pytest
 from domain import decisions
 from domain.audit import Verdict
 from domain.contract import SYSTEM, ErrorType, Stage
-from domain.decisions import Decision
-from domain.inquiry import Head
+from domain.decisions import Decision, access_answered
+from domain.inquiry import AccessOutcome, Head
 from domain.notices import DeadlineEstimated
 from domain.publication import Entry, Receipt, TurnedBack
 from domain.refusal import RefusedError
+from domain.status import WarningCode
+from domain.view import details
+from domain.warnings import in_english, of
 from tests import payloads
 from tests.domain.applications import ENTERPRISE, JOINED_AT, SITUATIONS, Journey, journey_to
 from tests.payloads import Json
@@ -108,6 +111,18 @@ class TestReset:
         assert "events 8 to 12" in entry.event.message
         assert kept.undelivered, "mails of before may still wait"
         assert kept.publication(hold=False).since is None
+
+    def test_that_access_was_taken_back_is_a_warning_until_it_is_given_again(self) -> None:
+        """Also where a reset after that one finds none to take back."""
+        head = Head(generation=2, sequence=12, hash="ab", access_given=True)
+        kept = self.reset("qualified", at=7, head=head)
+        [warned] = [each for each in kept.status().warned if each.code is WarningCode.ACCESS_TAKEN_BACK]
+        assert "the operators have set this application back" in in_english(warned)
+        assert "**Access was taken back**" in details(kept.application)
+        given = access_answered(kept.application, AccessOutcome(granted=True), JOINED_AT).application
+        assert not of(given)
+        assert not self.reset("qualified", at=7, head=Head(sequence=12)).status().warned
+        assert not self.reset("active", at=11, head=head).application.access_taken_back
 
     def test_what_is_not_stored_yet_is_not_lost(self) -> None:
         kept = memory_of("qualified")
