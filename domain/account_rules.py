@@ -112,19 +112,23 @@ def covered_before(
     return tuple(covering for covering in found if covering.application_id != application.application_id)
 
 
-def not_covered_elsewhere(application: Application, uids: Sequence[str], accounts: AccountAnswers) -> None:
+def not_covered_elsewhere(
+    application: Application, command: Command, uids: Sequence[str], accounts: AccountAnswers
+) -> None:
     """Raises `RefusedError` if another company's application, running or active, covers one of these and
-    comes first.
-
-    Which company that is is not told, as the partner reads it.
-    """
-    if taken := covered_before(application, uids, accounts):
+    comes first."""
+    taken = covered_before(application, uids, accounts)
+    if not taken:
+        return
+    if command.actor.role is Role.PARTNER:
         named = ", ".join(covering.uid for covering in taken)
-        raise RefusedError(
-            ErrorType.UID_MISMATCH,
+        told = (
             f"Another application covers UID {named}: leave it out, or have it taken out there first; your "
-            "BD can help you with it.",
+            "BD can help you with it."
         )
+    else:
+        told = f"{_by_which(taken)}."
+    raise RefusedError(ErrorType.UID_MISMATCH, told)
 
 
 def accounts_of_the_application(application: Application, command: Command) -> AccountQuery:
@@ -142,14 +146,24 @@ def no_other_comes_first(application: Application, command: Command, accounts: A
         named = ", ".join(covering.uid for covering in taken)
         told = f"Another application covers UID {named}, and comes first: {_ASK_BD}"
     else:
-        # Which company that is is the vendor's people's business alone.
-        named = "; ".join(
-            f"UID {covering.uid} is covered by that of {covering.company_name} (stage '{covering.stage}')"
-            for covering in taken
-        )
         way_out = _FORM_CAN_CHANGE if application.stage is Stage.UNDER_REVIEW else _FORM_STANDS
-        told = f"Another application comes first: {named}. Have it taken out or ended there; or {way_out}"
+        told = f"{_by_which(taken)}; or {way_out}"
     raise RefusedError(ErrorType.UID_MISMATCH, told)
+
+
+def _by_which(taken: Sequence[Covering]) -> str:
+    """Which applications come first, and what to do there; whose they are is the vendor's people's business
+    alone."""
+    named = "; ".join(
+        f"UID {covering.uid} is covered by that of {_whose(covering)} (stage '{covering.stage}')"
+        for covering in taken
+    )
+    return f"Another application comes first: {named}. Have it taken out or ended there"
+
+
+def _whose(covering: Covering) -> str:
+    uid = covering.company_master_uid
+    return f"{covering.company_name}, Company Master UID {uid}" if uid else covering.company_name
 
 
 _ASK_BD: Final = "please consult your BD, who settles which of the two goes on."

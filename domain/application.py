@@ -175,7 +175,7 @@ def form_is_acceptable(
     same_enterprise(master, covered)
     own_name(master, form, accounts)
     same_business(covered, form)
-    not_covered_elsewhere(application, form.covered_uids, accounts)
+    not_covered_elsewhere(application, command, form.covered_uids, accounts)
 
 
 def _submit_application(

@@ -130,7 +130,7 @@ def account_belongs(application: Application, command: AddAssociatedUid, account
     known = (accounts.account(uid) for uid in application.covered_uids)
     if application.form:
         same_business((*(account for account in known if account), added), application.form)
-    not_covered_elsewhere(application, (command.associated_uid,), accounts)
+    not_covered_elsewhere(application, command, (command.associated_uid,), accounts)
 
 
 def _add(

@@ -106,11 +106,13 @@ class Inquiry(Contract):
 class Covering(Contract):
     """An application that covers an account: it runs, or has access.
 
-    ``submitted_at``: when it has submitted its first form (workflow time); ``None`` if no form is stored.
+    ``company_master_uid``: whose it is; one enterprise may have several. ``submitted_at``: when it has
+    submitted its first form (workflow time); ``None`` if no form is stored.
     """
 
     uid: Uid
     application_id: str
+    company_master_uid: Uid | None = None
     company_name: str
     stage: Stage
     submitted_at: Instant | None = None

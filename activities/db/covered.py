@@ -18,6 +18,7 @@ _BY: Final = (
     select(
         CoveredAccountRow.uid,
         CoveredAccountRow.application_id,
+        ApplicationRow.company_master_uid,
         ApplicationRow.company_name,
         ApplicationRow.stage,
         select(func.min(FormRow.submitted_at))

@@ -112,13 +112,14 @@ async def test_of_an_account_two_applications_cover_both_are_told_with_when_they
         Covering(
             uid="1002",
             application_id=run,
+            company_master_uid=company,
             company_name="Acme 1 有限公司",
             stage=stage,
             submitted_at=at,
         )
-        for run, stage, at in (
-            ("run-1", Stage.UNDER_REVIEW, NOON),
-            ("run-2", Stage.QUALIFIED, NOON + timedelta(seconds=1)),
+        for run, company, stage, at in (
+            ("run-1", "1001", Stage.UNDER_REVIEW, NOON),
+            ("run-2", "2001", Stage.QUALIFIED, NOON + timedelta(seconds=1)),
         )
     )
     for application_id, company in (("run-1", "1001"), ("run-2", "2001")):

@@ -29,6 +29,7 @@ EARLY: Final = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
 THEIRS: Final = Covering(
     uid=ASSOCIATED,
     application_id="run-2",
+    company_master_uid="5000000000000009",
     company_name="Beta Ltd.",
     stage=Stage.UNDER_REVIEW,
     submitted_at=EARLY,
@@ -158,8 +159,9 @@ class TestWhoComesFirst:
             error, message = refused(journey, kind, **said)
             assert error == "uid_mismatch"
             assert message.startswith(
-                f"Another application comes first: UID {UID} is covered by that of Beta Ltd. "
-                "(stage 'under_review'). Have it taken out or ended there; or "
+                f"Another application comes first: UID {UID} is covered by that of Beta Ltd., "
+                "Company Master UID 5000000000000009 (stage 'under_review'). "
+                "Have it taken out or ended there; or "
             )
             assert way_out in message
         journey.directory = directory()
@@ -173,6 +175,13 @@ class TestWhoComesFirst:
             f"Another application covers UID {UID}, and comes first: please consult your BD, who settles "
             "which of the two goes on.",
         )
+
+    def test_what_was_recorded_without_the_uid_reads_without_it(self) -> None:
+        journey = journey_to("under_review")
+        recorded = changed(THEIRS, uid=UID, company_master_uid=None)
+        journey.directory = directory().model_copy(update={"covered_by": (recorded,)})
+        _, message = refused(journey, "approve_application", **journey.something_new("approve_application"))
+        assert "covered by that of Beta Ltd. (stage 'under_review')." in message
 
     @pytest.mark.parametrize(
         ("situation", "kind"),

@@ -126,13 +126,23 @@ def test_the_rules_are_those_of_the_form(journey: Journey) -> None:
     distributor = account(NEW, business_type="distributor")
     assert "must have the same business type" in refused(journey, add(), distributor)
     running = Covering(
-        uid=NEW, application_id="run-9", company_name="Beta Ltd.", stage=Stage.UNDER_REVIEW, submitted_at=None
+        uid=NEW,
+        application_id="run-9",
+        company_master_uid="5000000000000009",
+        company_name="Beta Ltd.",
+        stage=Stage.UNDER_REVIEW,
     )
     for stage in (Stage.UNDER_REVIEW, Stage.ACTIVE):
         other = running.model_copy(update={"stage": stage})
         told = refused(journey, add(), account(NEW), elsewhere=(other,))
         assert f"Another application covers UID {NEW}: " in told, "it covers it, and this one does not yet"
-        assert "Beta" not in told, "the partner may send it, too"
+        assert "Beta" not in told, "whose it is, is no affair of this partner's"
+        assert "5000000000000009" not in told
+        for role in (Role.BD, Role.BD_LEAD):
+            assert refused(journey, add(role=role), account(NEW), elsewhere=(other,)) == (
+                f"uid_mismatch: Another application comes first: UID {NEW} is covered by that of Beta Ltd., "
+                f"Company Master UID 5000000000000009 (stage '{stage}'). Have it taken out or ended there."
+            )
 
 
 def test_its_level_is_that_of_the_accounts_there_are(journey: Journey) -> None:

@@ -18,7 +18,7 @@ from domain.audit import Verdict
 from domain.chain import broken_at
 from domain.contract import ErrorType, Role, Stage, coverage_id
 from domain.coverage import AddAssociatedUid, CoverageAnswer
-from domain.status import AccessCause, Closing, Missing
+from domain.status import AccessCause, Closing, Missing, WarningCode
 from starter.client.errors import OnboardingError
 from starter.client.onboarding_client import OnboardingClient
 from tests import payloads
@@ -247,7 +247,10 @@ async def test_of_two_submitted_at_once_the_first_goes_on_and_bd_is_told_so_of_t
             assert status.stage is Stage.UNDER_REVIEW
     for applicant in (theirs, ours):
         await applicant.pass_time(timedelta(minutes=1))
-    told = f"Another application comes first: UID {shared} is covered by that of {payloads.ENTERPRISE}"
+    told = (
+        f"Another application comes first: UID {shared} is covered by that of {payloads.ENTERPRISE}, "
+        f"Company Master UID {theirs.uid} "
+    )
     for _ in range(2):
         with pytest.raises(ApplicationError, match=told) as refusal:
             await ours.update("approve_application", form_revision=1)
@@ -355,14 +358,19 @@ async def test_who_is_to_submit_the_form_again_is_told_what_it_leaves_out(active
     await active.settled()
     await active.signal("confirm_company")
     status = await active.signal("submit_application", application=payloads.form(active.uid))
-    assert (status.stage, [warned.uid for warned in status.warned]) == (Stage.UNDER_REVIEW, [other])
+    warned = [(warned.code, warned.uid) for warned in status.warned]
+    assert (status.stage, warned) == (
+        Stage.UNDER_REVIEW,
+        [(WarningCode.ACCESS_TAKEN_BACK, None), (WarningCode.ADDED_UID_LEFT_OUT, other)],
+    )
     *_, to_partner, to_bd = active.service.mailbox.of(active.uid)
     for mail, template in ((to_partner, "application_received"), (to_bd, "review_requested")):
         assert mail["X-Onboarding-Template"] == template
         assert f"UID {other}" in text_of(mail)
     await active.signal("withdraw_application")
     form = payloads.form(active.uid, associated_uids=[other])
-    assert (await active.signal("submit_application", application=form)).warned == ()
+    status = await active.signal("submit_application", application=form)
+    assert [warned.code for warned in status.warned] == [WarningCode.ACCESS_TAKEN_BACK]
     await intact(active)
 
 
