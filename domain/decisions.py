@@ -18,7 +18,7 @@ from domain.inquiry import AccessOutcome, AccountAnswers, Answers, Inquiry
 from domain.lifecycle import NEWEST, STAGES, attempts_of, moment_for, rows_of
 from domain.notice import Notice
 from domain.periods import UNANSWERED_REMINDERS, SetClock
-from domain.possible import in_words
+from domain.possible import has_ended, in_words
 from domain.refusal import RefusedError
 from domain.signing import SignContract, turn_to_sign
 from domain.state import OUTCOMES, Application
@@ -149,7 +149,7 @@ def _step_for(application: Application, command: Command) -> Step:
     newest, mine = rows_of(type(command), application.edition)
     may_send(mine or newest, command)
     if application.ended:
-        raise RefusedError(ErrorType.CLOSED, f"The application has ended: {status_text(application)}.")
+        raise RefusedError(ErrorType.CLOSED, has_ended(application.stage))
     if mine is None:
         raise RefusedError(
             ErrorType.WRONG_STAGE,

@@ -1,9 +1,16 @@
 """Which commands are possible now, and for whom, as the table of steps says."""
 
-from domain.contract import Role
-from domain.lifecycle import steps_of
+from typing import Final
+
+from domain.contract import Role, Stage
+from domain.lifecycle import STAGES, steps_of
 from domain.state import Application
 from domain.steps import Step
+
+_UNDER_CONTRACT: Final = (
+    "The contract is in effect, and is neither changed nor ended here. Which accounts have access can still "
+    "be changed, by partner and BD: add_associated_uid, remove_associated_uid."
+)
 
 
 def _possible(application: Application) -> tuple[Step, ...]:
@@ -29,3 +36,9 @@ def in_words(application: Application, role: Role) -> str:
     """What this role may send now, to whom a command of his is refused."""
     names = ", ".join(allowed_commands(application, role))
     return f"Possible now for '{role}': {names}." if names else f"Nothing is possible now for '{role}'."
+
+
+def has_ended(stage: Stage, whose: str = "The application") -> str:
+    """What a command comes to after this outcome, and what is left once access has been given."""
+    left = f" {_UNDER_CONTRACT}" if stage is Stage.ACTIVE else ""
+    return f"{whose} has ended: {STAGES[stage].status_text}.{left}"

@@ -26,7 +26,10 @@ _REMEDIES: Final[Mapping[ErrorType, str]] = {
     ErrorType.SIGNATURE_ORDER: "Let the other party sign first, or have BD choose another order.",
     ErrorType.UNAVAILABLE: "Try again, with the same command ID: a command is never carried out twice.",
     ErrorType.ALREADY_PARTNER: "Nothing to do: log in to the ACPN platform.",
-    ErrorType.CLOSED: "After rejected, cancelled or expired, join again.",
+    ErrorType.CLOSED: (
+        "After rejected, cancelled or expired, join again. Where access has been given, only which accounts"
+        " have it can be changed: `onboarding coverage add`, `onboarding coverage remove`."
+    ),
     ErrorType.NOT_FOUND: (
         "Check the digits of the UID. A company without an application joins first; a missing account is"
         " entered first (embedded directory: `onboarding account set`)."

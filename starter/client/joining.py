@@ -8,6 +8,7 @@ from typing import Any
 from temporalio.client import (
     Client,
     RPCTimeoutOrCancelledError,
+    WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
@@ -18,6 +19,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.contract import TASK_QUEUE, WORKFLOW_TYPE, OnboardingInput, Stage, WaitingOn, workflow_id
 from domain.policy import Policy
+from domain.possible import has_ended
+from domain.state import OUTCOMES
 from domain.status import Status
 from domain.values import Contract
 from runtime.errors import keep_cancellation
@@ -75,6 +78,17 @@ async def runs(client: Client, uid: str) -> bool:
             raise
         return False
     return described.status is WorkflowExecutionStatus.RUNNING
+
+
+def why_closed(uid: str, run: WorkflowExecutionDescription) -> str:
+    """That the application has ended, and how, as far as the run says so."""
+    whose, stage = f"The application of UID {uid}", run.typed_search_attributes.get(STAGE)
+    if stage in OUTCOMES:
+        return has_ended(Stage(stage), whose)
+    # Of the rest, only a run that found access given completes.
+    if run.status is WorkflowExecutionStatus.COMPLETED:
+        return has_ended(Stage.ACTIVE, whose)
+    return f"{whose} has ended."
 
 
 async def closes(run: WorkflowHandle[Any, Any], within: timedelta) -> bool:

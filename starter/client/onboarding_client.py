@@ -16,9 +16,7 @@ from temporalio.client import (
     WorkflowQueryRejectedError,
     WorkflowUpdateFailedError,
 )
-from temporalio.common import (
-    QueryRejectCondition,
-)
+from temporalio.common import QueryRejectCondition
 from temporalio.converter import PayloadCodec
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
@@ -44,7 +42,7 @@ from settings import Settings, TemporalSettings
 from starter.client import coverage
 from starter.client.commands import Commands
 from starter.client.errors import OnboardingError
-from starter.client.joining import Joined, TellsOfUid, begin, closes, runs
+from starter.client.joining import Joined, TellsOfUid, begin, closes, runs, why_closed
 from starter.client.listed import Listed, list_filter, listed
 from starter.client.retries import PASSING, PAUSE_BETWEEN_TRIES, RUN_WENT_ON, pauses
 from workflows.hand_over import LAST_MAILS_WITHIN
@@ -369,7 +367,7 @@ class OnboardingClient(Commands):
                     raise self._never_joined(uid) from None
                 raise
             if described.status is not WorkflowExecutionStatus.RUNNING:
-                raise self._error(ErrorType.CLOSED, f"The application of UID {uid} has ended.") from None
+                raise self._error(ErrorType.CLOSED, why_closed(uid, described)) from None
         elif error.status is RPCStatusCode.INVALID_ARGUMENT:
             raise self._error(ErrorType.INVALID, error.message) from None
         elif error.status not in PASSING:

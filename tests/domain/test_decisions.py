@@ -353,3 +353,7 @@ class TestEnds:
             with pytest.raises(RefusedError, match="The application has ended") as refused:
                 journey_to(stage).say("cancel_application", reason="Late.")
             assert refused.value.error == "closed"
+            assert ("neither changed nor ended here" in refused.value.message) is (stage == "active")
+            assert ("add_associated_uid, remove_associated_uid" in refused.value.message) is (
+                stage == "active"
+            )

@@ -1,16 +1,21 @@
 """The client asks again where a query came at a bad moment, and only there."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any, Final, cast
 
 import pytest
-from temporalio.client import Client, WorkflowQueryFailedError
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowQueryFailedError
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.service import RPCError, RPCStatusCode
 
-from domain.contract import ErrorType, Stage
+from domain.anytime import Decline
+from domain.contract import Actor, ErrorType, Role, Stage
 from domain.status import Status
 from starter.client.errors import OnboardingError
 from starter.client.onboarding_client import OnboardingClient
 from workflows.reset import ASK_AGAIN
+from workflows.search_attributes import STAGE
 
 UID: Final = "5123456789"
 STATUS: Final = Status.model_validate(
@@ -55,3 +60,48 @@ async def test_any_other_failure_is_told_at_once() -> None:
         await service(temporal).status(UID)
     assert refused.value.type is ErrorType.UNAVAILABLE
     assert temporal.answers == [STATUS]
+
+
+class Closed:
+    """Client and handle in one, of a run that has closed; ``stage``: what its search attribute says."""
+
+    def __init__(self, stage: Stage, status: WorkflowExecutionStatus) -> None:
+        self._closed = SimpleNamespace(
+            status=status, typed_search_attributes=TypedSearchAttributes([SearchAttributePair(STAGE, stage)])
+        )
+
+    def get_workflow_handle(self, *_: Any) -> "Closed":
+        return self
+
+    async def describe(self) -> Any:
+        return self._closed
+
+    async def execute_update(self, *_: Any, **__: Any) -> Any:
+        raise RPCError("workflow execution already completed", RPCStatusCode.NOT_FOUND, b"")
+
+
+DONE: Final = WorkflowExecutionStatus.COMPLETED
+LEFT: Final = "add_associated_uid, remove_associated_uid"
+
+
+@pytest.mark.parametrize(
+    ("stage", "closed", "told"),
+    [
+        (Stage.ACTIVE, DONE, "has ended: ACPN access granted. The contract is in effect, and is neither"),
+        (Stage.DRAFTING, DONE, "has ended: ACPN access granted. The contract is in effect, and is neither"),
+        (Stage.REJECTED, DONE, "has ended: Application rejected."),
+        (Stage.DRAFTING, WorkflowExecutionStatus.TERMINATED, "has ended."),
+    ],
+)
+async def test_who_comes_after_the_end_is_told_how_it_ended_and_what_is_left(
+    stage: Stage, closed: WorkflowExecutionStatus, told: str
+) -> None:
+    """A run that completes in another stage has found access given."""
+    client = OnboardingClient(cast(Client, Closed(stage, closed)))
+    command = Decline(command_id="c-1", actor=Actor(role=Role.PARTNER, id="p-1"), reason="Too late")
+    with pytest.raises(OnboardingError) as refused:
+        await client.send(UID, command)
+    assert refused.value.type is ErrorType.CLOSED
+    assert refused.value.message.startswith(f"The application of UID {UID} {told}")
+    assert (LEFT in refused.value.message) is ("granted" in told)
+    assert "`onboarding coverage add`" in refused.value.remedy
