@@ -104,9 +104,10 @@ def _outside(event: AuditEvent) -> AuditEvent:
 
 
 def _actor_outside(actor: Actor) -> Actor:
-    """Without the login of who belongs to the vendor."""
+    """Without the login of who belongs to the vendor; of the lead, without the name, too."""
     if actor.role in OUTSIDE:
         return actor
     if actor.role in (Role.OPS, Role.SYSTEM):
         return SYSTEM
-    return Actor(role=actor.role, id=str(actor.role), name=actor.name)
+    name = None if actor.role is Role.BD_LEAD else actor.name
+    return Actor(role=actor.role, id=str(actor.role), name=name)

@@ -234,12 +234,16 @@ class TestAudit:
 
     def test_who_leads_bd_is_for_the_vendors_people(self) -> None:
         lead = {"bd_lead": {"name": "Ada", "email": "ada@vendor.example"}}
-        told = event("reassign_lead", Actor(role=Role.BD_LEAD, id="lo@vendor.example"), details=lead)
+        ada = Actor(role=Role.BD_LEAD, id="lo@vendor.example", name="Ada Roth")
+        told = event("reassign_lead", ada, details=lead)
         [shown] = readers.audit_for([told], Role.PARTNER)
         assert (shown.details, shown.actor) == ({}, Actor(role=Role.BD_LEAD, id="bd_lead"))
         bd = {"bd": {"name": "Nia New", "email": "nia@vendor.example"}}
-        [shown] = readers.audit_for([event("reassign_bd", BD, details=bd)], Role.PARTNER)
-        assert shown.details == bd, "whom he may consult from now on"
+        for actor in (BD, ada):
+            [shown] = readers.audit_for([event("reassign_bd", actor, details=bd)], Role.PARTNER)
+            assert shown.details == bd, "whom he may consult from now on"
+            assert "Ada" not in shown.model_dump_json()
+            assert readers.audit_for([event("reassign_bd", actor)], Role.BD_LEAD)[0].actor == actor
 
     def test_what_bd_asked_is_read(self) -> None:
         told = event("request_justification", BD, details={"question": "How many?"})
