@@ -22,13 +22,14 @@ from domain.periods import (
 from domain.refusal import RefusedError
 from domain.state import Application, newest_within
 from domain.status import AccessCause, Amendment, Missing, Status
-from domain.steps import BD, Attempt, Moment, Step
+from domain.steps import BD, BY_OPERATORS, Attempt, Moment, Step
 from domain.terms import check_start
 from domain.values import Day, Text, TimeZone, Uid, instant_text
 
 
 class AmendStartDate(Command):
-    """BD: the signed contract takes effect on another day."""
+    """BD: the signed contract takes effect on another day; on one that is past, at once, which no command
+    takes back."""
 
     kind: Literal["amend_start_date"] = "amend_start_date"
     start_date: Day = Field(description="ISO 8601, such as 2027-02-01.", examples=["2027-02-01"])
@@ -57,7 +58,7 @@ def contract_has_not_begun(application: Application, command: Command, now: date
         raise RefusedError(
             ErrorType.WRONG_STAGE,
             f"'{command.kind}' is possible only before the contract starts; it has been in effect since "
-            f"{instant_text(starts)}.",
+            f"{instant_text(starts)}. {BY_OPERATORS}",
         )
 
 

@@ -5,7 +5,7 @@ from typing import Final
 from domain.contract import Role, Stage
 from domain.lifecycle import STAGES, steps_of
 from domain.state import Application
-from domain.steps import Step
+from domain.steps import BD_OR_OPS, BY_OPERATORS, Step
 
 _UNDER_CONTRACT: Final = (
     "The contract is in effect, and is neither changed nor ended here. Which accounts have access can still "
@@ -35,7 +35,9 @@ def allowed_for(application: Application) -> dict[Role, tuple[str, ...]]:
 def in_words(application: Application, role: Role) -> str:
     """What this role may send now, to whom a command of his is refused."""
     names = ", ".join(allowed_commands(application, role))
-    return f"Possible now for '{role}': {names}." if names else f"Nothing is possible now for '{role}'."
+    told = f"Possible now for '{role}': {names}." if names else f"Nothing is possible now for '{role}'."
+    in_effect = application.stage is Stage.ACTIVATING and role in BD_OR_OPS
+    return f"{told} {BY_OPERATORS}" if in_effect else told
 
 
 def has_ended(stage: Stage, whose: str = "The application") -> str:

@@ -36,6 +36,11 @@ BD_LEAD: Final = (Role.BD_LEAD,)
 BD_OR_OPS: Final = (*BD, Role.OPS)
 ANYBODY: Final = (*BD, *PARTNER, Role.OPS)
 """BD first: who is at the console acts as BD unless he says otherwise."""
+BY_OPERATORS: Final = (
+    "What is in effect is undone by the operators alone, by Temporal's Reset or Cancel "
+    "(docs/how-to/resetting.md)."
+)
+"""What BD is told who wants a contract otherwise that is in effect."""
 SIGNATORIES: Final = (Role.PARTNER, Role.VENDOR, Role.ESIGN)
 
 Notices = tuple[type[Notice] | In[type[Notice]], ...]

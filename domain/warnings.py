@@ -24,7 +24,8 @@ _ENGLISH: Final[Mapping[WarningCode, str]] = {
     ),
     WarningCode.START_DATE_PAST: (
         "The contract start date, {day} ({zone}), is past: "
-        "access is opened as soon as both parties have signed."
+        "the contract is in effect once both parties have signed, and access is opened as soon as nothing "
+        "else is missing."
     ),
     WarningCode.ADDED_UID_LEFT_OUT: (
         "UID {uid} was added as Associated UID after access had been given, and this form leaves it out: "

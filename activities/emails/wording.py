@@ -171,7 +171,9 @@ _CHINESE_WARNINGS: Final[Mapping[WarningCode, str]] = {
         "申请开始时，UID {uid} 已通过其他企业的申请开通 ACPN 平台权限。"
         "请联系在该申请中管理权限的企业，或咨询您的 BD。从该申请中移除后，请确认企业信息。"
     ),
-    WarningCode.START_DATE_PAST: "合同生效日期 {day}（{zone}）在填写时已过。双方签署后即开通权限。",
+    WarningCode.START_DATE_PAST: (
+        "合同生效日期 {day}（{zone}）在填写时已过。双方签署后合同即生效，其他条件满足后即开通权限。"
+    ),
     WarningCode.ADDED_UID_LEFT_OUT: (
         "UID {uid} 是权限开通后添加的 Associated UID，本表单未包含该账号；"
         "如需再次开通，请将其填入 Associated UID。"

@@ -246,7 +246,7 @@ def access(ctx: typer.Context, uid: UidArgument, as_json: JsonOption = False) ->
         else:
             style = "green" if answer.granted else "red"
             session.console.print(Text(shown(answer.message), style=style), soft_wrap=True)
-            if answer.available_at:
+            if answer.available_at and answer.reason == "before_start_date":
                 zone = known_zone(answer.time_zone or FALL_BACK)[1]
                 session.console.print(f"available at: {moment(answer.available_at, zone)} ({zone})")
         if not answer.granted:

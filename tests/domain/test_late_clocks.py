@@ -93,7 +93,8 @@ def test_a_start_date_is_amended_until_the_last_moment_and_not_once_it_has_come(
             journey.judge("amend_start_date", **later)
         assert refusal.value.message == (
             "'amend_start_date' is possible only before the contract starts; it has been in effect since "
-            "2026-08-31T16:00:00Z."
+            "2026-08-31T16:00:00Z. What is in effect is undone by the operators alone, by Temporal's Reset "
+            "or Cancel (docs/how-to/resetting.md)."
         )
     journey.now -= timedelta(microseconds=1)
     journey.say("amend_start_date", **later)

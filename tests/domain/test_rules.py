@@ -399,7 +399,8 @@ class TestEndingTheContract:
             assert refused(journey, "end_contract", reason="Off.") == (
                 "wrong_stage",
                 "'end_contract' is possible only before the contract starts; it has been in effect since "
-                "2026-08-31T16:00:00Z.",
+                "2026-08-31T16:00:00Z. What is in effect is undone by the operators alone, by Temporal's "
+                "Reset or Cancel (docs/how-to/resetting.md).",
             )
 
     def test_until_the_last_moment_before(self) -> None:
@@ -413,4 +414,12 @@ class TestEndingTheContract:
     def test_nor_once_its_start_is_amended_to_a_date_past(self) -> None:
         journey = journey_to("signed")
         journey.say("amend_start_date", start_date="2026-03-01", time_zone="UTC", reason="In effect already.")
-        assert refused(journey, "end_contract", reason="Off.")[0] == "wrong_stage"
+        for _ in range(2):
+            error, message = refused(journey, "end_contract", reason="Off.")
+            assert (error, "by Temporal's Reset or Cancel" in message) == ("wrong_stage", True)
+            if journey.application.stage == "signed":
+                journey.wait()
+        again = {"start_date": "2026-12-24", "time_zone": "UTC", "reason": "Not yet."}
+        assert "by Temporal's Reset or Cancel" in refused(journey, "amend_start_date", **again)[1]
+        told = refused(journey, "decline", role="partner", reason="Too late.")[1]
+        assert "Temporal" not in told, "partners consult their BD"

@@ -123,7 +123,8 @@ class TestStartDates:
         for journey in (self.issue(day), self.amend(day)):
             assert journey.status.warnings == (
                 f"The contract start date, {told} (Asia/Singapore), is past: "
-                "access is opened as soon as both parties have signed.",
+                "the contract is in effect once both parties have signed, and access is opened as soon as "
+                "nothing else is missing.",
             )
             assert journey.status.answer()["warnings"] == [*journey.status.warnings]
 

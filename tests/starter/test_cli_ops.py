@@ -271,6 +271,13 @@ def test_the_gate_says_why_not_and_when() -> None:
     assert result.stdout == "Your contract starts later\navailable at: Monday, 2 March 2026 09:30 (UTC)\n"
 
 
+def test_when_is_not_told_of_what_is_being_opened() -> None:
+    """The contract is in effect: its start is past."""
+    access = {"reason": "being_opened", "message": "Access is being opened", "available_at": AT}
+    result = Cli(FakeService([status(Stage.ACTIVATING, access=access)])).run("access", UID)
+    assert (result.exit_code, result.stdout) == (1, "Access is being opened\n")
+
+
 def test_the_gate_keeps_out_a_master_uid_that_is_not_covered() -> None:
     form = json.loads(FORM.read_text()) | {"main_uid": "77", "associated_uids": []}
     result = Cli(FakeService([active(application=form)])).run("access", UID, "--json")
