@@ -37,25 +37,26 @@ class Invitation(BaseModel):
     at: Instant
 
     @classmethod
-    def for_mail(cls, mail: AddressedNotice, *, subject: str) -> tuple[Self, ...]:
+    def for_mail(cls, mail: AddressedNotice) -> tuple[Self, ...]:
         """The entries that go with a mail: first those it withdraws, then the one it is about."""
         entered = entry_of(mail.notice, mail.at)
         return (
-            *(cls._of(entry, Method.CANCEL, mail, subject) for entry in mail.notice.withdraws),
-            *([cls._of(entered, Method.PUBLISH, mail, subject)] if entered else []),
+            *(cls._of(entry, Method.CANCEL, mail) for entry in mail.notice.withdraws),
+            *([cls._of(entered, Method.PUBLISH, mail)] if entered else []),
         )
 
     @classmethod
-    def _of(cls, entry: CalendarEntry, method: Method, mail: AddressedNotice, subject: str) -> Self:
+    def _of(cls, entry: CalendarEntry, method: Method, mail: AddressedNotice) -> Self:
         zone = entry.time_zone or mail.time_zone
         wording = WORDINGS.get(mail.locale, WORDINGS["en"])
         day = entry.day or last_day(entry.until, zone)
+        company = without_misleading_marks(mail.company_name)
         return cls(
             event=entry.event,
             method=method,
             day=day,
-            summary=subject,
-            description=wording.dated(without_misleading_marks(mail.company_name), day, zone),
+            summary=wording.entry(entry.event, company),
+            description=wording.dated(company, day, zone),
             # The number of the transition, which leads every key: it only grows.
             revision=mail.sequence,
             at=mail.at,

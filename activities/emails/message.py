@@ -119,12 +119,12 @@ class MessageFactory:
             name,
             [Part.of_text("text/plain", rendered.text), Part.of_text("text/html", rendered.html)],
         )
-        if entries := list(self._entries(mail, rendered.subject)):
+        if entries := list(self._entries(mail)):
             body = multipart("mixed", name, [body, *entries])
         return written.encode() + body.written
 
-    def _entries(self, mail: AddressedNotice, subject: str) -> Iterator[Part]:
-        for invitation in Invitation.for_mail(mail, subject=subject):
+    def _entries(self, mail: AddressedNotice) -> Iterator[Part]:
+        for invitation in Invitation.for_mail(mail):
             uid = self._identifier(mail.application_id, "event", invitation.event)
             yield Part.of_text(
                 f'text/calendar; method="{invitation.method}"',

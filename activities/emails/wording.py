@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Final
 
+from domain.calendar_entries import CalendarEvent
 from domain.clocks import Unknown
 from domain.status import Closing, ClosingCode, Warned, WarningCode
 from domain.values import day_text
@@ -188,6 +189,18 @@ _CHINESE_WARNINGS: Final[Mapping[WarningCode, str]] = {
     WarningCode.START_DATE_FAR: "合同生效日期 {day}（{zone}）在五年多之后，届时才开通权限。",
 }
 
+_ENGLISH_ENTRIES: Final[Mapping[CalendarEvent, str]] = {
+    CalendarEvent.REVIEW_DEADLINE: "Review due – {company}",
+    CalendarEvent.CONTACT_DEADLINE: "Contact about signing due – {company}",
+    CalendarEvent.CONTRACT_START: "Contract starts – {company}",
+}
+
+_CHINESE_ENTRIES: Final[Mapping[CalendarEvent, str]] = {
+    CalendarEvent.REVIEW_DEADLINE: "审核截止——{company}",
+    CalendarEvent.CONTACT_DEADLINE: "联系合作伙伴签署合同截止——{company}",
+    CalendarEvent.CONTRACT_START: "合同生效——{company}",
+}
+
 _CHINESE_REASONS: Final[Mapping[ClosingCode, str]] = {
     ClosingCode.EXPIRED: "合作伙伴已有 {days} 天没有任何操作。",
     ClosingCode.CANCELLED_IN_TEMPORAL: "由运维人员在 Temporal 中取消。",
@@ -207,6 +220,7 @@ class Wording(ABC):
     joint: str
     _names: Mapping[str, str]
     _fields: Mapping[str, str]
+    _entries: Mapping[CalendarEvent, str]
 
     @abstractmethod
     def day(self, value: date) -> str:
@@ -235,6 +249,10 @@ class Wording(ABC):
     @abstractmethod
     def status(self, text: str) -> str:
         """A status text exactly as the guide has it, with a translation beside it where one is needed."""
+
+    def entry(self, event: CalendarEvent, company: str) -> str:
+        """The title of a calendar entry: what its day is, whatever the mail says that brings it."""
+        return self._entries[event].format(company=company)
 
     def dated(self, what: str, value: date, zone: str) -> str:
         """What a calendar entry is about, and its day in figures."""
@@ -283,6 +301,7 @@ class English(Wording):
     joint = " – "
     _names = _ENGLISH_NAMES
     _fields = _ENGLISH_FIELDS
+    _entries = _ENGLISH_ENTRIES
 
     def day(self, value: date) -> str:
         return day_text(value)
@@ -323,6 +342,7 @@ class Chinese(Wording):
     joint = "："
     _names = _CHINESE_NAMES
     _fields = _CHINESE_FIELDS
+    _entries = _CHINESE_ENTRIES
 
     def day(self, value: date) -> str:
         return f"{value.year}年{value.month}月{value.day}日（星期{'一二三四五六日'[value.weekday()]}）"

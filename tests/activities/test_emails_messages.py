@@ -245,7 +245,23 @@ def test_an_attachment_survives_long_and_chinese_text() -> None:
         if part.get_content_type() == "text/calendar"
     ]
     event = calendar_event(part)
-    assert event["SUMMARY"] == name
+    assert event["SUMMARY"] == f"Contract starts – {name}"
+
+
+@pytest.mark.parametrize(
+    ("template", "english", "chinese"),
+    [
+        ("contract_signed", "Contract starts – Acme", "合同生效——Acme"),
+        ("start_date_amended", "Contract starts – Acme", "合同生效——Acme"),
+        ("review_reminder", "Review due – Acme", "审核截止——Acme"),
+        ("terms_confirmed_to_bd", "Contact about signing due – Acme", "联系合作伙伴签署合同截止——Acme"),
+    ],
+)
+def test_an_entry_says_what_its_day_is(template: str, english: str, chinese: str) -> None:
+    """Not what the mail says that brings it: that is of the day it is read."""
+    for locale, told in (("en", english), ("zh", chinese)):
+        [(_, event)] = parts(mail(template, company_name="Acme", locale=locale))
+        assert event["SUMMARY"] == told
 
 
 @pytest.mark.parametrize(
