@@ -108,8 +108,11 @@ def _confirm_company(
 
 # Step 2: complete and submit the form
 
-_WEB_ADDRESS: Final = re.compile(r"https?://[^\s/?#@:\\]+(:[0-9]{1,5})?([/?#]\S*)?", re.IGNORECASE)
-"""No user before an ``@``: what looks like the host there is not."""
+_WEB_ADDRESS: Final = re.compile(
+    r"https?://[^\s/?#@:\\.]+(\.[^\s/?#@:\\.]+)+\.?(:[0-9]{1,5})?([/?#]\S*)?", re.IGNORECASE
+)
+"""A host with a dot, as others have to find it; no user before an ``@``: what looks like the host there is
+not."""
 
 
 class SubmitApplication(Command):

@@ -1,6 +1,7 @@
 """`onboarding account`: the embedded account directory, for who has no account service."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Final, TextIO
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from domain.documents import BusinessType
 from domain.inquiry import Account
+from domain.status import Company
 from settings import load_settings
 from starter.cli.json_input import JSON_ENCODING, NotJsonError, name_of, parsed, text_of
 from starter.cli.runner import FAILED, USAGE, JsonOption, Progress, a_uid, fail, perform, telling_how_far
@@ -18,6 +20,12 @@ from starter.cli.session import Archive, Session
 from starter.client.errors import OnboardingError
 from starter.terminal.output import print_json, print_table, shown
 
+EXAMPLE: Final = (
+    '{"uid": "5123456789", "enterprise": {"legal_name": "Lin Cloud Ltd", "registration_number": "91310000X", '
+    '"verified": true}}'
+)
+MOST_SHOWN: Final = 60
+"""So much of what can't be read is repeated, in characters."""
 MOST_TOLD: Final = 20
 """So many lines of a file are said to be wrong, at most."""
 
@@ -177,6 +185,9 @@ async def _accounts(name: str, text: str) -> list[Account]:
             problem = str(found) if isinstance(found, NotJsonError) else "must be a JSON object"
             wrong.append(f"{place}: {problem}")
             continue
+        if unknown := _unknown_keys(found):
+            wrong.append(f"{place}: {unknown}")
+            continue
         try:
             account = usable(OnboardingError.unless_valid(Account, found))
         except OnboardingError as error:
@@ -210,7 +221,7 @@ def _placed(text: str) -> Iterator[tuple[str, object]]:
     """What stands in a file, and where; in its place the error where that is not JSON."""
     if not text.lstrip().startswith("["):
         lines = enumerate(text.split("\n"), 1)
-        yield from ((f"line {number}", _json(line)) for number, line in lines if line.strip())
+        yield from ((f"line {number}", _line(line)) for number, line in lines if line.strip())
         return
     found = _json(text)
     if isinstance(found, list):
@@ -224,6 +235,30 @@ def _json(text: str) -> object:
         return parsed(text)
     except NotJsonError as error:
         return error
+
+
+def _line(text: str) -> object:
+    """What a line says; of one that is no JSON at all, what was expected in its place."""
+    found = _json(text)
+    if not isinstance(found, NotJsonError) or not isinstance(found.__context__, json.JSONDecodeError):
+        return found
+    begins = json.dumps(text.strip()[:MOST_SHOWN], ensure_ascii=False)
+    return NotJsonError(f"not JSON: {begins}, expected one JSON object per line, like {EXAMPLE}")
+
+
+def _unknown_keys(found: dict[str, object]) -> str | None:
+    """Which keys an account does not have, and which it may have."""
+    enterprise = found.get("enterprise")
+    objects = (
+        ("", found, Account),
+        ("enterprise.", enterprise if isinstance(enterprise, dict) else {}, Company),
+    )
+    for path, keys, model in objects:
+        if unknown := [key for key in keys if key not in model.model_fields]:
+            named = ", ".join(f"{path}{key[:MOST_SHOWN]}" for key in unknown[:MOST_TOLD])
+            allowed = ", ".join(f"{path}{key}" for key in model.model_fields)
+            return f"unknown key {named}; allowed are {allowed}; like {EXAMPLE}"
+    return None
 
 
 def _row(account: Account) -> list[Text]:

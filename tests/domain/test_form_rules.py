@@ -15,11 +15,12 @@ NO_WEB_ADDRESS = [
     *("javascript:alert(1)", "data:text/html,x", "ftp://acme.example", "file:///etc/passwd"),
     *("acme.example", "//acme.example", "https:", "https://", "https:///x", "https:acme.example", "-"),
     *("https://acme.example@evil.example", "https://acme example", "see https://acme.example"),
+    *("https://acme", "http://lincloud", "https://acme.", "https://.example", "https://a..example"),
     *("https://acme.example:x", "https:\\\\acme.example", " javascript:https://acme.example"),
 ]
 WEB_ADDRESSES = [
     *("https://acme.example", "http://acme.example", "HTTPS://ACME.EXAMPLE/", "https://云集.中国/关于"),
-    *("https://acme.example:8443/a?b=c@d#e", "https://acme.example?x", "https://acme"),
+    *("https://acme.example:8443/a?b=c@d#e", "https://acme.example?x", "https://acme.example./"),
 ]
 
 

@@ -19,6 +19,7 @@ import pytest
 from activities.db.engine import Database
 from activities.db.schema import Schema
 from domain.inquiry import Account
+from starter.cli.accounts import EXAMPLE
 from tests.starter.cli_fakes import UID, Cli, FakeArchive
 
 OTHER = "5123456790"
@@ -143,8 +144,9 @@ def test_wrong_lines_are_all_told_and_nothing_is_changed() -> None:
     _, *told, remedy = result.stderr.splitlines()
     assert told == [
         "line 2: uid: must be 1 to 32 digits",
-        "line 3: colour: Extra inputs are not permitted",
-        "line 4: is not JSON: Expecting value: line 1 column 1 (char 0)",
+        "line 3: unknown key colour; allowed are uid, enterprise, business_type, partner_level, "
+        f"credit_control; like {EXAMPLE}",
+        f'line 4: not JSON: "nonsense", expected one JSON object per line, like {EXAMPLE}',
         "line 5: must be a JSON object",
         f"line 6: UID {UID} is in line 1, too",
         "line 7: enterprise.registration_number: Field required",
@@ -155,9 +157,30 @@ def test_wrong_lines_are_all_told_and_nothing_is_changed() -> None:
     assert cli.archived.directory == {}
 
 
+def test_a_table_is_told_what_a_line_is_like() -> None:
+    result = Cli().run("account", "import", "-", stdin="uid,legal_name\n5123456789,Lin Cloud Ltd\n")
+    assert result.stderr.splitlines()[1:3] == [
+        f'line 1: not JSON: "uid,legal_name", expected one JSON object per line, like {EXAMPLE}',
+        f'line 2: not JSON: "5123456789,Lin Cloud Ltd", expected one JSON object per line, like {EXAMPLE}',
+    ]
+    assert "Traceback" not in result.stderr
+
+
+def test_a_wrong_key_of_the_enterprise_is_told_with_those_it_has() -> None:
+    enterprise = {"name": "A", "registration_number": "1"}
+    result = Cli().run("account", "import", "-", stdin=json.dumps({"uid": "9", "enterprise": enterprise}))
+    assert "line 1: unknown key enterprise.name; allowed are enterprise.legal_name, " in result.stderr
+
+
+def test_the_example_is_an_account() -> None:
+    cli = Cli()
+    assert cli.run("account", "import", "-", stdin=EXAMPLE).exit_code == 0
+    assert set(cli.archived.directory) == {"5123456789"}
+
+
 def test_of_many_wrong_lines_the_first_are_told() -> None:
     result = Cli().run("account", "import", "-", stdin="x\n" * 1_000)
-    assert result.stderr.count("is not JSON") == 20
+    assert result.stderr.count("not JSON") == 20
     assert "\nand 980 more\n" in result.stderr
 
 
