@@ -233,7 +233,9 @@ class Commands(Sender):
         reason: str,
         **envelope: Unpack[Envelope],
     ) -> Status:
-        """BD: the signed contract takes effect on another day."""
+        """BD: the signed contract takes effect on another day; on one that is past, at once, which no command
+        takes back.
+        """
         return await self._command(
             uid, AmendStartDate, actor, envelope, start_date=start_date, time_zone=time_zone, reason=reason
         )
