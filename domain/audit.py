@@ -2,11 +2,15 @@
 the last."""
 
 from enum import StrEnum
+from typing import Final
 
 from pydantic import Field, JsonValue
 
 from domain.contract import Actor, Stage, Via
 from domain.values import Contract, Instant
+
+CAME_AGAIN: Final = "came_again"
+"""The detail of a refused event whose command came again by Temporal's Reset."""
 
 
 class Verdict(StrEnum):

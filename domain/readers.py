@@ -36,7 +36,9 @@ def status_for(status: Status, role: Role) -> Status:
     return own.model_copy(
         update={
             "allowed_for": {role: mine} if mine and status.allowed_for else {},
-            "last_refusals": tuple(refusal for refusal in status.last_refusals if refusal.role is role),
+            "last_refusals": tuple(
+                refusal for refusal in status.last_refusals if refusal.role is role and not refusal.again
+            ),
             "pending_emails": 0,
             "failed_emails": mails_for(status.failed_emails, role),
             "closing": status.closing and closing_for(status.closing, role),

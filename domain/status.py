@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import Field
 
-from domain.audit import AuditEvent, Verdict
+from domain.audit import CAME_AGAIN, AuditEvent, Verdict
 from domain.clocks import ClockKind, Unknown
 from domain.contract import (
     Actor,
@@ -193,7 +193,8 @@ class Access(Contract):
 class Refusal(Contract):
     """A command that was refused; a signal's sender has no other way to learn of it.
 
-    ``role``: who sent it; ``None`` where it could not be read.
+    ``role``: who sent it; ``None`` where it could not be read. ``again``: it came again by Temporal's Reset,
+    and nobody has sent it then.
     """
 
     at: Instant
@@ -202,6 +203,7 @@ class Refusal(Contract):
     error: str
     message: str
     role: Role | None = None
+    again: bool = Field(default=False, exclude_if=says_nothing)
 
     @classmethod
     def of(cls, event: AuditEvent) -> Self:
@@ -213,6 +215,7 @@ class Refusal(Contract):
             error=event.error or "",
             message=event.message or "",
             role=event.actor.role if event.actor else None,
+            again=event.details.get(CAME_AGAIN) is True,
         )
 
 

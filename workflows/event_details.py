@@ -5,6 +5,7 @@ from typing import Any, Final
 from pydantic import JsonValue
 
 from domain import intake
+from domain.audit import CAME_AGAIN
 from domain.contract import Command
 from domain.documents import canonical_hash
 
@@ -32,3 +33,9 @@ def of_command(command: Command, *, refused: bool) -> dict[str, JsonValue]:
 def of_message(arguments: tuple[Any, ...]) -> dict[str, JsonValue]:
     """The arguments of a message that did not become a command."""
     return intake.kept_payload(arguments) if arguments else {}
+
+
+def came_again(command: Command | None, arguments: tuple[Any, ...]) -> dict[str, JsonValue]:
+    """What is kept of a refused command, or message, that came again by Temporal's Reset."""
+    kept = of_command(command, refused=True) if command else of_message(arguments)
+    return {**kept, CAME_AGAIN: True}

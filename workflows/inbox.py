@@ -20,12 +20,13 @@ class Reply:
 class Message:
     """A command in the inbox. ``name`` is the signal's name, ``None`` for an update, whose payload tells.
 
-    ``reply``: once the command is finished.
+    ``reply``: once the command is finished. ``again``: it came again by a reset; nobody has sent it now.
     """
 
     name: str | None
     arguments: tuple[Any, ...]
     reply: "asyncio.Future[Reply]" = field(default_factory=asyncio.Future)
+    again: bool = False
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from domain.state import Application, newest_within
 from domain.status import CommandResult, Refusal, Status
 from domain.terms import IssueDecisionSheet
 from domain.values import Contract, Instant
-from workflows.event_details import of_command, of_message
+from workflows.event_details import came_again, of_command, of_message
 from workflows.processed_commands import ProcessedCommand, ProcessedCommands
 
 KEPT_REFUSALS: Final = 20
@@ -333,10 +333,12 @@ class RunMemory:
         *,
         name: str | None = None,
         arguments: tuple[Any, ...] = (),
+        again: bool = False,
     ) -> None:
         """Put a refusal on record, show what it brought to light, and keep it as the answer to the command.
 
         ``name`` (that of a signal) and ``arguments`` are those of a message that may not have become one.
+        ``again``: it came again by a reset.
         """
         shown = command.kind if command else intake.claimed_name(name, arguments)
         self.note(
@@ -348,6 +350,7 @@ class RunMemory:
                 command=command,
                 arguments=arguments,
                 refusal=refusal,
+                details=came_again(command, arguments) if again else None,
             )
         )
         if refusal.company:

@@ -233,7 +233,8 @@ class ResellerOnboarding:
                 return self._reply(before.answered, before.refusal)
             verdict = await self._judge(command, now)
         except RefusedError as refusal:
-            memory.refuse(now, refusal, command, name=message.name, arguments=message.arguments)
+            arguments = message.arguments
+            memory.refuse(now, refusal, command, name=message.name, arguments=arguments, again=message.again)
             return self._reply(memory.answered(Verdict.REFUSED), refusal)
         return self._reply(memory.answered(verdict))
 
@@ -289,6 +290,9 @@ class ResellerOnboarding:
 
     async def _take_up(self) -> None:
         """Go on after Temporal's Reset: what has been stored stays, and no number is used twice."""
+        for item in self._inbox:
+            if isinstance(item, Message):
+                item.again = True
         head = await self._resets.take_up(self._memory)
         self._last_mails_until = None
         if head.failed:

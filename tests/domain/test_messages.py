@@ -45,7 +45,7 @@ Signing           path? order? partner? vendor?
 Signature         signer_name signed_at document_ref? + evidence? recorded_at?
 Access            granted? reason? available_at? + message? missing? start_date? time_zone? covered_uids?
 Missing           cause uids?
-Refusal           at command command_id? error message + role?
+Refusal           at command command_id? error message + role? again?
 Rejection         reason_code explanation
 Via               channel client?
 AuditEvent        sequence at command verdict command_id? actor? occurred_at? from_stage to_stage error? message? form_revision? sheet_revision? via? details?

@@ -102,6 +102,13 @@ class TestStatus:
         assert [mail.template for mail in shown.failed_emails] == ["sheet_to_confirm"]
         assert (list(shown.allowed_for), shown.pending_emails) == ([Role.PARTNER], 0)
 
+    def test_what_came_again_by_a_reset_is_for_the_vendors_people(self) -> None:
+        """The partner has not sent it now."""
+        came_again = refusal(Role.PARTNER).model_copy(update={"again": True})
+        status = full().model_copy(update={"last_refusals": (refusal(Role.PARTNER), came_again)})
+        assert readers.status_for(status, Role.PARTNER).last_refusals == (refusal(Role.PARTNER),)
+        assert readers.status_for(status, Role.BD).last_refusals == status.last_refusals
+
     @pytest.mark.parametrize("role", [Role.PARTNER, Role.ESIGN])
     def test_bd_is_read_as_the_mails_name_him_and_neither_lead_nor_logins(self, role: Role) -> None:
         journey = journey_to("amended")

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import pytest
 
-from domain.contract import Stage
+from domain.contract import Role, Stage
+from domain.readers import status_for
 from domain.status import Status, WarningCode
 from tests import payloads
 from tests.replay.resets import update_accepted
@@ -235,6 +236,8 @@ async def test_reset_of_a_partner_to_the_first_task(service: Service, way: Way, 
     if reapply:
         # The form has another number now, so the approval of the first one is refused, and what came of it.
         assert (status.stage, status.form_revision) == (Stage.UNDER_REVIEW, 2)
+        assert {refusal.again for refusal in status.last_refusals} == {True}
+        assert status_for(status, Role.PARTNER).last_refusals == ()
     else:
         assert (status.stage, status.form_revision) == (Stage.DRAFTING, 0)
         await applicant.signal("confirm_company")
