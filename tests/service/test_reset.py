@@ -126,7 +126,8 @@ async def turned_back_and_on(service: Service, journey: Journey, way: Way, reapp
     if reapply:
         assert status.stage is journey.stage
     else:
-        stands_as(status, at_the_mark)
+        gone = (WarningCode.ACCESS_TAKEN_BACK,) if journey.stage is Stage.ACTIVE else ()
+        stands_as(status, at_the_mark, *gone)
     await check(applicant, before, at_the_mark)
     undone_documents_are_void(before, await stored(applicant), at_the_mark)
 
@@ -355,9 +356,12 @@ async def check(applicant: Applicant, before: Stored, at_the_mark: Status) -> No
     await replays(applicant)
 
 
-def stands_as(status: Status, at_the_mark: Status) -> None:
-    """The application stands as it did, but for the number of its newest event."""
+def stands_as(status: Status, at_the_mark: Status, *warned_of: WarningCode) -> None:
+    """The application stands as it did, but for the number of its newest event, and what it warns of now."""
+    assert {each.code for each in status.warned} - {each.code for each in at_the_mark.warned} == {*warned_of}
     counts: dict[str, Any] = {"sequence": 0}
+    if warned_of:
+        counts |= {"warned": (), "warnings": ()}
     assert status.model_copy(update=counts) == at_the_mark.model_copy(update=counts)
 
 
