@@ -143,9 +143,10 @@ async def test_every_command_of_the_way_to_signature(running: Running) -> None:
     assert (await client.request_justification(uid, BD, "Who?")).stage is Stage.JUSTIFYING
     assert (await client.provide_justification(uid, PARTNER, "We.")).stage is Stage.UNDER_REVIEW
     assert (await client.approve_application(uid, BD, 2)).stage is Stage.QUALIFIED
-    reassigned = await client.reassign_bd(uid, LEAD, Person(name="Li", email="li@vendor.example.com"))
-    assert reassigned.bd is not None
-    assert reassigned.bd.name == "Li"
+    await client.reassign_bd(uid, LEAD, Person(name="Li", email="li@vendor.example.com"))
+    reassigned = (await client.status(uid)).bd
+    assert reassigned
+    assert reassigned.name == "Li"
     first = DecisionSheet.model_validate(payloads.sheet(start=FUTURE))
     assert (await client.issue_decision_sheet(uid, BD, first)).stage is Stage.CONFIRMING_TERMS
     modified = await client.modify_terms(uid, PARTNER, 1, "24 months", ("basic.term_months",))
@@ -161,13 +162,14 @@ async def test_every_command_of_the_way_to_signature(running: Running) -> None:
     assert (await client.confirm_terms(uid, PARTNER, 2, sheet.hash)).stage is Stage.AWAITING_SIGNATURES
     assert (await client.record_contact(uid, BD, "called")).contacted_at is not None
     await client.choose_signing_path(uid, BD, SigningPath.OFFLINE_PAPER, SignatureOrder.PARTNER_FIRST)
-    at = datetime(2026, 3, 1, tzinfo=UTC)
+    at = datetime.now(UTC)
     await client.sign_contract(uid, PARTNER, Party.PARTNER, "Mei", 2, sheet.hash, at, "D-1")
     reopened = await client.reopen_terms(uid, BD, "discount")
     assert (reopened.stage, reopened.signing.begun) == (Stage.CORRECTING_TERMS, False)
     third = (await client.issue_decision_sheet(uid, BD, first)).sheet
     assert third is not None
     await client.confirm_terms(uid, PARTNER, 3, third.hash)
+    at = datetime.now(UTC)
     await client.sign_contract(uid, PARTNER, Party.PARTNER, "Mei", 3, third.hash, at, "D-2")
     signed = await client.sign_contract(uid, VENDOR, Party.VENDOR, "Ada", 3, third.hash, at, "D-2")
     assert (signed.stage, signed.access.reason) == (Stage.SIGNED, "before_start_date")
