@@ -24,6 +24,7 @@ _WORKFLOW_ID: Final = re.compile(
     rf"(?P<of>{re.escape(workflow_id(''))}|{re.escape(coverage_id(''))})"
     r"(?P<uid>[0-9]+)(?:-delivery-(?P<application>.+)-(?P<sequence>[0-9]+))?"
 )
+_WEB_ADDRESS: Final = re.compile(r"(?P<scheme>https?://)(?P<rest>.+)", re.IGNORECASE)
 _HEX: Final = re.compile(r"[0-9A-Fa-f-]{32,}")
 """UUIDs and digests."""
 _TRIES: Final = 100
@@ -61,6 +62,8 @@ class StandIns:
             if identifier["application"]:
                 stand_in += f"-delivery-{self.text(identifier['application'])}-{identifier['sequence']}"
             return stand_in
+        if web := _WEB_ADDRESS.fullmatch(original):
+            return web["scheme"] + self._shaped(web["rest"])
         return self._address(original) if "@" in original else self._shaped(original)
 
     def number(self, original: int) -> int:

@@ -1,6 +1,7 @@
 """An anonymised history: nothing personal is left, and programs see no difference."""
 
 import json
+from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
@@ -16,11 +17,14 @@ from temporalio.client import WorkflowHistory
 from domain.audit import Verdict
 from domain.contract import ErrorType, coverage_id, workflow_id
 from domain.documents import ApplicationForm, canonical_hash, path_of
+from domain.refusal import RefusedError
 from domain.values import Code, Email, HeaderText, Text, Uid
 from starter.release.anonymise import Anonymiser
 from starter.release.anonymise import payloads as payloads_of
 from starter.release.stand_ins import StandIns
 from tests import payloads
+from tests.domain.applications import UID, journey_to
+from tests.domain.test_form_rules import NO_WEB_ADDRESS, WEB_ADDRESSES
 from tests.long import some_of
 from tests.replay.corpus import Ask, Recorded, recorded, replay
 
@@ -88,6 +92,17 @@ def test_an_address_stays_as_valid_as_it_was_and_reaches_nobody(address: str) ->
     assert "acme" not in stand_in
     if valid(Email, stand_in):
         assert stand_in.rstrip(">").endswith("example.com")
+
+
+@pytest.mark.parametrize("website", [*WEB_ADDRESSES, *NO_WEB_ADDRESS])
+def test_a_website_stays_as_valid_as_it_was(website: str) -> None:
+    stand_in = StandIns().text(website)
+    assert "acme" not in stand_in.casefold()
+    assert len(stand_in) == len(website)
+    journey = journey_to("company_confirmed")
+    expected = pytest.raises(RefusedError) if website in NO_WEB_ADDRESS else nullcontext()
+    with expected:
+        journey.judge("submit_application", application=payloads.form(UID, website=stand_in))
 
 
 def test_identifiers_made_of_others_stay_made_of_them() -> None:
