@@ -213,7 +213,7 @@ async def test_a_cancel_judged_first_on_the_second_try_leaves_no_access(
     assert "access_granted" not in applicant.templates()
 
 
-async def test_a_date_amended_first_on_the_second_try_leaves_no_access(
+async def test_a_date_amended_on_the_second_try_comes_too_late_for_a_contract_that_has_begun(
     service: Service, losing: Losing
 ) -> None:
     applicant = await service.applicant()
@@ -222,17 +222,16 @@ async def test_a_date_amended_first_on_the_second_try_leaves_no_access(
     amend = payloads.command(
         "amend_start_date", start_date=later.isoformat(), time_zone=SINGAPORE, reason="later"
     )
-    with time_passes(applicant, timedelta(days=6)) as passing, losing(access, "access_request"):
-        await a_task_is_lost(applicant)
-        await applicant.handle.signal("amend_start_date", amend)
+    with time_passes(applicant, timedelta(days=6)) as passing:
+        with losing(access, "access_request"):
+            await a_task_is_lost(applicant)
+            await applicant.handle.signal("amend_start_date", amend)
         await passing
-        status = await applicant.settled()
+    assert (await applicant.result()).outcome is Stage.ACTIVE
 
-    assert (status.stage, status.due_at) == (Stage.SIGNED, first_instant(later, SINGAPORE))
-    assert await grants(applicant) == 0
-    assert (await audit(applicant))[-1].command == "amend_start_date"
-    assert Stage.ACTIVATING not in [e.to_stage for e in await audit(applicant)]
-    assert (await applicant.pass_until(first_instant(later, SINGAPORE))).stage is Stage.ACTIVE
+    [event] = [each for each in await audit(applicant) if each.command == "amend_start_date"]
+    # Which of the two the next try sees first is not ours to say; what it may do then is in test_late_clocks.
+    assert (event.verdict, event.error in {"wrong_stage", "closed"}) == ("refused", True)
     assert await grants(applicant) == 1
 
 
