@@ -1,6 +1,5 @@
 """Opening the ACPN platform once the contract is in effect (guide §2.5), and closing it to an account."""
 
-import asyncio
 from collections.abc import Coroutine, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Final, TypeVar
@@ -95,14 +94,9 @@ class AccessActivities:
 
     async def _in_time(self, question: Coroutine[Any, Any, T]) -> T:
         asked = Asked(question)
-        task: asyncio.Task[T] = asked.task
-        try:
-            if not await asked.wait(self._answer_within):
-                raise TimeoutError(f"no answer within {self._answer_within}")
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
-        return task.result()
+        if not await asked.ended(self._answer_within):
+            raise TimeoutError(f"no answer within {self._answer_within}")
+        return asked.task.result()
 
     async def _reset_since(self, request: AccessRequest) -> bool:
         return (await self._trail.head(request.application_id)).generation != request.generation

@@ -14,7 +14,15 @@ from activities.clocks import set_clocks
 from activities.db.covered import CoveredAccounts
 from activities.outside_service import UnusableAnswerError
 from activities.patience import Asked
-from domain.inquiry import About, Account, AccountAnswers, AccountQuery, Answers, Inquiry
+from domain.inquiry import (
+    TOLD_BY_DIRECTORY,
+    About,
+    Account,
+    AccountAnswers,
+    AccountQuery,
+    Answers,
+    Inquiry,
+)
 from domain.lifecycle import NEWEST
 from domain.policy import Policy
 
@@ -65,7 +73,7 @@ class LookUpActivities:
         uids = query.uids if About.LEVELS in about else tuple(dict.fromkeys((company, *query.uids)))
         accounts, already_partner, covered_by = await asyncio.gather(
             self._in_time("The account directory", self._directory.find(uids), self._patience(len(uids)))
-            if {About.ACCOUNTS, About.LEVELS}.intersection(about)
+            if TOLD_BY_DIRECTORY.intersection(about)
             else _not_asked(()),
             self._in_time("The ACPN platform", self._access.is_partner(company), self._answer_within)
             if About.PARTNER in about
@@ -101,7 +109,7 @@ class LookUpActivities:
 
     async def _in_time(self, service: str, question: Coroutine[Any, Any, T], patience: timedelta) -> T | None:
         asked = Asked(question)
-        asking: asyncio.Task[T] = asked.task
+        asking = asked.task
         self._abandoned.add(asking)
         asking.add_done_callback(self._finished)
         # Not `asyncio.timeout`: that waits until the driver has given up as well, for which psycopg takes

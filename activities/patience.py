@@ -2,16 +2,17 @@
 of ours, nor what this process takes to hear the answer."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 _SLICES: Final = 32
 _LONGEST_SLICE: Final = 0.1
 MOST_QUEUED: Final = timedelta(seconds=3)
 """How long a question may wait in queues of ours: one that moves no faster waits for what hangs outside."""
+T = TypeVar("T")
 
 
 class _Queued:
@@ -34,22 +35,21 @@ def in_our_queue() -> Iterator[None]:
         queued.count -= 1
 
 
-class Asked:
+class Asked(Generic[T]):
     """A question under way, in a task of its own."""
 
-    def __init__(self, question: Any) -> None:
+    def __init__(self, question: Coroutine[Any, Any, T]) -> None:
         self._queued = _Queued()
         token = _QUEUED.set(self._queued)
         # It takes its context with it.
-        self.task: asyncio.Task[Any] = asyncio.create_task(question)
+        self.task: asyncio.Task[T] = asyncio.create_task(question)
         _QUEUED.reset(token)
 
     async def wait(self, limit: timedelta) -> bool:
         """Wait until it is answered, or the limit is reached; whether it is answered.
 
         The limit passes in slices. One that ends late, as the event loop was busy, counts as if it had ended
-        in time, and one spent in a queue of ours
-        not at all, up to `MOST_QUEUED`.
+        in time, and one spent in a queue of ours not at all, up to `MOST_QUEUED`.
         """
         left, free = limit.total_seconds(), MOST_QUEUED.total_seconds()
         longest = min(left / _SLICES, _LONGEST_SLICE)
@@ -61,3 +61,11 @@ class Asked:
             else:
                 left -= longest
         return self.task.done()
+
+    async def ended(self, limit: timedelta) -> bool:
+        """As `wait`; then nothing of it is under way any more, however this ends."""
+        try:
+            return await self.wait(limit)
+        finally:
+            self.task.cancel()
+            await asyncio.wait({self.task})

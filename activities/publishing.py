@@ -82,12 +82,8 @@ class PublishingActivities:
         # Who was refused is tried again in good time by `deliver`; but that waits for this to end.
         again = activity.info().attempt > 1
         asked = Asked(self._deliverer.send_waiting(lineage, put_off=again, begin_until=begin_until))
-        try:
-            answered = await asked.wait(self._send_within)
-        finally:
-            # Nobody else sends before this has ended.
-            asked.task.cancel()
-            await asyncio.wait({asked.task})
+        # Nobody else sends before this has ended.
+        answered = await asked.ended(self._send_within)
         error = TimeoutError() if not answered else asked.task.exception()
         # Whatever it is, `deliver` meets it again, and shows it to ops until it is over. What it says may be
         # personal: mail servers quote addresses.
