@@ -117,18 +117,7 @@ def not_covered_elsewhere(
 ) -> None:
     """Raises `RefusedError` if another company's application, running or active, covers one of these and
     comes first."""
-    taken = covered_before(application, uids, accounts)
-    if not taken:
-        return
-    if command.actor.role is Role.PARTNER:
-        named = ", ".join(covering.uid for covering in taken)
-        told = (
-            f"Another application covers UID {named}: leave it out, or have it taken out there first; your "
-            "BD can help you with it."
-        )
-    else:
-        told = f"{_by_which(taken)}."
-    raise RefusedError(ErrorType.UID_MISMATCH, told)
+    _refuse(command, covered_before(application, uids, accounts), to_partner=_LEAVE_OUT, to_vendor=".")
 
 
 def accounts_of_the_application(application: Application, command: Command) -> AccountQuery:
@@ -140,25 +129,24 @@ def no_other_comes_first(application: Application, command: Command, accounts: A
     """No application of another company covers an account of the form and comes first, as far as is stored:
     neither one that has access, nor one that is signed, nor one that submitted its form before."""
     taken = covered_before(application, application.covered_uids, accounts)
+    way_out = _FORM_CAN_CHANGE if application.stage is Stage.UNDER_REVIEW else _FORM_STANDS
+    _refuse(command, taken, to_partner=_ASK_BD, to_vendor=f"; or {way_out}")
+
+
+def _refuse(command: Command, taken: Sequence[Covering], *, to_partner: str, to_vendor: str) -> None:
+    """Raises `RefusedError` if any come first. Whose they are is the vendor's people's business alone;
+    ``to_partner``, ``to_vendor``: what to do about it."""
     if not taken:
         return
     if command.actor.role is Role.PARTNER:
-        named = ", ".join(covering.uid for covering in taken)
-        told = f"Another application covers UID {named}, and comes first: {_ASK_BD}"
-    else:
-        way_out = _FORM_CAN_CHANGE if application.stage is Stage.UNDER_REVIEW else _FORM_STANDS
-        told = f"{_by_which(taken)}; or {way_out}"
-    raise RefusedError(ErrorType.UID_MISMATCH, told)
-
-
-def _by_which(taken: Sequence[Covering]) -> str:
-    """Which applications come first, and what to do there; whose they are is the vendor's people's business
-    alone."""
+        uids = ", ".join(covering.uid for covering in taken)
+        raise RefusedError(ErrorType.UID_MISMATCH, f"Another application covers UID {uids}{to_partner}")
     named = "; ".join(
         f"UID {covering.uid} is covered by that of {_whose(covering)} (stage '{covering.stage}')"
         for covering in taken
     )
-    return f"Another application comes first: {named}. Have it taken out or ended there"
+    told = f"Another application comes first: {named}. Have it taken out or ended there{to_vendor}"
+    raise RefusedError(ErrorType.UID_MISMATCH, told)
 
 
 def _whose(covering: Covering) -> str:
@@ -166,7 +154,8 @@ def _whose(covering: Covering) -> str:
     return f"{covering.company_name}, Company Master UID {uid}" if uid else covering.company_name
 
 
-_ASK_BD: Final = "please consult your BD, who settles which of the two goes on."
+_LEAVE_OUT: Final = ": leave it out, or have it taken out there first; your BD can help you with it."
+_ASK_BD: Final = ", and comes first: please consult your BD, who settles which of the two goes on."
 _FORM_CAN_CHANGE: Final = (
     "have the partner withdraw the form and submit it without the account, or reject this application."
 )
