@@ -8,11 +8,11 @@ and count in any case.
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, func, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from activities.db.documents import restored
 from activities.db.email_ledger import REPORTED_FAILURES, LedgerState, failed_email
 from activities.db.tables import ApplicationRow, AuditEventRow, DecisionSheetRow, EmailRow, FormRow
 from domain import coverage
@@ -20,7 +20,9 @@ from domain.audit import Verdict
 from domain.contract import Stage
 from domain.inquiry import Head
 from domain.publication import TakeUp, TurnedBack
+from domain.status import CoverageChanged
 
+_CHANGES: Final = TypeAdapter(tuple[CoverageChanged, ...])
 UNDONE: Final = "Undone by a reset in Temporal."
 Ranges = Sequence[tuple[int, int]]
 """Numbers of events, each range from its first to its last."""
@@ -84,8 +86,10 @@ async def _changed_coverage(connection: AsyncConnection, application_id: str) ->
     state = (await connection.execute(query)).scalar_one_or_none()
     if not state or state.get("associated_uids") is None:
         return {}
-    stored = await restored(connection, state)
-    return {"associated_uids": stored.associated_uids, "coverage_changes": stored.coverage_changes}
+    return {
+        "associated_uids": tuple(state["associated_uids"]),
+        "coverage_changes": _CHANGES.validate_python(state.get("coverage_changes", ())),
+    }
 
 
 async def counting_events(
