@@ -105,9 +105,7 @@ def inquiry_by(
         at=now,
         application_id=application.application_id,
         policy=application.policy,
-        accounts=step.asks(application, command).model_copy(update={"about": step.about})
-        if step.asks
-        else None,
+        accounts=step.query(application, command),
         entries=step.entries(command),
         clocks=tentative.requests,
     )
@@ -256,9 +254,10 @@ def time_is_up(application: Application, clock: Clock, now: datetime) -> Decisio
     if moment.counts_again:
         return _count_again(application)
     told = with_clocks(application, (clock.said(now),))
-    counter = REMINDERS.get(moment.clock)
-    sent = getattr(told, counter) + 1 if counter else 0
-    told = told.but(**{counter: sent}) if counter else told
+    counter, sent = REMINDERS.get(moment.clock), 0
+    if counter:
+        sent = getattr(told, counter) + 1
+        told = told.but(**{counter: sent})
     if moment.to:
         closed = _closed_by_time(told, moment)
         return _enter(closed, moment.to, _notices(moment.notices, closed, moment.concerns), now)
@@ -362,9 +361,8 @@ def _enter(application: Application, stage: Stage, told: tuple[type[Notice], ...
     # What the partner has asked goes on waiting, whatever else has moved, and is counted again where that was
     # only estimated.
     question = application.clock(ClockKind.QUESTION)
-    kept = {ClockKind.QUESTION, *((ClockKind.CALENDAR_CHECK,) if question and question.estimated else ())}
-    asked = tuple(clock for clock in application.clocks if clock.kind in kept)
-    waits = () if stage in OUTCOMES else asked
+    check = application.clock(ClockKind.CALENDAR_CHECK) if question and question.estimated else None
+    waits = () if stage in OUTCOMES else tuple(clock for clock in (question, check) if clock)
     entered = application.but(stage=stage, clocks=waits, overdue=False, reminders=0)
     decision = _clocked(entered, told, of_edition(STAGES[stage].clocks, application.edition), now)
     # An attempt to open access may have succeeded though its answer never came.

@@ -151,6 +151,10 @@ class Step:
         """Who says what with the command, as the Web UI shows it."""
         return cleandoc(self.command.__doc__ or "").replace("``", "`")
 
+    def query(self, application: Application, command: Command) -> AccountQuery | None:
+        """What has to be known about accounts, if anything."""
+        return self.asks(application, command).model_copy(update={"about": self.about}) if self.asks else None
+
     @property
     def asks_directory(self) -> bool:
         """Whether it needs an answer of the account directory."""
