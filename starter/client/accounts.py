@@ -16,6 +16,7 @@ from domain import account_rules
 from domain.contract import Stage
 from domain.inquiry import AccountAnswers
 from settings import Settings
+from starter.client.joining import Standing
 from starter.client.stored import open_database
 
 ANSWER_WITHIN: Final = timedelta(seconds=2)
@@ -40,30 +41,24 @@ async def is_known(settings: Settings, uid: str) -> bool | None:
         return None
 
 
-async def has_access_by_another(settings: Settings, uid: str) -> bool | None:
-    """Whether another company's application that is active covers the account, as far as is stored; ``None``
-    when the database does not say."""
+async def standing(settings: Settings, uid: str) -> Standing:
+    """Of directory and database, each asked once; who does not answer in time says nothing."""
+    known, stored = await asyncio.gather(is_known(settings, uid), _stored(settings, uid))
+    return stored._replace(known=known)
+
+
+async def _stored(settings: Settings, uid: str) -> Standing:
     try:
         async with (
             asyncio.timeout(ANSWER_WITHIN.total_seconds()),
             open_database(settings.database) as database,
         ):
-            found = await CoveredAccounts(database).by((uid,), uid)
+            covering = await CoveredAccounts(database).by((uid,), uid)
+            stage = await ApplicationRecords(database).newest_stage(uid)
     # As above: it has not answered.
     except Exception:
-        return None
-    return account_rules.has_access_by_another(uid, AccountAnswers(covered_by=found))
-
-
-async def is_partner(settings: Settings, uid: str) -> bool | None:
-    """Whether the company's latest application is active, as far as is stored; ``None`` when the database
-    does not say."""
-    try:
-        async with (
-            asyncio.timeout(ANSWER_WITHIN.total_seconds()),
-            open_database(settings.database) as database,
-        ):
-            return await ApplicationRecords(database).newest_stage(uid) is Stage.ACTIVE
-    # As above: it has not answered.
-    except Exception:
-        return None
+        return Standing()
+    return Standing(
+        has_access_by_another=account_rules.has_access_by_another(uid, AccountAnswers(covered_by=covering)),
+        is_partner=stage is Stage.ACTIVE,
+    )

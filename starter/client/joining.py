@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from temporalio.client import (
     Client,
@@ -26,8 +26,20 @@ from domain.values import Contract
 from runtime.errors import keep_cancellation
 from workflows.search_attributes import OVERDUE, STAGE, WAITING_ON
 
-TellsOfUid = Callable[[str], Awaitable[bool | None]]
-"""Answers a question about a UID; ``None`` where nobody says."""
+
+class Standing(NamedTuple):
+    """What is known of a UID before JOIN NOW; ``None``: nobody says.
+
+    ``known``: the account directory has it. ``has_access_by_another``: another company's application has
+    given it access. ``is_partner``: its own latest application has.
+    """
+
+    known: bool | None = None
+    has_access_by_another: bool | None = None
+    is_partner: bool | None = None
+
+
+TellsStanding = Callable[[str], Awaitable[Standing]]
 
 
 class Joined(Contract):

@@ -42,7 +42,7 @@ from settings import Settings, TemporalSettings
 from starter.client import coverage
 from starter.client.commands import Commands
 from starter.client.errors import OnboardingError
-from starter.client.joining import Joined, TellsOfUid, begin, closes, runs, why_closed
+from starter.client.joining import Joined, Standing, TellsStanding, begin, closes, runs, why_closed
 from starter.client.listed import Listed, list_filter, listed
 from starter.client.retries import PASSING, PAUSE_BETWEEN_TRIES, RUN_WENT_ON, pauses
 from workflows.hand_over import LAST_MAILS_WITHIN
@@ -82,9 +82,7 @@ class OnboardingClient(Commands):
         client: a connection made with `connect`.
         verify_url: the "Go to Verify" link of remedies (guide, FAQ Q1).
         answer_within: how long a call waits for its answer.
-        is_known: whether the account directory has a UID, asked before an application is started.
-        has_access_by_another: whether another company's application has given it access, asked then as well.
-        is_partner: whether its own latest application has, asked then as well.
+        standing: tells what is known of a UID, asked before an application is started.
     """
 
     def __init__(
@@ -93,14 +91,10 @@ class OnboardingClient(Commands):
         *,
         verify_url: str = "",
         answer_within: timedelta = ANSWER_WITHIN,
-        is_known: TellsOfUid | None = None,
-        has_access_by_another: TellsOfUid | None = None,
-        is_partner: TellsOfUid | None = None,
+        standing: TellsStanding | None = None,
     ) -> None:
         self._client = client
-        self._is_known = is_known
-        self._has_access_by_another = has_access_by_another
-        self._is_partner = is_partner
+        self._standing = standing
         self._verify_url = verify_url
         self._answer_within = answer_within
 
@@ -113,28 +107,13 @@ class OnboardingClient(Commands):
         """
 
         # What does not join starts faster without the libraries of a database.
-        async def is_known(uid: str) -> bool | None:
+        async def standing(uid: str) -> Standing:
             from starter.client import accounts
 
-            return await accounts.is_known(settings, uid)
+            return await accounts.standing(settings, uid)
 
-        async def has_access_by_another(uid: str) -> bool | None:
-            from starter.client import accounts
-
-            return await accounts.has_access_by_another(settings, uid)
-
-        async def is_partner(uid: str) -> bool | None:
-            from starter.client import accounts
-
-            return await accounts.is_partner(settings, uid)
-
-        return cls(
-            await connect(temporal, settings.codec),
-            verify_url=settings.verify_url,
-            is_known=is_known,
-            has_access_by_another=has_access_by_another,
-            is_partner=is_partner,
-        )
+        client = await connect(temporal, settings.codec)
+        return cls(client, verify_url=settings.verify_url, standing=standing)
 
     async def join(self, joining: OnboardingInput) -> Joined:
         """Start an application, or enter the one that runs (guide §2.1 Step 3, §2.2 Step 2).
@@ -263,19 +242,14 @@ class OnboardingClient(Commands):
     async def _check_account(self, uid: str) -> None:
         """Raises `OnboardingError` for a UID that is no account's, or has access by another company's
         application or its own, and has no application running."""
-        known, by_another, partner = await asyncio.gather(
-            *(
-                asked(uid) if asked else _nobody_says()
-                for asked in (self._is_known, self._has_access_by_another, self._is_partner)
-            )
-        )
-        if known is not False and not by_another and not partner:
+        standing = await self._standing(uid) if self._standing else Standing()
+        if standing.known is not False and not standing.has_access_by_another and not standing.is_partner:
             return
         if not await runs(self._client, uid):
-            if partner:
+            if standing.is_partner:
                 # A run that only says so would become Temporal's current one, which a reset is of.
                 raise self._already_partner(uid)
-            if by_another:
+            if standing.has_access_by_another:
                 raise self._error(ErrorType.UID_MISMATCH, access_by_another(uid).message)
             raise self._error(ErrorType.NOT_FOUND, f"The account directory has no account of UID {uid}.")
 
@@ -394,7 +368,3 @@ class OnboardingClient(Commands):
 
     def _error(self, error: ErrorType, message: str) -> OnboardingError:
         return OnboardingError(error, message, verify_url=self._verify_url)
-
-
-async def _nobody_says() -> None:
-    return None

@@ -2,7 +2,6 @@
 refused before anything is started."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, Final, cast
@@ -19,8 +18,9 @@ from domain.contract import ErrorType, OnboardingInput, Stage
 from domain.inquiry import Account
 from domain.status import Status
 from settings import Settings
-from starter.client.accounts import has_access_by_another, is_known, is_partner
+from starter.client.accounts import is_known, standing
 from starter.client.errors import OnboardingError
+from starter.client.joining import Standing
 from starter.client.onboarding_client import OnboardingClient
 from tests import payloads
 from tests.activities.examples import application, publication, submitted, with_form
@@ -88,20 +88,11 @@ def service(
     partner: bool | None = False,
     **more: Any,
 ) -> OnboardingClient:
-    def answering(answer: bool | None) -> Callable[[str], Awaitable[bool | None]]:
-        async def answered(uid: str) -> bool | None:
-            assert uid == UID
-            return answer
+    async def standing(uid: str) -> Standing:
+        assert uid == UID
+        return Standing(known, covered, partner)
 
-        return answered
-
-    return OnboardingClient(
-        cast(Client, temporal),
-        is_known=answering(known),
-        has_access_by_another=answering(covered),
-        is_partner=answering(partner),
-        **more,
-    )
+    return OnboardingClient(cast(Client, temporal), standing=standing, **more)
 
 
 @pytest.mark.parametrize("found", [None, WorkflowExecutionStatus.COMPLETED])
@@ -174,34 +165,36 @@ async def test_any_other_starts_and_so_does_any_while_nobody_can_tell(covered: b
 
 async def test_who_covers_it_is_looked_up_in_the_database(sqlite_url: str) -> None:
     settings = Settings.model_validate({"database_url": sqlite_url})
-    assert await has_access_by_another(settings, "1002") is False
+    assert (await standing(settings, "1002")).has_access_by_another is False
     database = Database(sqlite_url)
     trail = AuditTrail(database)
     for number, stage in enumerate((Stage.UNDER_REVIEW, Stage.ACTIVE), start=1):
         stands = with_form(application(stage=stage), 1)
         assert await trail.publish(publication(stands, submitted(number, number))) is Written.STORED
-        assert await has_access_by_another(settings, "1002") is (stage is Stage.ACTIVE)
+        assert (await standing(settings, "1002")).has_access_by_another is (stage is Stage.ACTIVE)
     await database.dispose()
-    assert await has_access_by_another(settings, "1001") is False, "the company's own is not among them"
+    assert (await standing(settings, "1001")).has_access_by_another is False, (
+        "the company's own is not among them"
+    )
 
 
 async def test_whether_it_is_a_partner_is_what_is_stored_of_its_latest_application(sqlite_url: str) -> None:
     settings = Settings.model_validate({"database_url": sqlite_url})
     stands = with_form(application(stage=Stage.UNDER_REVIEW), 1)
-    assert await is_partner(settings, stands.company_master_uid) is False
+    assert (await standing(settings, stands.company_master_uid)).is_partner is False
     database = Database(sqlite_url)
     trail = AuditTrail(database)
     for number, stage in enumerate((Stage.UNDER_REVIEW, Stage.ACTIVE, Stage.DRAFTING), start=1):
         now = stands.but(stage=stage)
         assert await trail.publish(publication(now, submitted(number, number))) is Written.STORED
-        assert await is_partner(settings, stands.company_master_uid) is (stage is Stage.ACTIVE)
+        assert (await standing(settings, stands.company_master_uid)).is_partner is (stage is Stage.ACTIVE)
     await database.dispose()
 
 
 async def test_without_a_database_nobody_says_who_covers_it(unmigrated_sqlite_url: str) -> None:
     settings = Settings.model_validate({"database_url": unmigrated_sqlite_url})
-    assert await has_access_by_another(settings, UID) is None
-    assert await is_partner(settings, UID) is None
+    assert (await standing(settings, UID)).has_access_by_another is None
+    assert (await standing(settings, UID)).is_partner is None
 
 
 @pytest.mark.parametrize("outcome", [Stage.CANCELLED, Stage.REJECTED, Stage.EXPIRED])
