@@ -57,6 +57,9 @@ class StoredSheet(Contract):
     void: bool = False
 
 
+_LATEST_FIRST: Final = (ApplicationRow.created_at.desc(), ApplicationRow.updated_at.desc())
+
+
 class ApplicationRecords:
     """The records of all applications, as they are read."""
 
@@ -72,7 +75,7 @@ class ApplicationRecords:
         query = (
             select(ApplicationRow)
             .where(ApplicationRow.company_master_uid == company_master_uid)
-            .order_by(ApplicationRow.created_at.desc(), ApplicationRow.updated_at.desc())
+            .order_by(*_LATEST_FIRST)
         )
         async with self._database.session() as session:
             rows = (await session.scalars(query)).all()
@@ -83,7 +86,7 @@ class ApplicationRecords:
         query = (
             select(ApplicationRow.stage)
             .where(ApplicationRow.company_master_uid == company_master_uid)
-            .order_by(ApplicationRow.created_at.desc(), ApplicationRow.updated_at.desc())
+            .order_by(*_LATEST_FIRST)
         )
         async with self._database.session() as session:
             stage = (await session.scalars(query)).first()
@@ -94,7 +97,7 @@ class ApplicationRecords:
         query = (
             select(ApplicationRow.application_id)
             .where(ApplicationRow.company_master_uid == company_master_uid, ApplicationRow.state.is_not(None))
-            .order_by(ApplicationRow.created_at.desc(), ApplicationRow.updated_at.desc())
+            .order_by(*_LATEST_FIRST)
         )
         async with self._database.session() as session:
             return (await session.scalars(query)).first()

@@ -18,6 +18,8 @@ from tests.databases import Postgresql
 
 ROOT: Final = Path(__file__).parents[2]
 IP: Final = "127.0.0.1"
+WORKING: Final = "Working on task queue"
+"""What a worker's log has once it polls."""
 PAUSE_BEFORE_RESTART: Final = 0.2
 """Seconds a worker that ended by itself stays away, as a supervisor of processes would have it."""
 
@@ -176,7 +178,7 @@ async def working(log: Path) -> None:
         TimeoutError: it does not within a minute.
     """
     async with within(60, "a worker that polls"):
-        while "Working on task queue" not in _text(log):  # noqa: ASYNC110 - a file sets no event
+        while WORKING not in _text(log):  # noqa: ASYNC110 - a file sets no event
             await asyncio.sleep(0.1)
 
 
@@ -236,14 +238,18 @@ async def cancelled(tasks: list[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def without_settings() -> dict[str, str]:
+    """This process's environment without what it says of the service and of Temporal."""
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(("ONBOARDING_", "TEMPORAL_"))
+    }
+
+
 def environment(
     folder: Path, address: str, namespace: str, database_url: str, mail_port: int
 ) -> dict[str, str]:
     """A worker's environment: ours without its settings, and the parts it works with."""
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("ONBOARDING_", "TEMPORAL_"))
-    }
-    return inherited | {
+    return without_settings() | {
         "HOME": str(folder),
         "ONBOARDING_DATA": str(folder),
         "ONBOARDING_DATABASE_URL": database_url,

@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from statistics import median, quantiles
+from statistics import median
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
+from bench.percentiles import percentile
 from bench.ratio.histories import History
 from bench.ratio.reference import MAILS, STEPS
 from workflows.calls import DELIVER, PUBLISH
@@ -186,13 +187,6 @@ class Report(_Frozen):
 def count_for(at_once: int, least: int) -> int:
     """How many onboardings a run has with so many at once, at least ``least``."""
     return max(least, ONE_AFTER_ANOTHER * at_once)
-
-
-def percentile(values: Sequence[float], percent: int) -> float:
-    """The value below which so many percent (1 to 99) of them are, interpolated; at least one value."""
-    if len(values) == 1:
-        return values[0]
-    return quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
 def ratio(value: float | None, baseline: float | None) -> float | None:

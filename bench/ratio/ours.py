@@ -17,7 +17,7 @@ from temporalio.service import RPCError
 
 from activities.db.accounts import SqlAccountDirectory
 from activities.db.engine import Database
-from bench.chaos.services import Worker, cancelled, environment, working
+from bench.chaos.services import WORKING, Worker, cancelled, environment, working
 from bench.ratio.load import WrongEndError
 from bench.ratio.reference import START_DATE
 from bench.ratio.services import Services
@@ -30,7 +30,6 @@ WORKER_SETTINGS: Final = f"{PREFIX}WORKER_"
 """Settings of these names are passed on to the worker."""
 _PAUSE: Final = 0.5
 _LOOK: Final = 0.2
-_WORKS: Final = "Working on task queue"
 _DISTURBANCES: Final = (" WARNING ", " ERROR ", " CRITICAL ")
 
 
@@ -161,7 +160,7 @@ class Employed:
             self._worker.kill()
             self.kills += 1
             before = len(self._lines())
-            while _WORKS not in self._lines()[before:]:  # noqa: ASYNC110 - a file sets no event
+            while WORKING not in self._lines()[before:]:  # noqa: ASYNC110 - a file sets no event
                 await asyncio.sleep(_LOOK)
 
 

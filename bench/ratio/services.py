@@ -1,9 +1,8 @@
 """What all engines share: one Temporal dev server on a file, one PostgreSQL, one mail server that counts."""
 
 import asyncio
-import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.chaos.services import ROOT, TemporalServer, free_ports
+from bench.chaos.services import ROOT, TemporalServer, free_ports, without_settings
 from bench.ratio.smtp import COUNT, FORGET, READY
 from tests.databases import Postgresql
 
@@ -125,7 +124,7 @@ async def run_module(python: Path, module: str, arguments: list[str], log: Path,
         process = await asyncio.create_subprocess_exec(
             *(str(python), "-m", module, *arguments),
             cwd=ROOT,
-            env=_without_settings(os.environ),
+            env=without_settings(),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=said,
             stderr=said,
@@ -142,14 +141,6 @@ async def run_module(python: Path, module: str, arguments: list[str], log: Path,
                 await process.wait()
     if code:
         raise EngineError(f"{module} ended with code {code}:\n{last_lines(log)}")
-
-
-def _without_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name: value
-        for name, value in environment.items()
-        if not name.startswith(("ONBOARDING_", "TEMPORAL_"))
-    }
 
 
 def last_lines(log: Path) -> str:

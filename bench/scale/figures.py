@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
-from statistics import mean, median, quantiles
+from statistics import mean, median
 from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
+from bench.percentiles import percentile
 from settings import PREFIX, Settings
 
 SETTLED: Final = 0.05
@@ -50,11 +51,10 @@ class Spread(_Frozen):
     def of(cls, seconds: Sequence[float]) -> Self:
         """Of single times in seconds, at least one."""
         times = [1000 * each for each in seconds]
-        p95 = quantiles(times, n=20, method="inclusive")[-1] if len(times) > 1 else times[0]
         return cls(
             count=len(times),
             median=round(median(times), 1),
-            p95=round(p95, 1),
+            p95=round(percentile(times, 95), 1),
             longest=round(max(times), 1),
         )
 

@@ -3,7 +3,6 @@
 import json
 import secrets
 import shlex
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+
+from runtime.processes import free_port
 
 ROOT: Final = Path(__file__).parents[2]
 PROJECT: Final = "onboarding-stack-test"
@@ -41,7 +42,7 @@ class Stack:
     def __init__(self, compose: str, folder: Path) -> None:
         """``compose``: the command, such as ``docker compose``; ``folder``: where settings may be written."""
         self.ports: Final = {
-            name: _free_port()
+            name: free_port()
             for name in ("TEMPORAL_PORT", "TEMPORAL_UI_PORT", "MAILPIT_PORT", "PROMETHEUS_PORT")
         }
         settings = folder / "stack.env"
@@ -165,9 +166,3 @@ def _filled(example: str, ports: Mapping[str, int]) -> str:
             line = f"{name}={ports[name]}"
         lines.append(line)
     return "\n".join(lines)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

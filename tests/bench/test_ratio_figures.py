@@ -9,6 +9,7 @@ from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
+from bench.percentiles import percentile
 from bench.ratio.figures import (
     Answered,
     Failed,
@@ -19,7 +20,6 @@ from bench.ratio.figures import (
     all_tries,
     count_for,
     extra_activities,
-    percentile,
     ratio,
     wanted_mails,
 )
