@@ -86,7 +86,7 @@ class _Server(ThreadingTCPServer):
 class _Handler(BaseHTTPRequestHandler):
     def __init__(self, ports: Sequence[int | None], *arguments: object) -> None:
         self._ports = ports
-        super().__init__(*arguments)  # type: ignore[arg-type]
+        super().__init__(*arguments)  # type: ignore[arg-type]  # they are what the server has
 
     def do_GET(self) -> None:
         if self.path.partition("?")[0] != "/metrics":

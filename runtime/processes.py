@@ -95,7 +95,7 @@ class _Process:
     def __init__(self, number: int, settings: Settings, program: Path) -> None:
         self.number = number
         self.health_file = settings.health_file and Path(f"{settings.health_file}.{number}")
-        self.metrics_port = _free_port() if settings.metrics_address else None
+        self.metrics_port = free_port() if settings.metrics_address else None
         self._command = (sys.executable, str(program), "--process", str(number))
 
     @property
@@ -173,7 +173,8 @@ def _touched_lately(file: Path) -> bool:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port: int = listening.getsockname()[1]

@@ -6,14 +6,9 @@ from pathlib import Path
 
 import httpx
 
+from runtime.processes import free_port
 from starter.local.dev_server import DevServer
 from tests.e2e.test_worker import until, worker
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 async def test_polling_is_shown_as_long_as_the_server_confirms_it(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from alembic import command
 
 from activities.db.engine import Database
 from domain.contract import workflow_id
+from runtime.processes import free_port
 from starter.local.dev_server import temporal_executable
 from starter.local.mail_sink import kept_mails
 from tests.activities.schemas import alembic
@@ -32,12 +33,6 @@ VERIFIED = {
     "verified": True,
 }
 ENTERPRISE = ["--enterprise", FORM["legal_name"], "--registration", FORM["registration_number"]]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 @dataclass

@@ -96,23 +96,22 @@ before = mine.exists()
 mine.touch()
 if number == 1 and not before:
     os.kill(os.getpid(), signal.SIGKILL)
-pathlib.Path(os.environ["ONBOARDING_HEALTH_FILE"]).touch()
-(folder / f"works-{{number}}").touch()
 def stop(*_):
-    time.sleep(0.1)
+    time.sleep(0.1)  # a worker takes a while to stop, and is waited for
     (folder / f"stopped-{{number}}").touch()
     sys.exit(0)
 signal.signal(signal.SIGTERM, stop)
-time.sleep(60)
+pathlib.Path(os.environ["ONBOARDING_HEALTH_FILE"]).touch()
+(folder / f"works-{{number}}").touch()
+signal.pause()
 """,
     )
     settings = Settings(health_file=health)
     monkeypatch.setattr(processes, "LOOK_EVERY", LOOK_EVERY / 100)
     running = asyncio.create_task(run_processes(2, settings, worker))
-    while not (health.exists() and (tmp_path / "works-1").exists()):
+    while not all((tmp_path / name).exists() for name in (health.name, "works-1", "works-2")):
         assert not running.done()
         await asyncio.sleep(0.05)
-    await asyncio.sleep(0.2)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
