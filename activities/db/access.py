@@ -14,7 +14,6 @@ from domain.values import Uid
 _ONE_AT_A_TIME: Final = "LOCK TABLE access_grants IN SHARE ROW EXCLUSIVE MODE"
 """Readers are not held up."""
 _IS_PARTNER: Final = select(exists().where(AccessGrantRow.company_master_uid == bindparam("company")))
-"""Made once: making a statement takes SQLAlchemy longer than sending it."""
 
 
 class SqlAcpnAccess:

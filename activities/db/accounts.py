@@ -64,7 +64,6 @@ class SqlAccountDirectory:
 
 _ACCOUNTS: Final = cast("Table", AccountRow.__table__)
 _STORED: Final = select(_ACCOUNTS).where(_ACCOUNTS.c.uid.in_(bindparam("uids", expanding=True)))
-"""Made once: making a statement takes SQLAlchemy longer than sending it."""
 
 
 def _values(account: Account) -> dict[str, object]:

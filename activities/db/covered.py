@@ -34,7 +34,6 @@ _BY: Final = (
     )
     .order_by(CoveredAccountRow.application_id)
 )
-"""Made once: making a statement takes SQLAlchemy longer than sending it."""
 
 
 class CoveredAccounts:

@@ -90,7 +90,6 @@ def _newest_of(table: type[FormRow] | type[DecisionSheetRow], *columns: str) -> 
     )
 
 
-# Each is made once: making a statement takes SQLAlchemy longer than sending it.
 _SHEETS: Final = (
     # The table, so that sessions and connections return the same rows.
     select(DecisionSheetRow.__table__)

@@ -278,7 +278,6 @@ def _in_state(application_id: str, key: str, *states: LedgerState) -> Update:
     )
 
 
-# Each is made once: making a statement takes SQLAlchemy longer than sending it.
 _ONE: Final = (
     EmailRow.application_id == bindparam("application"),
     EmailRow.key == bindparam("mail"),

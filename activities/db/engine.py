@@ -1,4 +1,8 @@
-"""The database: engine, sessions and transactions, the same for SQLite and PostgreSQL."""
+"""The database: engine, sessions and transactions, the same for SQLite and PostgreSQL.
+
+What is sent often is a constant of its module, with `bindparam` for its values: making a statement takes
+SQLAlchemy longer than sending it.
+"""
 
 import asyncio
 import json

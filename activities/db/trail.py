@@ -277,7 +277,6 @@ def _new_head(application_id: str, generation: int = 0) -> dict[str, Any]:
     return {"application_id": application_id, "generation": generation, "sequence": 0, "hash": None}
 
 
-# Each is made once: making a statement takes SQLAlchemy longer than sending it.
 _HEAD: Final = select(AuditHeadRow.generation, AuditHeadRow.sequence, AuditHeadRow.hash).where(
     AuditHeadRow.application_id == bindparam("application")
 )
