@@ -45,7 +45,7 @@ demo: setup ## Play the reference story on a real Temporal server, weeks in seco
 # those of very many cases, by every recorded history, and by those tests of the service that reach what no history does.
 MANY_CASES := tests/domain/test_all_orders.py tests/domain/test_lifecycle_properties.py tests/workflows/test_memory_examples.py
 MEASURED := $(filter-out $(MANY_CASES),$(wildcard tests/domain/test_*.py tests/workflows/test_*.py)) tests/replay/test_replay.py \
-	$(addprefix tests/service/test_,$(addsuffix .py,bad_input continue_as_new coverage database_knows_otherwise \
+	$(addprefix tests/service/test_,$(addsuffix .py,bad_input continue_as_new coverage coverage_resets database_knows_otherwise \
 	failed_emails one_application outages refused_recipients reset_outages reset_reapplied))
 
 test: setup ## Lint and the tests, with the coverage of domain/ and workflows/

@@ -6,7 +6,8 @@ import pytest
 import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
-from tests.rig import Service, serve
+from domain.contract import Stage
+from tests.rig import Applicant, Service, serve
 from tests.service.own_server import own_environment
 
 
@@ -24,3 +25,12 @@ async def server() -> AsyncIterator[WorkflowEnvironment]:
     """A server whose only services are those the tests run on it, one after the other."""
     async with own_environment() as environment:
         yield environment
+
+
+@pytest.fixture
+async def active(service: Service) -> Applicant:
+    """An applicant with access."""
+    applicant = await service.applicant()
+    assert (await applicant.to_signed()).stage is Stage.ACTIVE
+    await applicant.result()
+    return applicant

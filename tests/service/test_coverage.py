@@ -2,84 +2,35 @@
 
 import asyncio
 from datetime import timedelta
-from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Replayer
 
 from activities.acpn_access import Grant
 from activities.db.access import SqlAcpnAccess
 from activities.db.email_ledger import EmailLedger
 from domain.audit import Verdict
-from domain.chain import broken_at
 from domain.contract import ErrorType, Role, Stage, coverage_id
-from domain.coverage import AddAssociatedUid, CoverageAnswer
-from domain.status import AccessCause, Closing, Missing, WarningCode
+from domain.coverage import AddAssociatedUid
+from domain.status import AccessCause, Closing, Missing
 from starter.client.errors import OnboardingError
 from starter.client.onboarding_client import OnboardingClient
 from tests import payloads
 from tests.coverage_changes import ADD, REMOVE, changed, started, wanted
 from tests.long import SHORT
 from tests.replay.outages import without_table
-from tests.replay.resets import after, first_task, reset
 from tests.rig import Applicant, Service
-from tests.service.evidence import BD, PARTNER, audit, mails, records, row
+from tests.service.coverage import CHANGED, grants, intact, replays
+from tests.service.evidence import BD, PARTNER, audit, mails, row
 from tests.service.own_server import HANG, templates, without_mail
-from tests.service.resetting import mark, outcome, resets, taken_up, task_ends, turn_back
 from tests.service.test_waits_access import account_beside, grants_fail
 from tests.service.trail import delivery_of
 from tests.temporal_env import fast_forward
-from worker import WORKFLOWS
-from workflows.plugin import OnboardingPlugin
 
 pytestmark = SHORT
-
-CHANGED = [("associated_uid_changed", PARTNER), ("associated_uid_changed_to_bd", BD)]
-
-
-async def grants(applicant: Applicant) -> set[str]:
-    """The accounts that have access."""
-    given = await SqlAcpnAccess(applicant.service.database).grants(applicant.uid)
-    return {grant.uid for grant in given}
-
-
-def text_of(mail: EmailMessage) -> str:
-    """What a mail says."""
-    body = mail.get_body(("plain",))
-    assert body
-    return str(body.get_content())
-
-
-async def intact(applicant: Applicant) -> None:
-    """No number is missing, none is used twice, and the chain holds."""
-    application_id = (await row(applicant)).application_id
-    trail = await (await records(applicant)).trail(application_id)
-    assert [stored.event.sequence for stored in trail] == list(range(1, len(trail) + 1))
-    assert broken_at(application_id, trail) is None
-
-
-async def replays(applicant: Applicant) -> None:
-    """Every change of the company replays as it was written."""
-    client = applicant.service.env.client
-    replayer = Replayer(workflows=WORKFLOWS, plugins=[OnboardingPlugin()])
-    runs = [run async for run in client.list_workflows(f"WorkflowId = '{coverage_id(applicant.uid)}'")]
-    assert runs
-    for run in runs:
-        handle = client.get_workflow_handle(run.id, run_id=run.run_id)
-        await replayer.replay_workflow(await handle.fetch_history())
-
-
-@pytest.fixture
-async def active(service: Service) -> Applicant:
-    """An applicant with access."""
-    applicant = await service.applicant()
-    assert (await applicant.to_signed()).stage is Stage.ACTIVE
-    await applicant.result()
-    return applicant
 
 
 async def test_an_associated_uid_is_added_once_and_taken_away_once(active: Applicant) -> None:
@@ -298,94 +249,6 @@ async def test_what_slipped_through_waits_for_access_until_the_other_gives_it_up
     assert mails(ours)[-2:] == [("access_delayed", PARTNER), ("access_alert", BD)]
     assert await access.take_back("999", "x")
     assert (await ours.pass_time(timedelta(hours=1))).stage is Stage.ACTIVE
-
-
-async def test_what_was_changed_since_stays_when_the_application_is_reset(active: Applicant) -> None:
-    """A change is no step of the application's run: a reset of that undoes none."""
-    other, gone = await account_beside(active), await account_beside(active)
-    added = await changed(active, ADD, other)
-    await changed(active, ADD, gone)
-    removed = await changed(active, REMOVE, gone)
-    sent = mails(active)
-    await turn_back(active, await mark(active))
-    event = await taken_up(active)
-    assert not event.details["access_taken_back"]
-    assert (event.message or "").endswith(f"The Associated UIDs stay as they were changed: {other}.")
-    assert await grants(active) == {active.uid, other}
-    shown = (await row(active)).status
-    assert shown.access.covered_uids == (active.uid, other)
-    assert [(change.uid, change.added) for change in shown.coverage_changes] == [
-        (other, True),
-        (gone, True),
-        (gone, False),
-    ]
-    assert await changed(active, ADD, other) == added, "the same command, the same answer"
-    assert await changed(active, REMOVE, gone) == removed
-    assert mails(active) == sent, "nothing has changed, so there is nothing to tell"
-    await intact(active)
-
-
-async def test_what_was_changed_since_stays_when_access_is_taken_back_and_given_again(
-    active: Applicant,
-) -> None:
-    other = await account_beside(active)
-    added = await changed(active, ADD, other)
-    for _ in range(2):
-        number = len(await resets(active))
-        await reset(active, await after(active, Stage.CONFIRMING_TERMS), reapply=False)
-        assert (await taken_up(active, number + 1)).details["access_taken_back"]
-        assert await grants(active) == set()
-        assert (await changed(active, REMOVE, other)).error is ErrorType.WRONG_STAGE
-        await active.signal("confirm_terms", **await active.named_sheet())
-        await active.sign("partner")
-        await active.sign("vendor")
-        assert (await outcome(active)).access.covered_uids == (active.uid, other)
-        assert await grants(active) == {active.uid, other}
-        granted = active.service.mailbox.of(active.uid)[-1]
-        assert granted["X-Onboarding-Template"] == "access_granted"
-        assert other in text_of(granted)
-        assert await changed(active, ADD, other) == added
-    await intact(active)
-
-
-async def test_who_is_to_submit_the_form_again_is_told_what_it_leaves_out(active: Applicant) -> None:
-    """Before the form there is nothing an account could have been added to: the new form says what is
-    covered."""
-    other = await account_beside(active)
-    await changed(active, ADD, other)
-    await turn_back(active, await first_task(active), reapply=False)
-    await taken_up(active)
-    await active.settled()
-    await active.signal("confirm_company")
-    status = await active.signal("submit_application", application=payloads.form(active.uid))
-    warned = [(warned.code, warned.uid) for warned in status.warned]
-    assert (status.stage, warned) == (
-        Stage.UNDER_REVIEW,
-        [(WarningCode.ACCESS_TAKEN_BACK, None), (WarningCode.ADDED_UID_LEFT_OUT, other)],
-    )
-    *_, to_partner, to_bd = active.service.mailbox.of(active.uid)
-    for mail, template in ((to_partner, "application_received"), (to_bd, "review_requested")):
-        assert mail["X-Onboarding-Template"] == template
-        assert f"UID {other}" in text_of(mail)
-    await active.signal("withdraw_application")
-    form = payloads.form(active.uid, associated_uids=[other])
-    status = await active.signal("submit_application", application=form)
-    assert [warned.code for warned in status.warned] == [WarningCode.ACCESS_TAKEN_BACK]
-    await intact(active)
-
-
-async def test_a_change_that_is_reset_tells_what_came_of_it(active: Applicant) -> None:
-    other = await account_beside(active)
-    added = await changed(active, ADD, other)
-    sent, events = mails(active), await audit(active)
-    run = active.service.env.client.get_workflow_handle(coverage_id(active.uid), result_type=CoverageAnswer)
-    change = Applicant(active.service, active.uid)
-    change.handle = run
-    for place in (0, 1, -1):
-        await turn_back(change, (await task_ends(change))[place])
-        assert await run.result() == added
-    assert (mails(active), await audit(active)) == (sent, events)
-    assert await grants(active) == {active.uid, other}
 
 
 async def test_mails_that_wait_for_the_mail_server_leave_once_whoever_decided_them(
