@@ -12,7 +12,7 @@ from domain.notice import Audience
 from domain.notices import NOTICES
 from domain.possible import allowed_for
 from domain.signing import parties_to_sign
-from domain.status import Closing, ClosingCode, FailedEmail, Refusal, Status
+from domain.status import Closing, ClosingCode, CoverageChanged, FailedEmail, Refusal, Status
 from tests import payloads
 from tests.domain.applications import JOINED_AT, SITUATIONS, journey_to
 
@@ -119,6 +119,13 @@ class TestStatus:
         assert payloads.BD_LEAD["email"] not in shown.model_dump_json()
         assert "bd-1" not in shown.model_dump_json()
         assert readers.status_for(shown, role) == shown
+
+    def test_a_partner_reads_his_own_changes_of_coverage_under_his_own_name(self) -> None:
+        journey = journey_to("active")
+        partner = Actor(role=Role.PARTNER, id="crm-7", name="Ann Tan")
+        change = CoverageChanged(uid="71", added=True, at=journey.now, by=partner)
+        status = journey.status.model_copy(update={"coverage_changes": (change,)})
+        assert readers.status_for(status, Role.PARTNER).coverage_changes == (change,)
 
     def test_the_signature_service_reads_no_mails(self) -> None:
         assert readers.status_for(full(), Role.ESIGN).failed_emails == ()

@@ -53,6 +53,12 @@ def test_nothing_of_ours_looks_at_whose_payload_it_is() -> None:
     assert converter.external_storage is None
 
 
+def test_what_is_no_module_of_ours_is_nobodys_to_compile() -> None:
+    compile_once()
+    with pytest.raises(ModuleNotFoundError):
+        __import__("workflows.nothing_of_that_name")
+
+
 def test_a_module_is_compiled_once_and_run_for_each_import(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "meta_path", sys.meta_path[:])
     compile_once()
