@@ -7,7 +7,8 @@ arrive here: no argument, several, a payload nobody can decode. Each leads to a 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 from pydantic import JsonValue, ValidationError
@@ -28,6 +29,7 @@ MAX_COMMAND_BYTES: Final = 64 * 1024
 in one piece (2 MiB a payload, 4 MiB a workflow task) it answers by terminating the run."""
 MAX_KEPT_CHARACTERS: Final = 4_000
 MAX_NAME_CHARACTERS: Final = 100
+MAX_PROBLEMS: Final = 20
 Model = TypeVar("Model", bound=Command)
 _OBJECT: Final = "must be a JSON object"
 _ARRAY: Final = "must be a JSON array"
@@ -116,11 +118,19 @@ def parse_start(arguments: tuple[Any, ...]) -> OnboardingInput:
 
 def field_errors(error: ValidationError) -> str:
     """What is wrong, field by field, without repeating what was sent (it may be personal, or huge)."""
-    shown = [
-        f"{_path(problem['loc'])}: {_said(problem['type'], problem['msg'], problem.get('ctx', {}))}"
-        for problem in error.errors(include_url=False, include_input=False)[:20]
+    return "; ".join(f"{field}: {said}" for field, said in field_problems(_problems(error)))
+
+
+def field_problems(problems: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """The path of each field that is wrong, with what is, of the first 20 problems a validation has found."""
+    return [
+        (_path(problem["loc"]), _said(problem["type"], problem["msg"], problem.get("ctx", {})))
+        for problem in islice(problems, MAX_PROBLEMS)
     ]
-    return "; ".join(shown)
+
+
+def _problems(error: ValidationError) -> Iterable[Mapping[str, Any]]:
+    return error.errors(include_url=False, include_input=False)
 
 
 def kept_payload(arguments: tuple[Any, ...]) -> dict[str, JsonValue]:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.db.documents import issued_sheets, restored, sheet_rows, with_changes
@@ -68,17 +68,21 @@ class ApplicationRecords:
 
     async def newest(self, company_master_uid: str) -> StoredApplication | None:
         """The applicant's latest application."""
-        return next(iter(await self.applications_of(company_master_uid)), None)
+        async with self._database.session() as session:
+            row = (await session.scalars(_of(company_master_uid).limit(1))).first()
+            return None if row is None else await _whole(session, row)
+
+    async def stored(self, application_id: str) -> StoredApplication | None:
+        """The application of this ID."""
+        query = select(ApplicationRow).where(ApplicationRow.application_id == application_id)
+        async with self._database.session() as session:
+            row = (await session.scalars(query)).first()
+            return None if row is None else await _whole(session, row)
 
     async def applications_of(self, company_master_uid: str) -> tuple[StoredApplication, ...]:
         """All applications of an applicant, the latest first."""
-        query = (
-            select(ApplicationRow)
-            .where(ApplicationRow.company_master_uid == company_master_uid)
-            .order_by(*_LATEST_FIRST)
-        )
         async with self._database.session() as session:
-            rows = (await session.scalars(query)).all()
+            rows = (await session.scalars(_of(company_master_uid))).all()
             return tuple([await _whole(session, row) for row in rows])
 
     async def newest_stage(self, company_master_uid: str) -> Stage | None:
@@ -179,6 +183,15 @@ class ApplicationRecords:
             StoredSheet(sheet=sheet, issued_at=row.issued_at, void=row.void)
             for row, sheet in with_changes(rows)
         )
+
+
+def _of(company_master_uid: str) -> Select[ApplicationRow]:
+    """An applicant's applications, the latest first."""
+    return (
+        select(ApplicationRow)
+        .where(ApplicationRow.company_master_uid == company_master_uid)
+        .order_by(*_LATEST_FIRST)
+    )
 
 
 async def _whole(session: AsyncSession, row: ApplicationRow) -> StoredApplication:

@@ -24,6 +24,7 @@ from starter.cli.runner import (
 )
 from starter.cli.session import Archive, Session, UnreachableError
 from starter.client.errors import ArchiveError, OnboardingError
+from starter.terminal.gate import gate_of, granted
 from starter.terminal.output import (
     print_audit,
     print_json,
@@ -264,23 +265,9 @@ async def _gate(session: Session, uid: str) -> Access:
             grant = await archive.grant(uid)
             stored = grant and await archive.newest(grant.company_master_uid)
     if grant is not None:
-        zone = zone_of(stored.status) if stored else FALL_BACK
-        return Access(
-            granted=True,
-            reason="granted",
-            message=f"ACPN access granted at {moment(grant.granted_at, zone)} ({zone}),"
-            f" by the application of Company Master UID {grant.company_master_uid}.",
-        )
+        return granted(grant, zone_of(stored.status) if stored else FALL_BACK)
     found, _ = await read_status(session, uid)
-    form = found.application
-    covered = found.access.covered_uids or (form.covered_uids if form else ())
-    if found.access.granted and uid not in covered:
-        return Access(
-            reason="closed",
-            message=f"Access was granted to UID {', '.join(covered)}; "
-            f"Company Master UID {uid} is neither Main nor Associated UID.",
-        )
-    return found.access
+    return gate_of(found, uid)
 
 
 @app.command(

@@ -206,16 +206,18 @@ class OnboardingClient(Commands):
         if none:
             await check_set_up(self._client)
 
-    async def send(self, uid: str, command: Command) -> Status:
+    async def send(self, uid: str, command: Command, *, update_id: str | None = None) -> Status:
         """Send a command and return the status it led to, without documents; `status` has the whole.
 
         With a lost connection, a run that continued as new, or a look-up that was down a moment ago, it is
-        sent again under its ``command_id``: the workflow answers as it did the first time.
+        sent again under its ``command_id``: the workflow answers as it did the first time. ``update_id``:
+        instead of that, what Temporal knows a repeated call by, before the workflow sees it.
         """
+        first_id = update_id or command.command_id
         handle = self._client.get_workflow_handle(workflow_id(uid))
         try:
             async with asyncio.timeout(self._answer_within.total_seconds()):
-                update_id = command.command_id
+                update_id = first_id
                 waits = pauses()
                 while True:
                     try:
@@ -226,10 +228,10 @@ class OnboardingClient(Commands):
                     except WorkflowUpdateFailedError as error:
                         cause = error.cause
                         kind = cause.type if isinstance(cause, ApplicationError) else None
-                        if kind == ErrorType.UNAVAILABLE and update_id == command.command_id:
+                        if kind == ErrorType.UNAVAILABLE and update_id == first_id:
                             # Temporal answers an update ID it knows as it did before; the command's own ID,
                             # which the workflow goes by, stays the same.
-                            update_id = f"{command.command_id}~{uuid4()}"
+                            update_id = f"{first_id}~{uuid4()}"
                         elif kind != RUN_WENT_ON:
                             raise self._refusal(cause) from None
                     except RPCError as error:

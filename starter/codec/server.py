@@ -29,10 +29,10 @@ from starlette.routing import Route
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.converter import PayloadCodec
 
+from starter.web.claims import ALGORITHMS, words
+
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 """Temporal refuses messages over 4 MiB, which base64 makes a third larger."""
-ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""Signatures by a private key only: a public key must not serve as the secret of an HMAC."""
 _BEARER: Final = "bearer "
 _MOST_PORT: Final = 65_535
 
@@ -123,21 +123,10 @@ class Roles:
 
     def rights(self, claims: Mapping[str, Any]) -> frozenset[Right]:
         """What who shows these claims may do."""
-        named = self._named(claims)
+        named = words(claims, self.claim)
         if self.write is not None and self.write in named:
             return frozenset(Right)
         return frozenset({Right.DECODE} if self.read is None or self.read in named else ())
-
-    def _named(self, claims: Mapping[str, Any]) -> Collection[str]:
-        # A name with dots may be a claim's own: some issuers use addresses.
-        found: Any = claims.get(self.claim)
-        if found is None:
-            found = claims
-            for part in self.claim.split("."):
-                found = found.get(part) if isinstance(found, Mapping) else None
-        if isinstance(found, str):
-            return found.split()
-        return [each for each in found if isinstance(each, str)] if isinstance(found, list) else ()
 
 
 def oidc_tokens(jwks: str, *, issuer: str, audience: str, roles: Roles) -> Admits:

@@ -1,0 +1,164 @@
+"""Lists of applications, page by page: whole and without doubles while their rows change."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import ColumnElement, Select, and_, false, func, not_, or_, select, true
+
+from activities.db.engine import Database
+from activities.db.tables import ApplicationRow
+from domain.contract import Stage, WaitingOn
+from domain.values import Contract, Instant
+
+_BD: Final = ApplicationRow.state["bd"]["email"].as_string()
+_LEAD: Final = ApplicationRow.state["bd_lead"]["email"].as_string()
+
+
+class ListedApplication(Contract):
+    """An application in a list; ``sequence`` is the number of its newest audit event, ``bd`` who looks after
+    it, by e-mail address."""
+
+    application_id: str
+    company_master_uid: str
+    company_name: str
+    stage: Stage
+    waiting_on: WaitingOn
+    due_at: Instant | None = None
+    overdue: bool
+    bd: str | None = None
+    sequence: int
+    created_at: Instant
+    updated_at: Instant
+
+
+class Brief(Contract):
+    """Which application it is, how far it is stored, and who looks after it, by e-mail address."""
+
+    application_id: str
+    sequence: int
+    bd: str | None = None
+    bd_lead: str | None = None
+
+
+class Sight(Contract):
+    """What somebody may see: all, or what is his: of these companies, or that he is BD or lead of.
+
+    ``never``: companies whose applications he does not see as BD, lead or vendor.
+    """
+
+    all: bool = False
+    uids: tuple[str, ...] = ()
+    vendor: bool = False
+    bd: str | None = None
+    bd_lead: str | None = None
+    never: tuple[str, ...] = ()
+
+
+class Wanted(Contract):
+    """Which applications; ``q``: a part of the company's name, or the beginning of its UID."""
+
+    stage: Stage | None = None
+    waiting_on: WaitingOn | None = None
+    overdue: bool | None = None
+    bd: str | None = None
+    due_before: Instant | None = None
+    q: str | None = None
+
+
+class Position(Contract):
+    """Where a page ended."""
+
+    created_at: Instant
+    application_id: str
+
+
+class ApplicationLists:
+    """All applications. Every method raises `sqlalchemy.exc.SQLAlchemyError` on an outage."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(
+        self, sight: Sight, wanted: Wanted, *, limit: int, after: Position | None = None
+    ) -> tuple[ListedApplication, ...]:
+        """At most ``limit`` applications, the latest first; what begins meanwhile is on a page before."""
+        query = _columns(*(name for name in ListedApplication.model_fields if name != "bd")).add_columns(
+            _BD.label("bd")
+        )
+        query = query.where(_seen(sight), *_terms(wanted))
+        if after is not None:
+            query = query.where(
+                or_(
+                    ApplicationRow.created_at < after.created_at,
+                    and_(
+                        ApplicationRow.created_at == after.created_at,
+                        ApplicationRow.application_id < after.application_id,
+                    ),
+                )
+            )
+        query = query.order_by(ApplicationRow.created_at.desc(), ApplicationRow.application_id.desc())
+        async with self._database.session() as session:
+            rows = (await session.execute(query.limit(limit))).mappings()
+            return tuple(ListedApplication.model_validate(dict(row)) for row in rows)
+
+    async def brief(self, company_master_uid: str, application_id: str | None = None) -> Brief | None:
+        """The applicant's latest application, or the one of this ID."""
+        query = (
+            _columns("application_id", "sequence")
+            .add_columns(
+                _BD.label("bd"),
+                _LEAD.label("bd_lead"),
+            )
+            .where(ApplicationRow.company_master_uid == company_master_uid)
+            .order_by(ApplicationRow.created_at.desc(), ApplicationRow.updated_at.desc())
+            .limit(1)
+        )
+        if application_id is not None:
+            query = query.where(ApplicationRow.application_id == application_id)
+        async with self._database.session() as session:
+            row = (await session.execute(query)).mappings().one_or_none()
+        return None if row is None else Brief.model_validate(dict(row))
+
+
+def _columns(*names: str) -> Select[tuple[object, ...]]:
+    return select(*(getattr(ApplicationRow, name) for name in names))
+
+
+def _seen(sight: Sight) -> ColumnElement[bool]:
+    if sight.all:
+        return true()
+    company = ApplicationRow.company_master_uid
+    for_vendor: list[ColumnElement[bool]] = [true()] if sight.vendor else []
+    for_vendor += [sight.bd.lower() == _BD] if sight.bd is not None else []
+    for_vendor += [sight.bd_lead.lower() == _LEAD] if sight.bd_lead is not None else []
+    own = company.in_(sight.uids) if sight.uids else false()
+    if not for_vendor:
+        return own
+    not_own = not_(company.in_(sight.never)) if sight.never else true()
+    return or_(own, and_(not_own, or_(*for_vendor)))
+
+
+def _terms(wanted: Wanted) -> Sequence[ColumnElement[bool]]:
+    terms: list[ColumnElement[bool]] = []
+    if wanted.stage is not None:
+        terms.append(ApplicationRow.stage == wanted.stage)
+    if wanted.waiting_on is not None:
+        terms.append(ApplicationRow.waiting_on == wanted.waiting_on)
+    if wanted.overdue is not None:
+        terms.append(ApplicationRow.overdue.is_(wanted.overdue))
+    if wanted.bd is not None:
+        terms.append(wanted.bd.lower() == _BD)
+    if wanted.due_before is not None:
+        terms.append(ApplicationRow.due_at < wanted.due_before)
+    if wanted.q is not None:
+        terms.append(
+            or_(
+                ApplicationRow.company_name.icontains(wanted.q, autoescape=True),
+                ApplicationRow.company_master_uid.startswith(wanted.q, autoescape=True),
+            )
+        )
+    return terms
+
+
+def _same(address: ColumnElement[str], wanted: str) -> ColumnElement[bool]:
+    return func.lower(address).is_not_distinct_from(wanted.lower())

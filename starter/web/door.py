@@ -1,0 +1,248 @@
+"""What every route of the front door works with, and how it learns who is calling and what he may see."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Protocol
+
+from fastapi import Depends, Path, Query, Request
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+
+from activities.db.applications import ApplicationRecords, StoredApplication
+from activities.db.engine import Database
+from activities.db.lists import ApplicationLists
+from domain.contract import Command, ErrorType, OnboardingInput, Person
+from domain.coverage import AnyCoverageCommand, CoverageAnswer
+from domain.policy import Policy
+from domain.status import Status
+from domain.values import Contract, Uid
+from starter.client.joining import Joined
+from starter.web.callers import Caller, CallerRole, InCharge, Reader, roles_on
+from starter.web.limits import check_media_type
+from starter.web.problems import ApiError, DoorError, unavailable
+from starter.web.tokens import InvalidTokenError, IssuerError, Verifier
+
+API: Final = "/api/v1"
+LONGEST_WAIT: Final = 30
+"""Seconds a read waits for what its caller knows of already."""
+MOST_AT_ONCE: Final = 5
+"""Commands of one application that a process has under way: Temporal takes ten of a run at a time."""
+_FIRST_LOOK: Final = 0.05
+_LONGEST_LOOK: Final = 1.0
+_BEARER: Final = "bearer "
+
+UidInPath = Annotated[Uid, Path(description="Company Master UID of the applicant.", examples=["5123456789"])]
+
+
+class Service(Protocol):
+    """The running service; `starter.client.onboarding_client.OnboardingClient` is it."""
+
+    async def join(self, joining: OnboardingInput) -> Joined:
+        """Start an application, or enter the one that runs."""
+
+    async def send(self, uid: str, command: Command, *, update_id: str | None = None) -> Status:
+        """Send a command."""
+
+    async def status(self, uid: str) -> Status:
+        """The whole status."""
+
+    async def change_coverage(self, command: AnyCoverageCommand) -> CoverageAnswer:
+        """Add an Associated UID, or take one away, after access is given."""
+
+
+class Desk(Contract):
+    """Who serves a company that joins by itself."""
+
+    bd: Person
+    bd_lead: Person
+    policy: Policy | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A stored application, and as whom the caller reads it."""
+
+    stored: StoredApplication
+    reader: Reader
+
+    @property
+    def status(self) -> Status:
+        """As he reads it."""
+        return self.reader.status(self.stored.status)
+
+
+class FrontDoor:
+    """What routes need, each by its constructor; there is no state in it that another process would miss.
+
+    Args:
+        service: what applications are sent to.
+        database: what is read.
+        verifier: who shows a token.
+        desk: who serves a company that joins by itself; ``None``: nobody, and it can't.
+    """
+
+    def __init__(
+        self, service: Service, database: Database, verifier: Verifier, *, desk: Desk | None = None
+    ) -> None:
+        self.service: Final = service
+        self.database: Final = database
+        self.records: Final = ApplicationRecords(database)
+        self.lists: Final = ApplicationLists(database)
+        self.desk: Final = desk
+        self._verifier = verifier
+        self._under_way: dict[str, int] = {}
+
+    async def authenticated(self, request: Request) -> Caller:
+        """Who is calling, by the bearer token.
+
+        Raises:
+            ApiError: ``unauthenticated``; ``unavailable``, the issuer does not answer.
+        """
+        shown = request.headers.get("authorization", "")
+        if not shown.lower().startswith(_BEARER):
+            raise unauthenticated("Send Authorization: Bearer and an access token of the issuer.")
+        try:
+            return await self._verifier.caller(shown[len(_BEARER) :].strip())
+        except InvalidTokenError as error:
+            raise unauthenticated(f"This token opens nothing: {error}.", "invalid_token") from None
+        except IssuerError as error:
+            raise unavailable(f"No token can be judged now: {error}. Try again.") from None
+
+    async def reader(self, caller: Caller, uid: str) -> Reader:
+        """As whom the caller acts on the applicant's latest application, stored yet or not.
+
+        Raises:
+            ApiError: ``not_found``, there is none that he may see.
+        """
+        roles = roles_on(caller, InCharge(uid))
+        # Only who is in charge has to be looked up.
+        if not {CallerRole.BD, CallerRole.BD_LEAD}.isdisjoint(caller.roles):
+            found = await self.lists.brief(uid)
+            if found is not None:
+                roles = roles_on(caller, InCharge(uid, found.bd, found.bd_lead))
+        if not roles:
+            raise not_there(uid)
+        return Reader(caller, roles)
+
+    async def seen(self, caller: Caller, uid: str, which: "Which") -> Seen:
+        """The application as it is stored, at the latest when `Which.wait` is over.
+
+        Raises:
+            ApiError: ``not_found``, there is none, or none that he may see.
+        """
+        loop = asyncio.get_running_loop()
+        until, pause = loop.time() + which.wait, _FIRST_LOOK
+        while True:
+            found = await self.lists.brief(uid, which.application)
+            roles = roles_on(caller, InCharge(uid, found.bd, found.bd_lead)) if found else ()
+            left = until - loop.time()
+            if (found and roles and found.sequence >= which.since) or left <= 0:
+                break
+            await asyncio.sleep(min(pause, left))
+            pause = min(2 * pause, _LONGEST_LOOK)
+        stored = await self.records.stored(found.application_id) if found and roles else None
+        if stored is None:
+            raise not_there(uid)
+        return Seen(stored, Reader(caller, roles))
+
+    @asynccontextmanager
+    async def turn(self, uid: str) -> AsyncIterator[None]:
+        """A command of this application is under way within.
+
+        Raises:
+            ApiError: ``too_many`` are.
+        """
+        if self._under_way.get(uid, 0) >= MOST_AT_ONCE:
+            raise ApiError(
+                DoorError.TOO_MANY,
+                f"{MOST_AT_ONCE} commands of this application are under way. Wait for their answers.",
+                headers={"Retry-After": "1"},
+            )
+        self._under_way[uid] = self._under_way.get(uid, 0) + 1
+        try:
+            yield
+        finally:
+            self._under_way[uid] -= 1
+            if not self._under_way[uid]:
+                del self._under_way[uid]
+
+
+@dataclass(frozen=True)
+class Which:
+    """Which application of a UID is read, and how new."""
+
+    application: str | None
+    since: int
+    wait: int
+
+
+def which(
+    application: Annotated[
+        str | None,
+        Query(description="ID of an earlier application of the UID.", max_length=100, pattern=r"^[\w.-]+$"),
+    ] = None,
+    since: Annotated[
+        int, Query(description="The audit event it has to be as new as.", ge=0, le=2**31 - 1)
+    ] = 0,
+    wait: Annotated[int, Query(description="Seconds to wait for that.", ge=0, le=LONGEST_WAIT)] = 0,
+) -> Which:
+    """What is asked for in the address."""
+    return Which(application, since, wait)
+
+
+WhichDependency = Annotated[Which, Depends(which)]
+
+
+def who(request: Request) -> Caller:
+    """Who is calling; the route has asked (`authenticated_route`)."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+CallerDependency = Annotated[Caller, Depends(who)]
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+def authenticated_route(door: FrontDoor) -> type[APIRoute]:
+    """Routes that nobody passes without a token: that is judged before the rest of the request is read."""
+
+    class AuthenticatedRoute(APIRoute):
+        def get_route_handler(self) -> Handler:
+            handle = super().get_route_handler()
+
+            async def handler(request: Request) -> Response:
+                request.state.caller = await door.authenticated(request)
+                check_media_type(request, await request.body())
+                return await handle(request)
+
+            return handler
+
+    return AuthenticatedRoute
+
+
+def shown(request: Request, content: bytes) -> Response:
+    """What is read, with its ``ETag``; without a body for who has it already (RFC 9110 §13.1.2)."""
+    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Vary": "Authorization", "Cache-Control": "private, no-cache"}
+    known = {each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")}
+    if known & {tag, "*"}:
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type="application/json")
+
+
+def not_there(uid: str) -> ApiError:
+    """There is no such application for the caller, whether or not there is one."""
+    return ApiError(
+        ErrorType.NOT_FOUND,
+        f"There is no application of UID {uid} that you may see. Check the UID; a company joins first"
+        f" (POST {API}/applications).",
+    )
+
+
+def unauthenticated(detail: str, error: str | None = None) -> ApiError:
+    """Nobody is let in; ``error`` is that of RFC 6750 §3.1."""
+    challenge = 'Bearer realm="onboarding"' + (f', error="{error}"' if error else "")
+    return ApiError(DoorError.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": challenge})

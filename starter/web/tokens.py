@@ -1,0 +1,237 @@
+"""Bearer tokens: verified by the issuer's keys, which it publishes (OpenID Connect Discovery, RFC 7517).
+
+Only access tokens count (RFC 9068, or as the issuer makes them), signed by a private key, for this audience,
+and not expired.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+import httpx
+import jwt
+
+from starter.web.callers import Caller, ClaimNames, UnusableClaimsError, caller_of
+from starter.web.claims import ALGORITHMS
+
+MAX_TOKEN: Final = 16 * 1024
+"""Characters of a token."""
+LEEWAY: Final = 30
+"""Seconds the issuer's clock may differ from ours."""
+KEEP_FOR: Final = 300.0
+"""Seconds the issuer's keys are taken as they are; after that they are asked for again."""
+KEEP_WITHOUT_ISSUER: Final = 3600.0
+"""Seconds they are good for while the issuer does not answer."""
+ASK_AGAIN_AFTER: Final = 30.0
+"""Seconds before an unknown key has it asked again."""
+ASK_FIRST_AFTER: Final = 2.0
+"""The same, while it has not answered at all."""
+ANSWER_WITHIN: Final = 5.0
+_MOST_BYTES: Final = 512 * 1024
+_MOST_KEYS: Final = 100
+_PUBLIC: Final = frozenset({"RSA", "EC", "OKP"})
+_OF_ACCESS: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
+_OF_ID: Final = frozenset({"nonce", "at_hash", "c_hash", "s_hash"})
+"""Claims that only an ID token has (OpenID Connect Core §2, §3.3.2.11)."""
+
+
+class InvalidTokenError(Exception):
+    """The token opens nothing; the message says why, and repeats nothing of it."""
+
+
+class IssuerError(Exception):
+    """The issuer's keys can't be had now, so no token can be judged; the message says why."""
+
+
+class Verifier(Protocol):
+    """Tells who shows a token."""
+
+    async def caller(self, token: str) -> Caller:
+        """Who shows it.
+
+        Raises:
+            InvalidTokenError: nobody who is let in.
+            IssuerError: nobody can tell now.
+        """
+
+
+class OidcVerifier:
+    """A `Verifier` by the keys of an OpenID Connect issuer."""
+
+    def __init__(self, keys: "IssuerKeys", *, audience: str, names: ClaimNames) -> None:
+        self._keys = keys
+        self._audience = audience
+        self._names = names
+
+    async def caller(self, token: str) -> Caller:
+        """As `Verifier.caller`."""
+        if len(token) > MAX_TOKEN:
+            raise InvalidTokenError("it is too long")
+        try:
+            header = jwt.get_unverified_header(token)
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            raise InvalidTokenError("it is no JSON Web Token") from None
+        algorithm, kind = header.get("alg"), header.get("typ", "JWT")
+        if algorithm not in ALGORITHMS:
+            raise InvalidTokenError(f"its alg must be one of {', '.join(ALGORITHMS)}")
+        if not isinstance(kind, str) or kind.lower() not in _OF_ACCESS:
+            raise InvalidTokenError("its typ must be JWT or at+jwt")
+        key = await self._keys.key(header.get("kid"), algorithm)
+        if key is None:
+            raise InvalidTokenError("it is signed by no key of the issuer")
+        try:
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=ALGORITHMS,
+                issuer=self._keys.issuer,
+                audience=self._audience,
+                leeway=LEEWAY,
+                options={
+                    "require": ["exp", "iss", "aud", "sub"],
+                    "enforce_minimum_key_length": True,
+                },
+            )
+        except jwt.ExpiredSignatureError:
+            raise InvalidTokenError("it has expired") from None
+        except jwt.MissingRequiredClaimError as error:
+            raise InvalidTokenError(f"it has no {error.claim}") from None
+        except jwt.InvalidAudienceError:
+            raise InvalidTokenError(f"its aud is not {self._audience!r}") from None
+        except jwt.InvalidIssuerError:
+            raise InvalidTokenError(f"its iss is not {self._keys.issuer!r}") from None
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
+            raise InvalidTokenError("its signature, or a time in it, is wrong") from None
+        if kind.lower() == "jwt" and (claims.get("typ") == "ID" or not _OF_ID.isdisjoint(claims)):
+            raise InvalidTokenError("it is an ID token; an access token is needed")
+        try:
+            return caller_of(claims, self._names)
+        except UnusableClaimsError as error:
+            raise InvalidTokenError(str(error)) from None
+
+
+class IssuerKeys:
+    """The public keys of an issuer, asked for when they are needed, and kept for a while."""
+
+    def __init__(
+        self, http: httpx.AsyncClient, issuer: str, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``http``: follows no redirects; ``clock``: seconds that only go on."""
+        self.issuer: Final = issuer
+        self._http = http
+        self._clock = clock
+        self._keys: tuple[Mapping[str, Any], ...] = ()
+        self._made: dict[tuple[object, str], jwt.PyJWK] = {}
+        self._read_at: float | None = None
+        self._asked_at: float | None = None
+        self._problem = ""
+        self._asking = asyncio.Lock()
+
+    async def key(self, key_id: object, algorithm: str) -> jwt.PyJWK | None:
+        """The key of this ID for this algorithm; ``None``: the issuer has none, or several without an ID.
+
+        Raises:
+            IssuerError: it did not answer.
+        """
+        if self._age() >= KEEP_FOR:
+            await self._ask()
+        if self._age() >= KEEP_WITHOUT_ISSUER:
+            raise IssuerError(self._problem)
+        found = self._found(key_id, algorithm)
+        if found is None:
+            # The issuer may have changed its keys.
+            await self._ask()
+            found = self._found(key_id, algorithm)
+        return found
+
+    async def check(self) -> None:
+        """Ask for the keys if there are none.
+
+        Raises:
+            IssuerError: it did not answer.
+        """
+        if self._read_at is None:
+            await self._ask()
+        if self._age() >= KEEP_WITHOUT_ISSUER:
+            raise IssuerError(self._problem)
+
+    def _age(self) -> float:
+        return float("inf") if self._read_at is None else self._clock() - self._read_at
+
+    def _found(self, key_id: object, algorithm: str) -> jwt.PyJWK | None:
+        if not isinstance(key_id, str | None):
+            return None
+        if made := self._made.get((key_id, algorithm)):
+            return made
+        fitting = []
+        for each in self._keys:
+            if key_id is not None and each.get("kid") != key_id:
+                continue
+            if each.get("alg", algorithm) != algorithm or each.get("use", "sig") != "sig":
+                continue
+            try:
+                fitting.append(jwt.PyJWK({**each}, algorithm))
+            # A key of another kind than the algorithm's, or none at all.
+            except (jwt.PyJWTError, ValueError, TypeError, AttributeError):
+                continue
+        if len(fitting) != 1:
+            return None
+        return self._made.setdefault((key_id, algorithm), fitting[0])
+
+    async def _ask(self) -> None:
+        """Read the keys anew, but not for everybody who asks; what fails is told by who needs them."""
+        asked_at = self._asked_at
+        async with self._asking:
+            if self._asked_at != asked_at:
+                return
+            pause = ASK_FIRST_AFTER if self._read_at is None else ASK_AGAIN_AFTER
+            if asked_at is not None and self._clock() - asked_at < pause:
+                return
+            try:
+                self._keys = await self._published()
+                self._made = {}
+                self._read_at = self._clock()
+            except IssuerError as error:
+                self._problem = str(error)
+            finally:
+                self._asked_at = self._clock()
+
+    async def _published(self) -> tuple[Mapping[str, Any], ...]:
+        described = await self._json(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
+        if described.get("issuer") != self.issuer:
+            raise IssuerError(f"The issuer at {self.issuer} calls itself otherwise; name it as it does")
+        address = described.get("jwks_uri")
+        if not isinstance(address, str):
+            raise IssuerError(f"{self.issuer} names no jwks_uri")
+        if self.issuer.startswith("https:") and not address.startswith("https:"):
+            raise IssuerError(f"{self.issuer} publishes its keys unprotected, at {address}")
+        keys = (await self._json(address)).get("keys")
+        if not isinstance(keys, list):
+            raise IssuerError(f"{address} gives no keys")
+        return tuple(
+            each for each in keys[:_MOST_KEYS] if isinstance(each, Mapping) and each.get("kty") in _PUBLIC
+        )
+
+    async def _json(self, address: str) -> Mapping[str, Any]:
+        body = bytearray()
+        try:
+            async with (
+                asyncio.timeout(ANSWER_WITHIN),
+                self._http.stream("GET", address, headers={"Accept": "application/json"}) as response,
+            ):
+                if response.status_code != httpx.codes.OK:
+                    raise IssuerError(f"{address} answers {response.status_code}")
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > _MOST_BYTES:
+                        raise IssuerError(f"{address} answers more than {_MOST_BYTES} bytes")
+            found = json.loads(body)
+        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise IssuerError(f"{address} does not answer ({type(error).__name__})") from None
+        except (ValueError, RecursionError):
+            raise IssuerError(f"{address} answers no JSON") from None
+        if not isinstance(found, Mapping):
+            raise IssuerError(f"{address} answers no JSON object")
+        return found

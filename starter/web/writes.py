@@ -1,0 +1,165 @@
+"""What changes applications: JOIN NOW, and one route for each command, made from the tables of steps."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Body, Header
+from fastapi.openapi.models import Example
+from pydantic import Field
+from starlette.responses import Response
+
+from domain import coverage
+from domain.contract import ErrorType, Locale, OnboardingInput, Person
+from domain.coverage import CoverageAnswer
+from domain.lifecycle import newest_rows
+from domain.policy import Policy
+from domain.status import Status
+from domain.steps import Step
+from domain.values import CommandId, Contract, Email, HeaderText, Uid
+from starter.web.bodies import CommandBody, body_of, example_of, strictly
+from starter.web.callers import SEES_ALL, Caller, CallerRole, Reader, may_join
+from starter.web.door import API, CallerDependency, FrontDoor, UidInPath, authenticated_route, not_there
+from starter.web.problems import ApiError
+from starter.web.sending import made, send, sequence_of
+
+PRIVATE: Final = {"Cache-Control": "no-store"}
+
+IdempotencyKey = Annotated[
+    CommandId,
+    Header(
+        alias="Idempotency-Key",
+        description="The command's ID, of your choice and unique. The same again is never carried out twice,"
+        " and gets the same answer.",
+        examples=["8e03978e-40d5-43dd-bc93-6894a57f9324"],
+    ),
+]
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        description="The status's `sequence` in quotation marks: only if nothing has happened since.",
+        examples=['"12"'],
+        max_length=100,
+    ),
+]
+
+
+class JoinBody(Contract):
+    """JOIN NOW (guide §2.1, Step 3). Only ops and services may name ``bd``, ``bd_lead`` and ``policy``."""
+
+    company_master_uid: Uid = Field(examples=["5123456789"])
+    contact_name: HeaderText = Field(examples=["Mei Lin"])
+    contact_email: Email = Field(examples=["mei@lincloud.example"])
+    locale: Locale = "en"
+    bd: Person | None = None
+    bd_lead: Person | None = None
+    policy: Policy | None = None
+
+
+def writes(door: FrontDoor) -> APIRouter:
+    """The routes by which applications begin and go on."""
+    router = APIRouter(prefix=API, route_class=authenticated_route(door))
+
+    @router.post(
+        "/applications",
+        response_model=Status,
+        status_code=201,
+        operation_id="join",
+        tags=["Applications"],
+        responses={200: {"model": Status, "description": "It runs already: that one is entered."}},
+    )
+    async def join(
+        caller: CallerDependency, body: Annotated[JoinBody, strictly(JoinBody), Body()]
+    ) -> Response:
+        """JOIN NOW: start an application, or enter the one that runs."""
+        return await _join(door, caller, body)
+
+    for step in newest_rows():
+        _add(router, door, step, body_of(step.command), Status)
+    for step in coverage.STEPS:
+        without = ("company_master_uid",)
+        _add(router, door, step, body_of(step.command, without=without), CoverageAnswer)
+    return router
+
+
+def _add(
+    router: APIRouter, door: FrontDoor, step: Step, body_model: type[CommandBody], answer: type[Contract]
+) -> None:
+    optional = not any(field.is_required() for field in body_model.model_fields.values())
+    in_address = {"company_master_uid"} & set(step.command.model_fields)
+
+    async def command(
+        uid: UidInPath,
+        caller: CallerDependency,
+        idempotency_key: IdempotencyKey,
+        body: Any,
+        if_match: IfMatch = None,
+    ) -> Response:
+        sequence = sequence_of(if_match)
+        reader = await door.reader(caller, uid)
+        given = (body or body_model()).model_dump(exclude_unset=True) | dict.fromkeys(in_address, uid)
+        said = made(reader, step, given, idempotency_key, sequence)
+        status = await send(door, reader, uid, said, if_match=sequence is not None)
+        return Response(status.model_dump_json(), media_type="application/json", headers=PRIVATE)
+
+    examples = {"example": Example(value=example_of(body_model))}
+    kind: Any = body_model | None if optional else body_model
+    command.__annotations__["body"] = Annotated[kind, strictly(body_model), Body(openapi_examples=examples)]
+    if optional:
+        command.__defaults__ = (None, None)
+    router.add_api_route(
+        f"/applications/{{uid}}/commands/{step.name}",
+        command,
+        methods=["POST"],
+        operation_id=step.name,
+        summary=step.name.replace("_", " ").capitalize(),
+        description=step.description,
+        response_model=answer,
+        tags=["Commands"],
+    )
+
+
+async def _join(door: FrontDoor, caller: Caller, body: JoinBody) -> Response:
+    uid = body.company_master_uid
+    roles = may_join(caller, uid)
+    if not roles and CallerRole.PARTNER in caller.roles:
+        raise not_there(uid)
+    if not roles:
+        raise ApiError(ErrorType.FORBIDDEN, "Only the company itself, ops and services join for it.")
+    named = body.model_fields_set & {"bd", "bd_lead", "policy"}
+    if named and SEES_ALL.isdisjoint(roles):
+        raise ApiError(
+            ErrorType.FORBIDDEN,
+            f"Only ops and services may name {', '.join(sorted(named))}. Leave that out: who serves the"
+            " company is known here.",
+        )
+    reader = Reader(caller, roles)
+    joined = await door.service.join(_joining(door, body))
+    return Response(
+        reader.status(joined.status).model_dump_json(),
+        201 if joined.started else 200,
+        {"Location": f"{API}/applications/{uid}", **PRIVATE},
+        "application/json",
+    )
+
+
+def _joining(door: FrontDoor, body: JoinBody) -> OnboardingInput:
+    """What JOIN NOW hands over; the desk's people and policy where the body names none."""
+    desk = door.desk
+    bd, bd_lead = body.bd or (desk.bd if desk else None), body.bd_lead or (desk.bd_lead if desk else None)
+    if bd is None or bd_lead is None:
+        raise ApiError(
+            ErrorType.INVALID,
+            "Nobody is known here who would serve the company. Let ops or a service join for it.",
+            errors=[
+                (name, "must be named") for name, person in (("bd", bd), ("bd_lead", bd_lead)) if not person
+            ],
+        )
+    return OnboardingInput(
+        company_master_uid=body.company_master_uid,
+        contact_name=body.contact_name,
+        contact_email=body.contact_email,
+        locale=body.locale,
+        bd=bd,
+        bd_lead=bd_lead,
+        policy=body.policy or (desk.policy if desk else None),
+    )

@@ -1,0 +1,173 @@
+"""The front door over a service and an issuer in memory, and what is stored in a database of its own."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import uuid4
+
+import httpx
+
+from activities.db.engine import Database
+from activities.db.trail import AuditTrail
+from domain.audit import Verdict
+from domain.contract import Command, ErrorType, OnboardingInput, Person, Stage, workflow_id
+from domain.coverage import AnyCoverageCommand, CoverageAnswer
+from domain.state import Application
+from domain.status import CommandResult, Status
+from domain.view import describe
+from starter.client.errors import OnboardingError
+from starter.client.joining import Joined
+from starter.web.app import front_door_app
+from starter.web.callers import Caller, CallerRole
+from starter.web.door import Desk, FrontDoor
+from starter.web.ready import Ready
+from starter.web.tokens import InvalidTokenError, IssuerError
+from tests.activities.examples import application, entry, publication
+
+OWN: Final = "1001"
+OTHERS: Final = "1002"
+NEVER_JOINED: Final = "1003"
+BD: Final = "li@vendor.example"
+LEAD: Final = "chen@vendor.example"
+DESK: Final = Desk(bd=Person(name="Li Wei", email=BD), bd_lead=Person(name="Chen Fang", email=LEAD))
+
+
+def caller(*roles: str, **fields: Any) -> Caller:
+    """Who has these roles; a partner has the UID `OWN`, BD and lead their addresses."""
+    named = tuple(CallerRole(role) for role in roles)
+    email = {"bd": BD, "bd_lead": LEAD}.get(roles[0]) if roles else None
+    uids = frozenset({OWN}) if "partner" in roles else frozenset()
+    return Caller(
+        **{"subject": "-".join(roles) or "nobody", "roles": named, "email": email, "uids": uids} | fields
+    )
+
+
+CALLERS: Final[Mapping[str, Caller]] = {
+    "partner": caller("partner", name="Mei Lin"),
+    "partner-of-others": caller("partner", uids=frozenset({OTHERS})),
+    "bd": caller("bd"),
+    "other-bd": caller("bd", email="other@vendor.example"),
+    "unverified-bd": caller("bd", email=None),
+    "bd_lead": caller("bd_lead"),
+    "other-lead": caller("bd_lead", email="other@vendor.example"),
+    "vendor": caller("vendor"),
+    "ops": caller("ops"),
+    "service": caller("service", acts_for=frozenset({"partner", "bd"})),
+    "nobody": caller(),
+}
+
+
+class Names:
+    """A verifier whose tokens are the names of `CALLERS`."""
+
+    down = False
+
+    def __init__(self, **more: Caller) -> None:
+        self.callers = {**CALLERS, **more}
+
+    async def caller(self, token: str) -> Caller:
+        if self.down:
+            raise IssuerError("https://login.example does not answer")
+        if token not in self.callers:
+            raise InvalidTokenError("it is unknown")
+        return self.callers[token]
+
+
+@dataclass
+class Scripted:
+    """A service that keeps what it is sent, and refuses what it is told to."""
+
+    status_of: dict[str, Status] = field(default_factory=dict)
+    refusal: Exception | None = None
+    started: bool = True
+    sent: list[tuple[str, Command, str | None]] = field(default_factory=list)
+    joins: list[OnboardingInput] = field(default_factory=list)
+
+    async def join(self, joining: OnboardingInput) -> Joined:
+        if self.refusal:
+            raise self.refusal
+        self.joins.append(joining)
+        uid = joining.company_master_uid
+        status = self.status_of.get(uid) or describe(application(uid=uid), sequence=1)
+        return Joined(
+            started=self.started,
+            workflow_id=workflow_id(uid),
+            application_id=status.application_id,
+            status=status,
+        )
+
+    async def send(self, uid: str, command: Command, *, update_id: str | None = None) -> Status:
+        self.sent.append((uid, command, update_id))
+        if self.refusal:
+            raise self.refusal
+        answered = CommandResult(verdict=Verdict.ACCEPTED, stage=Stage.DRAFTING, sequence=2)
+        return self._known(uid).without_documents().model_copy(update={"answered": answered})
+
+    async def status(self, uid: str) -> Status:
+        return self._known(uid)
+
+    async def change_coverage(self, command: AnyCoverageCommand) -> CoverageAnswer:
+        self.sent.append((command.company_master_uid, command, None))
+        if self.refusal:
+            raise self.refusal
+        return CoverageAnswer(verdict=Verdict.ACCEPTED, sequence=20, covered_uids=("1", "2"))
+
+    def _known(self, uid: str) -> Status:
+        if uid not in self.status_of:
+            raise OnboardingError(ErrorType.NOT_FOUND, f"UID {uid} has no application.")
+        return self.status_of[uid]
+
+
+@dataclass
+class Doors:
+    """The door, who knocks, and what is behind it."""
+
+    http: httpx.AsyncClient
+    service: Scripted
+    verifier: Names
+    door: FrontDoor
+    database: Database
+
+    async def get(self, path: str, who: str = "ops", **more: Any) -> httpx.Response:
+        """GET below the API."""
+        return await self.http.get(f"/api/v1{path}", **_as(who, more))
+
+    async def post(self, path: str, who: str = "ops", **more: Any) -> httpx.Response:
+        """POST below the API."""
+        return await self.http.post(f"/api/v1{path}", **_as(who, more))
+
+    async def command(self, name: str, who: str, uid: str = OWN, **more: Any) -> httpx.Response:
+        """A command, under a key of its own unless there is one."""
+        more["headers"] = {"Idempotency-Key": str(uuid4()), **more.get("headers", {})}
+        return await self.post(f"/applications/{uid}/commands/{name}", who, **more)
+
+    async def store(self, *stored: Application) -> None:
+        """Store applications, each with its first event, and let the service know them."""
+        trail = AuditTrail(self.database)
+        for each in stored:
+            await trail.publish(publication(each, entry(1, command="join")))
+            self.service.status_of[each.company_master_uid] = describe(each, sequence=1)
+
+
+def _as(who: str, more: dict[str, Any]) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {who}", **more.pop("headers", {})}
+    return {**more, "headers": headers}
+
+
+@asynccontextmanager
+async def opened(
+    database: Database, *, desk: Desk | None = DESK, parts: Mapping[str, Any] | None = None, **callers: Caller
+) -> AsyncIterator[Doors]:
+    """A front door on this database."""
+    service, verifier = Scripted(), Names(**callers)
+    door = FrontDoor(service, database, verifier, desk=desk)
+    app = front_door_app(door, Ready(parts or {}))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://door") as http:
+        yield Doors(http, service, verifier, door, database)
+
+
+def two_applications() -> Sequence[Application]:
+    """One of the partner's, and one of another company, of the same BD and lead."""
+    return application("run-1", uid=OWN), application("run-2", uid=OTHERS)
