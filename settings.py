@@ -24,6 +24,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
 
+from activities import formats
 from activities.secret_files import SUFFIX, Unusable, file_named, secret_of
 
 if TYPE_CHECKING:
@@ -92,40 +93,6 @@ def _encryption_keys(value: SecretStr) -> SecretStr:
     return value
 
 
-def _token(value: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"[\x21-\x7e]{16,}", value.get_secret_value()):
-        raise ValueError("must be at least 16 characters, without blanks")
-    return value
-
-
-def _deployment(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", value):
-        raise ValueError("must be letters, digits, '-' and '_' (Temporal puts '.' between name and build ID)")
-    return value
-
-
-def _build_id(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", value):
-        raise ValueError("must be letters, digits, '.', '-' and '_', such as a git commit")
-    return value
-
-
-def _listening(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError("must be address:port, such as 0.0.0.0:9464")
-    return value
-
-
-def _touchable(value: Path) -> Path:
-    # Not by `Path.is_dir`, which raises where it may not look.
-    if os.path.isdir(value):
-        raise ValueError(f"{value} is a folder; name a file in it")
-    if not os.path.isdir(value.parent):
-        raise ValueError(f"the folder {value.parent} does not exist; make it, or name another")
-    return value
-
-
 def _files() -> dict[str, Any]:
     found = {name: secret_of(_variable(name), os.environ) for name in SECRETS}
     return {name: value for name, value in found.items() if value is not None}
@@ -170,13 +137,13 @@ class Settings(BaseSettings):
     """Base URL of the account directory, ``https://user:password@host/path``; None: the database."""
     acpn_api_url: ServiceUrl | None = Field(default=None, repr=False)
     """Base URL of the platform's access service, written alike; None: the database."""
-    deployment: Annotated[str, AfterValidator(_deployment)] = "reseller-onboarding"
+    deployment: Annotated[str, AfterValidator(formats.deployment)] = "reseller-onboarding"
     """Name of the worker deployment whose versions the workers are."""
-    build_id: Annotated[str, AfterValidator(_build_id)] | None = None
+    build_id: Annotated[str, AfterValidator(formats.build_id)] | None = None
     """The worker's version in its deployment; None switches worker versioning off."""
-    metrics_address: Annotated[str, AfterValidator(_listening)] | None = None
+    metrics_address: Annotated[str, AfterValidator(formats.listening)] | None = None
     """Where the worker answers Prometheus (path ``/metrics``); None: nowhere."""
-    health_file: Annotated[Path, AfterValidator(_touchable)] | None = None
+    health_file: Annotated[Path, AfterValidator(formats.touchable)] | None = None
     """What the worker touches as long as it polls; None: nothing."""
 
     worker_processes: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = 1
@@ -199,11 +166,25 @@ class Settings(BaseSettings):
     is stored in clear."""
     encryption_required: bool = False
     """Whether messages that come in clear are refused."""
-    codec_token: Annotated[SecretStr, AfterValidator(_token)] | None = None
+    codec_token: Annotated[SecretStr, AfterValidator(formats.token)] | None = None
     """What callers of `onboarding codec-server` show who may read; None: nobody but this machine may ask."""
-    codec_write_token: Annotated[SecretStr, AfterValidator(_token)] | None = None
+    codec_write_token: Annotated[SecretStr, AfterValidator(formats.token)] | None = None
     """What those show who may also have it encrypt; None: nobody may, except within this machine where no
     other token is needed either."""
+
+    serve_address: Annotated[str, AfterValidator(formats.listening)] = "127.0.0.1:8000"
+    """Where `onboarding serve` listens."""
+    oidc_issuer: Annotated[str, AfterValidator(formats.issuer)] | None = None
+    """The OpenID Connect issuer whose access tokens open the front door, as it names itself; None: it does
+    not start, but `onboarding up` has an issuer of its own."""
+    oidc_audience: Annotated[str, Field(min_length=1, max_length=200)] = "onboarding"
+    """What its tokens must name as their audience (``aud``)."""
+    oidc_roles_claim: Annotated[str, AfterValidator(formats.claim)] = "onboarding_roles"
+    """Claim of a token that names the caller's roles, or a path to it (``realm_access.roles``)."""
+    oidc_uids_claim: Annotated[str, AfterValidator(formats.claim)] = "onboarding_uids"
+    """Claim that names the Company Master UIDs a partner acts for, or a path to it."""
+    personas: Annotated[Path, AfterValidator(formats.readable_file)] | None = None
+    """TOML file of who can sign in at the issuer of `onboarding up`; None: six examples."""
 
     @field_validator("*", mode="before")
     @classmethod

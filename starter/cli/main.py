@@ -19,6 +19,7 @@ from starter.cli import deploy as cli_deploy
 from starter.cli import doctor as cli_doctor
 from starter.cli import ops as cli_ops
 from starter.cli import reconcile as cli_reconcile
+from starter.cli import serve as cli_serve
 from starter.cli import setup as cli_setup
 from starter.cli import steps as cli_steps
 from starter.cli.runner import PROCESS, USAGE, fail, without_password
@@ -61,19 +62,22 @@ def up(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Of Temporal.")] = DEFAULT_PORT,
     ui_port: Annotated[int, typer.Option(min=1, max=65535, help="Of Temporal's Web UI.")] = DEFAULT_UI_PORT,
 ) -> None:
-    """Run everything on this machine until Ctrl-C: Temporal, database, mail sink, worker."""
+    """Run everything on this machine until Ctrl-C: Temporal, database, mail sink, worker, API."""
     # Only this command needs the worker and all its libraries; the others start faster without.
     from runtime.process import until_signalled
     from runtime.search_attributes import SearchAttributesError
     from runtime.startup import StartupError, telling_of_waits
     from starter.local.dev_server import DevServerError
     from starter.local.up import Addresses, AlreadyUpError, DataFolderError, run_up
+    from starter.web.personas import PersonasError
+    from starter.web.serving import ListenError
 
     session: Session = ctx.obj
     console = session.console
 
     def ready(addresses: Addresses) -> None:
         lines = {
+            "API": addresses.api,
             "Temporal": addresses.temporal,
             "Web UI": addresses.web_ui,
             "Database": addresses.database,
@@ -118,6 +122,8 @@ def up(
         fail(f"{error}.", "Name another folder: --data DIR.")
     except DevServerError as error:
         fail(f"{error}", "Another port: --port N, --ui-port N.")
+    except (PersonasError, ListenError) as error:
+        fail(str(error), code=USAGE)
     except (StartupError, SearchAttributesError, OSError) as error:
         fail(str(error))
     console.print("Stopped.")
@@ -155,6 +161,7 @@ app.add_typer(cli_ops.app)
 app.add_typer(cli_reconcile.app)
 app.add_typer(cli_steps.app)
 app.add_typer(cli_coverage.app, name="coverage", rich_help_panel=PROCESS)
+app.add_typer(cli_serve.app)
 app.add_typer(cli_setup.app)
 app.add_typer(cli_doctor.app)
 app.add_typer(cli_deploy.app)

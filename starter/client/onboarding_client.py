@@ -105,6 +105,11 @@ class OnboardingClient(Commands):
         Raises:
             RuntimeError: nothing answers at that address.
         """
+        return cls.over(await connect(temporal, settings.codec), settings)
+
+    @classmethod
+    def over(cls, client: Client, settings: Settings) -> Self:
+        """A client for the service the settings name, over a connection of `connect`."""
 
         # What does not join starts faster without the libraries of a database.
         async def standing(uid: str) -> Standing:
@@ -112,7 +117,6 @@ class OnboardingClient(Commands):
 
             return await accounts.standing(settings, uid)
 
-        client = await connect(temporal, settings.codec)
         return cls(client, verify_url=settings.verify_url, standing=standing)
 
     async def join(self, joining: OnboardingInput) -> Joined:

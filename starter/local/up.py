@@ -1,8 +1,9 @@
-"""`onboarding up`: Temporal, database, mail sink and worker on this machine, in one foreground process."""
+"""`onboarding up`: Temporal, database, mail sink, worker and front door on this machine, in one foreground
+process."""
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
@@ -13,8 +14,12 @@ from domain.values import Contract
 from runtime.process import log_plainly
 from runtime.startup import connect_when_up, prepare_database
 from settings import Settings, TemporalSettings
+from starter.client.stored import open_archive
 from starter.local.dev_server import DevServer
 from starter.local.mail_sink import MailSink
+from starter.web.door import API
+from starter.web.personas import Persona, accounts_of, personas_of
+from starter.web.serving import front_door
 from worker import running_worker
 
 
@@ -35,22 +40,26 @@ class Addresses(Contract):
     mail_server: str
     mails: Path | None
     logs: Path
+    api: str
 
 
 async def run_up(settings: Settings, *, port: int, ui_port: int, ready: Callable[[Addresses], None]) -> None:
-    """Run everything until cancelled, then end it in order: worker, mail sink, Temporal.
+    """Run everything until cancelled, then end it in order: front door, worker, mail sink, Temporal.
 
-    The mail sink takes the place of a mail server unless one is named. What the data folder holds is taken up
-    again.
+    The mail sink takes the place of a mail server unless one is named, and an issuer of its own that of an
+    identity provider; the accounts of its personas are entered into an empty directory. What the data folder
+    holds is taken up again.
 
     Raises:
         AlreadyUpError: another one uses the folder.
         DataFolderError: it can't be written to.
         DevServerError: a port is taken, Temporal does not start, or it ends by itself.
+        ListenError, PersonasError: the front door can't be opened.
         StartupError, SearchAttributesError: the database or the namespace can't be used as it is.
     """
     folder = settings.data
     logs = folder / "logs"
+    personas = personas_of(settings.personas)
     try:
         logs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -84,6 +93,9 @@ async def run_up(settings: Settings, *, port: int, ui_port: int, ready: Callable
         # The only worker there is: a version that nobody promotes would do nothing.
         settings = settings.model_copy(update={"build_id": None})
         await stack.enter_async_context(running_worker(client, settings))
+        if settings.oidc_issuer is None and settings.accounts_url is None:
+            await _enter_accounts(settings, personas)
+        api = await stack.enter_async_context(front_door(client, settings, personas))
         ready(
             Addresses(
                 temporal=server.address,
@@ -92,6 +104,7 @@ async def run_up(settings: Settings, *, port: int, ui_port: int, ready: Callable
                 mail_server=settings.smtp_server,
                 mails=mails,
                 logs=logs,
+                api=f"{api}{API}",
             )
         )
         await server.until_it_ends()
@@ -103,6 +116,13 @@ async def _take_over(database: Database) -> None:
         await prepare_database(database, contract=True)
     finally:
         await database.dispose()
+
+
+async def _enter_accounts(settings: Settings, personas: Sequence[Persona]) -> None:
+    """Into a directory that has none."""
+    async with open_archive(settings.database) as archive:
+        if not await archive.accounts():
+            await archive.put_accounts(accounts_of(personas))
 
 
 @contextmanager

@@ -42,6 +42,7 @@ class Up:
     folder: Path
     port: int = field(default_factory=free_port)
     ui_port: int = field(default_factory=free_port)
+    serve_port: int = field(default_factory=free_port)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -53,6 +54,7 @@ class Up:
         return inherited | {
             "TEMPORAL_ADDRESS": f"127.0.0.1:{self.port}",
             "ONBOARDING_DATA": str(self.folder),
+            "ONBOARDING_SERVE_ADDRESS": f"127.0.0.1:{self.serve_port}",
             "HOME": str(self.folder),
         }
 
