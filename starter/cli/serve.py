@@ -1,4 +1,4 @@
-"""`onboarding serve`, the front door over HTTP, and `onboarding token`, which opens that of `onboarding up`."""
+"""`onboarding serve`: the front door over HTTP; `onboarding token`: what opens that of `onboarding up`."""
 
 import asyncio
 import logging

@@ -179,7 +179,7 @@ class Which:
     wait: int
 
 
-def which(
+async def which(
     application: Annotated[
         str | None,
         Query(description="ID of an earlier application of the UID.", max_length=100, pattern=r"^[\w.-]+$"),
@@ -196,7 +196,7 @@ def which(
 WhichDependency = Annotated[Which, Depends(which)]
 
 
-def who(request: Request) -> Caller:
+async def who(request: Request) -> Caller:
     """Who is calling; the route has asked (`authenticated_route`)."""
     caller: Caller = request.state.caller
     return caller

@@ -7,21 +7,24 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from temporalio.service import RPCError
 
 from domain.contract import Command, ErrorType, Role
 from domain.coverage import AddAssociatedUid, CoverageAnswer, RemoveAssociatedUid
-from domain.intake import fingerprint
+from domain.intake import field_problems, fingerprint
 from domain.status import Status
 from domain.steps import Step
+from domain.values import CommandId
 from starter.client.errors import OnboardingError
 from starter.web.callers import Reader, acting, actor, via
 from starter.web.door import FrontDoor
 from starter.web.problems import ApiError, DoorError
 
+KEY: Final = "Idempotency-Key"
 READ_WITHIN: Final = timedelta(seconds=2)
 """How long the status after a command may take; without it the command's own answer is given."""
+_ID: Final[TypeAdapter[str]] = TypeAdapter(CommandId)
 _CONDITION: Final = re.compile(r'"([0-9]{1,10})"')
 
 
@@ -78,6 +81,24 @@ def made(
         raise _actor("must be left out: the token says who acts")
     command = _valid(step, {**given, **envelope, "actor": actor(caller, Role(reader.roles[0]))})
     return command.model_copy(update={"actor": actor(caller, acting(reader, step, command))})
+
+
+def command_id_of(idempotency_key: str) -> str:
+    """The command's ID: the key, without the quotation marks some put around it.
+
+    Raises:
+        ApiError: ``bad_request``, it is empty; ``invalid``, it can be no ID.
+    """
+    key = idempotency_key.strip()
+    if len(key) > 1 and key[0] == key[-1] == '"':
+        key = key[1:-1]
+    if not key:
+        raise ApiError(DoorError.BAD_REQUEST, f"{KEY} is empty. Give the command a unique ID.")
+    try:
+        return _ID.validate_python(key)
+    except ValidationError as error:
+        problems = [(KEY, message) for _, message in field_problems(error.errors())]
+        raise ApiError(ErrorType.INVALID, f"Correct {KEY}.", errors=problems) from None
 
 
 def sequence_of(if_match: str | None) -> int | None:

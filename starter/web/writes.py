@@ -14,19 +14,19 @@ from domain.lifecycle import newest_rows
 from domain.policy import Policy
 from domain.status import Status
 from domain.steps import Step
-from domain.values import CommandId, Contract, Email, HeaderText, Uid
+from domain.values import Contract, Email, HeaderText, Uid
 from starter.web.bodies import CommandBody, body_of, example_of, strictly
 from starter.web.callers import SEES_ALL, Caller, CallerRole, Reader, may_join
 from starter.web.door import API, CallerDependency, FrontDoor, UidInPath, authenticated_route, not_there
 from starter.web.problems import ApiError
-from starter.web.sending import made, send, sequence_of
+from starter.web.sending import KEY, command_id_of, made, send, sequence_of
 
 PRIVATE: Final = {"Cache-Control": "no-store"}
 
 IdempotencyKey = Annotated[
-    CommandId,
+    str,
     Header(
-        alias="Idempotency-Key",
+        alias=KEY,
         description="The command's ID, of your choice and unique. The same again is never carried out twice,"
         " and gets the same answer.",
         examples=["8e03978e-40d5-43dd-bc93-6894a57f9324"],
@@ -94,10 +94,10 @@ def _add(
         body: Any,
         if_match: IfMatch = None,
     ) -> Response:
-        sequence = sequence_of(if_match)
+        command_id, sequence = command_id_of(idempotency_key), sequence_of(if_match)
         reader = await door.reader(caller, uid)
         given = (body or body_model()).model_dump(exclude_unset=True) | dict.fromkeys(in_address, uid)
-        said = made(reader, step, given, idempotency_key, sequence)
+        said = made(reader, step, given, command_id, sequence)
         status = await send(door, reader, uid, said, if_match=sequence is not None)
         return Response(status.model_dump_json(), media_type="application/json", headers=PRIVATE)
 

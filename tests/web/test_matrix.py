@@ -1,0 +1,185 @@
+"""Who may what: every route, for every caller, of his own application and of others'.
+
+The routes come from the application itself: one that is added stands here, too, or a test fails. The answers
+come from the tables of steps and from what is said here of each caller, not from the code under test.
+"""
+
+from typing import Any, Final
+
+import pytest
+from fastapi.routing import APIRoute
+
+from domain import coverage
+from domain.lifecycle import newest_rows
+from starter.web.bodies import body_of, example_of
+from starter.web.reads import reads
+from starter.web.writes import writes
+from tests.web.doors import BD, CALLERS, LEAD, NEVER_JOINED, OTHERS, OWN, Doors
+
+SEES: Final[dict[str, frozenset[str]]] = {
+    "partner": frozenset({OWN}),
+    "partner-of-others": frozenset({OTHERS}),
+    "bd": frozenset({OWN, OTHERS}),
+    "other-bd": frozenset(),
+    "unverified-bd": frozenset(),
+    "bd_lead": frozenset({OWN, OTHERS}),
+    "other-lead": frozenset(),
+    "vendor": frozenset({OWN, OTHERS}),
+    "ops": frozenset({OWN, OTHERS}),
+    "service": frozenset({OWN, OTHERS}),
+    "nobody": frozenset(),
+}
+ACTS_AS: Final = {"partner": "partner", "partner-of-others": "partner", "bd": "bd", "bd_lead": "bd_lead"} | {
+    "vendor": "vendor",
+    "ops": "ops",
+}
+STEPS: Final = {step.name: step for step in (*newest_rows(), *coverage.STEPS)}
+READS: Final = {
+    "/applications/{uid}": 200,
+    "/applications/{uid}/audit": 200,
+    "/applications/{uid}/mails": 200,
+    "/applications/{uid}/sheets": 200,
+    "/applications/{uid}/sheets/{revision}": 404,
+    "/applications/{uid}/access": 200,
+}
+"""What who may read it is answered: there is no sheet yet."""
+
+
+def _routes(doors: Doors) -> set[tuple[str, str]]:
+    return {
+        (method, route.path.removeprefix("/api/v1"))
+        for router in (reads(doors.door), writes(doors.door))
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+
+
+async def test_no_route_is_left_out(doors: Doors) -> None:
+    commands = {("POST", f"/applications/{{uid}}/commands/{name}") for name in STEPS}
+    known = {("GET", path) for path in READS} | commands
+    assert _routes(doors) == known | {("GET", "/applications"), ("POST", "/applications")}
+
+
+async def test_nobody_passes_without_a_token(doors: Doors) -> None:
+    for method, path in sorted(_routes(doors)):
+        address = f"/api/v1{path}".replace("{uid}", OWN).replace("{revision}", "1")
+        for headers in ({}, {"Authorization": "Basic b3BzOm9wcw=="}, {"Authorization": "Bearer forged"}):
+            response = await doors.http.request(method, address, headers=headers)
+            assert response.status_code == 401, (method, path, headers)
+            assert response.json()["type"] == "urn:onboarding:error:unauthenticated"
+            assert response.headers["WWW-Authenticate"].startswith("Bearer")
+    assert not doors.service.sent
+
+
+@pytest.mark.parametrize("uid", [OWN, OTHERS, NEVER_JOINED])
+@pytest.mark.parametrize("who", CALLERS)
+async def test_who_may_read_what(doors: Doors, who: str, uid: str) -> None:
+    for path, answered in READS.items():
+        address = path.replace("{uid}", uid).replace("{revision}", "1")
+        response = await doors.get(address, who)
+        expected = answered if uid in SEES[who] else 404
+        assert response.status_code == expected, path
+        if uid not in SEES[who]:
+            # The same as of a UID that never joined.
+            unknown = await doors.get(path.replace("{uid}", "77").replace("{revision}", "1"), who)
+            assert response.text.replace(uid, "77") == unknown.text, path
+
+
+@pytest.mark.parametrize("who", CALLERS)
+async def test_who_is_listed_what(doors: Doors, who: str) -> None:
+    found = (await doors.get("/applications", who)).json()
+    assert {each["company_master_uid"] for each in found["items"]} == SEES[who]
+
+
+def _body(name: str) -> dict[str, Any]:
+    step = STEPS[name]
+    return example_of(body_of(step.command, without=("company_master_uid",)))
+
+
+@pytest.mark.parametrize("uid", [OWN, OTHERS])
+@pytest.mark.parametrize("who", sorted(CALLERS.keys() - {"service"}))
+async def test_who_sends_what_and_as_whom(doors: Doors, who: str, uid: str) -> None:
+    """Who may see an application sends under the role his token gives; whether that role may is judged, and
+    put on record, by the process."""
+    for name in STEPS:
+        doors.service.sent.clear()
+        response = await doors.command(name, who, uid, json=_body(name))
+        if uid in SEES[who]:
+            assert response.status_code == 200, (name, response.text)
+            ((to, command, _),) = doors.service.sent
+            assert (to, command.kind, command.actor.role) == (uid, name, ACTS_AS[who])
+            assert command.actor.id == CALLERS[who].subject
+            assert command.via is not None
+            assert command.via.channel == "api"
+        else:
+            assert response.status_code == 404, name
+            assert not doors.service.sent
+
+
+@pytest.mark.parametrize("role", ["partner", "bd", "bd_lead", "vendor", "ops", "esign", "system"])
+async def test_for_whom_a_service_acts(doors: Doors, role: str) -> None:
+    """For partner and bd, as its token says; it is recorded itself beside them."""
+    actor = {"role": role, "id": "someone", "name": "Some One"}
+    for name in STEPS:
+        doors.service.sent.clear()
+        response = await doors.command(name, "service", OTHERS, json={**_body(name), "actor": actor})
+        if role in {"partner", "bd"}:
+            assert response.status_code == 200, (name, response.text)
+            ((_, command, _),) = doors.service.sent
+            assert command.actor.model_dump(mode="json") == actor
+            assert command.via is not None
+            assert command.via.client == "service"
+        else:
+            assert response.status_code == 403, name
+            assert response.json()["type"] == "urn:onboarding:error:forbidden"
+            assert not doors.service.sent
+
+
+async def test_nobody_else_says_who_acts_and_a_service_must(doors: Doors) -> None:
+    actor = {"role": "bd", "id": "someone"}
+    stated = await doors.command("ask_bd", "partner", json={**_body("ask_bd"), "actor": actor})
+    unstated = await doors.command("ask_bd", "service", json=_body("ask_bd"))
+    for response in (stated, unstated):
+        assert response.status_code == 422
+        assert [each["field"] for each in response.json()["errors"]] == ["actor"]
+    assert not doors.service.sent
+
+
+JOINS: Final = {
+    "partner": {OWN},
+    "partner-of-others": {OTHERS},
+    "ops": {OWN, OTHERS},
+    "service": {OWN, OTHERS},
+}
+
+
+@pytest.mark.parametrize("uid", [OWN, OTHERS])
+@pytest.mark.parametrize("who", CALLERS)
+async def test_who_joins(doors: Doors, who: str, uid: str) -> None:
+    joining = {"company_master_uid": uid, "contact_name": "Mei Lin", "contact_email": "mei@lincloud.example"}
+    response = await doors.post("/applications", who, json=joining)
+    if uid in JOINS.get(who, ()):
+        assert response.status_code == 201
+        (joined,) = doors.service.joins
+        assert (joined.bd.email, joined.bd_lead.email) == (BD, LEAD)
+    else:
+        assert response.status_code == (404 if "partner" in who else 403)
+        assert not doors.service.joins
+
+
+@pytest.mark.parametrize("who", sorted(JOINS))
+@pytest.mark.parametrize("named", ["bd", "bd_lead", "policy"])
+async def test_only_ops_and_services_say_who_serves_a_company(doors: Doors, who: str, named: str) -> None:
+    value = {"review_working_days": 5} if named == "policy" else {"name": "A B", "email": "a@vendor.example"}
+    uid = OTHERS if who == "partner-of-others" else OWN
+    joining = {"company_master_uid": uid, "contact_name": "Mei Lin", "contact_email": "mei@lincloud.example"}
+    response = await doors.post("/applications", who, json={**joining, named: value})
+    if "partner" in who:
+        assert response.status_code == 403
+        assert not doors.service.joins
+    else:
+        assert response.status_code == 201
+        assert (
+            doors.service.joins[0].model_dump(mode="json", exclude_unset=True)[named].items() >= value.items()
+        )
