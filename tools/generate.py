@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from tools import blocks, commands, diagram
-from tools.reference import console, documents, layout, process, words
+from tools.reference import api, console, documents, layout, process, words
 from tools.reference.markdown import ROOT
 
 PAGES: Final[Mapping[str, Mapping[str, Callable[[], str]]]] = {
@@ -21,6 +21,7 @@ PAGES: Final[Mapping[str, Mapping[str, Callable[[], str]]]] = {
         "policy": process.policy,
     },
     "docs/reference/errors.md": {"errors": words.errors},
+    "docs/reference/http-api.md": {"routes": api.routes, "problems": api.errors},
     "docs/reference/e-mails.md": {"e-mails": process.emails},
     "docs/reference/documents.md": {"documents": documents.fields},
     "docs/reference/settings.md": {"settings": words.settings},
@@ -37,7 +38,7 @@ def files() -> dict[Path, str]:
     Raises:
         ValueError: a page has other blocks than `PAGES` says.
     """
-    written = {commands.CLIENT: commands.client(), **documents.schemas()}
+    written = {commands.CLIENT: commands.client(), **documents.schemas(), **api.files()}
     for name, parts in PAGES.items():
         page = (ROOT / name).read_text(encoding="utf-8")
         written[ROOT / name] = blocks.renewed(page, {block: part() for block, part in parts.items()})

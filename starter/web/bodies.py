@@ -1,6 +1,6 @@
 """What bodies may hold, made from the models of the contract: their own fields, and no others."""
 
-from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidatorFunctionWrapHandler, WrapValidator, create_model
@@ -21,7 +21,8 @@ class CommandBody(Contract):
     occurred_at: Instant | None = Field(default=None, description="The caller's own time; kept, not trusted.")
 
 
-def body_of(command: type[Command], *, without: Iterable[str] = ()) -> type[CommandBody]:
+@cache
+def body_of(command: type[Command], *, without: tuple[str, ...] = ()) -> type[CommandBody]:
     """The model of a command's body; ``without``: fields that are in the address."""
     own = {
         name: (field.rebuild_annotation(), field)

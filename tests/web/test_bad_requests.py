@@ -144,7 +144,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=JSON_VALUES, name=st.sampled_from(["correct_contact", "submit_application", "sign_contract"]))
 async def test_whatever_comes_is_told_what_is_wrong_with_it(doors: Doors, body: Any, name: str) -> None:
     content = json.dumps(body).encode()
