@@ -165,7 +165,8 @@ async def test_who_joins(doors: Doors) -> None:
 async def test_only_ops_and_services_say_who_serves_a_company(doors: Doors) -> None:
     person = {"name": "A B", "email": "a@vendor.example"}
     named: dict[str, dict[str, Any]] = {
-        **{"bd": person, "bd_lead": person},
+        "bd": person,
+        "bd_lead": person,
         "policy": {"review_working_days": 5},
     }
     for who, (field, value) in product(JOINS, named.items()):
