@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
+from starter.web import reference_page
 from starter.web.door import API, FrontDoor
 from starter.web.limits import Limits
 from starter.web.observed import Observed, Requests
@@ -72,5 +73,9 @@ def _about(app: FastAPI, ready: Ready, requests: Requests) -> APIRouter:
     @router.get(f"{API}/openapi.json")
     async def openapi() -> Response:
         return JSONResponse(described(app))
+
+    @router.get("/api/docs")
+    async def reference() -> Response:
+        return HTMLResponse(reference_page.page(described(app)), headers=reference_page.HEADERS)
 
     return router

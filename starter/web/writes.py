@@ -68,7 +68,8 @@ def writes(door: FrontDoor) -> APIRouter:
         responses={200: {"model": Status, "description": "It runs already: that one is entered."}},
     )
     async def join(
-        caller: CallerDependency, body: Annotated[JoinBody, strictly(JoinBody), Body()]
+        caller: CallerDependency,
+        body: Annotated[JoinBody, strictly(JoinBody), Body(openapi_examples=_example(JoinBody))],
     ) -> Response:
         """JOIN NOW: start an application, or enter the one that runs."""
         return await _join(door, caller, body)
@@ -101,9 +102,10 @@ def _add(
         status = await send(door, reader, uid, said, if_match=sequence is not None)
         return Response(status.model_dump_json(), media_type="application/json", headers=PRIVATE)
 
-    examples = {"example": Example(value=example_of(body_model))}
     kind: Any = body_model | None if optional else body_model
-    command.__annotations__["body"] = Annotated[kind, strictly(body_model), Body(openapi_examples=examples)]
+    command.__annotations__["body"] = Annotated[
+        kind, strictly(body_model), Body(openapi_examples=_example(body_model))
+    ]
     if optional:
         command.__defaults__ = (None, None)
     router.add_api_route(
@@ -116,6 +118,10 @@ def _add(
         response_model=answer,
         tags=["Commands"],
     )
+
+
+def _example(model: type[Contract]) -> dict[str, Example]:
+    return {"example": Example(value=example_of(model))}
 
 
 async def _join(door: FrontDoor, caller: Caller, body: JoinBody) -> Response:

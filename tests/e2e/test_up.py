@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import pytest
 from alembic import command
 
@@ -43,6 +44,11 @@ class Up:
     port: int = field(default_factory=free_port)
     ui_port: int = field(default_factory=free_port)
     serve_port: int = field(default_factory=free_port)
+
+    @property
+    def api(self) -> str:
+        """Where the HTTP API is."""
+        return f"http://127.0.0.1:{self.serve_port}/api/v1"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -126,6 +132,7 @@ def test_the_process_goes_on_after_everything_was_killed(up: Up) -> None:
         assert f"127.0.0.1:{up.port}" in told
         assert f"http://127.0.0.1:{up.ui_port}" in told
         assert str(up.folder / "mails") in told
+        assert up.api in told
         assert "\nIs all well? ONBOARDING_SMTP_URL=smtp://127.0.0.1:" in told
         accounts = up.folder / "accounts.jsonl"
         accounts.write_text(
@@ -162,6 +169,10 @@ def test_the_process_goes_on_after_everything_was_killed(up: Up) -> None:
         sent = [mail["state"] for mail in json.loads(up.done("mails", UID, "--json"))]
         assert set(sent) == {"sent"}
         assert UID in up.done("list", "--stage", "active")
+        token = up.done("token", "mei").strip()
+        read = httpx.get(f"{up.api}/applications/{UID}", headers={"Authorization": f"Bearer {token}"})
+        assert (read.status_code, read.json()["stage"]) == (200, "active")
+        assert "mei, wei, ada, vic, ops, crm" in up.run("token", "joe").stderr
         again = up.run("join", UID, *contact, *people)
         assert (again.returncode, again.stderr.partition(":")[0]) == (1, "already_partner")
         second = subprocess.run(

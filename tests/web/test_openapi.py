@@ -1,5 +1,6 @@
 """The description of the API, as programs read it."""
 
+import re
 from typing import Any, Final
 
 import pytest
@@ -77,3 +78,14 @@ async def test_health_and_metrics_need_no_token(doors: Doors) -> None:
     labels = '{method="GET",route="/api/v1/applications/{uid}",status="200"}'
     assert f"onboarding_http_request_seconds_count{labels} 1" in text
     assert "1001" not in text, "no company by name"
+
+
+async def test_the_reference_is_a_page_with_nothing_from_elsewhere(doors: Doors) -> None:
+    response = await doors.http.get("/api/docs")
+    assert response.status_code == 200
+    policy = response.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    for name in STEPS:
+        assert f'id="{name}"' in response.text
+    assert not re.search(r"(src|href)=.https?:", response.text)
+    assert "<script" not in response.text

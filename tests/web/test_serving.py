@@ -1,7 +1,6 @@
 """The front door as a program: how it listens and stops, whether its parts answer, what it logs."""
 
 import asyncio
-import json
 import logging
 import socket
 from datetime import timedelta
