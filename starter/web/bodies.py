@@ -1,11 +1,18 @@
 """What bodies may hold, made from the models of the contract: their own fields, and no others."""
 
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
-from pydantic import BaseModel, Field, ValidatorFunctionWrapHandler, WrapValidator, create_model
+from pydantic import (
+    BaseModel,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    create_model,
+)
 from pydantic.fields import FieldInfo
-from pydantic_core import to_jsonable_python
+from pydantic_core import InitErrorDetails, to_jsonable_python
 
 from domain.contract import Actor, Command
 from domain.values import Contract, Instant
@@ -33,11 +40,29 @@ def body_of(command: type[Command], *, without: tuple[str, ...] = ()) -> type[Co
     return create_model(f"{command.__name__}Body", __base__=CommandBody, __doc__=command.__doc__, **fields)
 
 
+_AS_WRITTEN: Final = frozenset({"int_type", "bool_type"})
+"""What the models would take for a number, or for true, though it is another kind of JSON value."""
+
+
 def strictly(model: type[BaseModel]) -> WrapValidator:
-    """Fields a model does not know are refused, in its parts as well; no body at all is none."""
+    """Fields a model does not know are refused, in its parts as well, and texts for numbers; no body at all
+    is none."""
 
     def valid(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-        return handler(value) if value is None else model.model_validate(value, extra="forbid")
+        if value is None:
+            return handler(value)
+        found = model.model_validate(value, extra="forbid")
+        try:
+            model.model_validate(value, strict=True)
+        except ValidationError as error:
+            wrong = [
+                InitErrorDetails(type=each["type"], loc=each["loc"], input=each["input"])
+                for each in error.errors(include_url=False)
+                if each["type"] in _AS_WRITTEN
+            ]
+            if wrong:
+                raise ValidationError.from_exception_data(model.__name__, wrong) from None
+        return found
 
     return WrapValidator(valid)
 

@@ -57,6 +57,25 @@ async def test_each_wrong_field_is_named(doors: Doors) -> None:
 
 
 @pytest.mark.parametrize(
+    ("policy", "field"),
+    [
+        ({"review_working_days": "3"}, "policy.review_working_days"),
+        ({"require_credit_control": "true"}, "policy.require_credit_control"),
+        ({"require_credit_control": 1}, "policy.require_credit_control"),
+    ],
+)
+async def test_a_text_is_no_number_and_a_number_not_true(
+    doors: Doors, policy: dict[str, Any], field: str
+) -> None:
+    body = {"company_master_uid": OWN, "contact_name": "Mei Lin", "contact_email": "mei@lincloud.example"}
+    problem = _problem(
+        await doors.post("/applications", "ops", json={**body, "policy": policy}), 422, "invalid"
+    )
+    assert [each["field"] for each in problem["errors"]] == [field]
+    assert not doors.service.joins
+
+
+@pytest.mark.parametrize(
     "text", ["\\ud800", "\\u0000", "=?utf-8?q?x?=" * 2, "\\u202e"], ids=["surrogate", "nul", "word", "mark"]
 )
 async def test_texts_that_break_things_elsewhere(doors: Doors, text: str) -> None:
