@@ -54,9 +54,7 @@ async def _serve(settings: Settings, temporal: TemporalSettings) -> None:
         await asyncio.Event().wait()
 
 
-@app.command(
-    rich_help_panel=LOCAL, epilog='Example: curl -H "Authorization: Bearer $(onboarding token mei)" …'
-)
+@app.command(rich_help_panel=LOCAL, epilog="Example: onboarding token mei")
 def token(
     ctx: typer.Context,
     persona: Annotated[str, typer.Argument(help="Who acts: mei, wei, ada, vic, ops or crm.")],

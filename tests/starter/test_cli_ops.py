@@ -370,3 +370,30 @@ def test_a_folder_that_cannot_be_made_is_named(folder: str) -> None:
     assert result.exit_code == 2
     assert f"{folder} can't be made: " in result.stderr
     assert "--anonymise" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({}, "ONBOARDING_OIDC_ISSUER: must be set"),
+        ({"ONBOARDING_OIDC_ISSUER": "http://login.example"}, "ONBOARDING_OIDC_ISSUER: must be the issuer's"),
+        ({"ONBOARDING_SERVE_ADDRESS": "8000"}, "ONBOARDING_SERVE_ADDRESS: must be address:port"),
+        ({"ONBOARDING_PERSONAS": "/nothing/there.toml"}, "ONBOARDING_PERSONAS: names no file"),
+    ],
+)
+def test_the_api_is_not_served_without_an_issuer(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], told: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    result = Cli().run("serve")
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
+def test_a_token_comes_from_onboarding_up_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONBOARDING_SERVE_ADDRESS", "127.0.0.1:1")
+    result = Cli().run("token", "mei")
+    assert result.exit_code == 1
+    assert "No issuer answers at http://127.0.0.1:1/idp" in result.stderr
+    assert "`onboarding up` runs one" in result.stderr
