@@ -27,6 +27,7 @@ from starter.web.tokens import IssuerKeys, OidcVerifier
 STOP_WITHIN: Final = 5
 """Seconds that what is under way gets when the front door is to stop."""
 KEEP_ALIVE: Final = 15
+BACKLOG: Final = 2048
 MOST_HEADER_BYTES: Final = 32 * 1024
 
 
@@ -80,17 +81,7 @@ async def listening(app: ASGIApp, address: str) -> AsyncIterator[None]:
     Raises:
         ListenError: that can't be listened on.
     """
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    try:
-        listener = socket.create_server(
-            (host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
-        )
-    except OSError as error:
-        raise ListenError(
-            f"{address} can't be listened on: {error.strerror}. Name another: ONBOARDING_SERVE_ADDRESS."
-        ) from None
-    with listener:
+    with listener_at(address) as listener:
         server = _Server(
             uvicorn.Config(
                 app,
@@ -112,6 +103,30 @@ async def listening(app: ASGIApp, address: str) -> AsyncIterator[None]:
         finally:
             server.should_exit = True
             await task
+
+
+def listener_at(address: str) -> socket.socket:
+    """A socket that listens at ``host:port``.
+
+    Raises:
+        ListenError: it can't.
+    """
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Where a socket does not say that it speaks TCP, as after `socket.create_server`, asyncio leaves on
+    # the delay by which an answer waits 40 ms for the rest of it.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, int(port)))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ListenError(
+            f"{address} can't be listened on: {error.strerror}. Name another: ONBOARDING_SERVE_ADDRESS."
+        ) from None
+    return listener
 
 
 class _Server(uvicorn.Server):

@@ -21,7 +21,7 @@ from starter.web.idp import DemoIssuer, token_of
 from starter.web.personas import DEFAULT, Persona, PersonasError, accounts_of, desk_of, personas_of
 from starter.web.problems import answer_problems
 from starter.web.ready import Ready
-from starter.web.serving import ListenError, listening
+from starter.web.serving import ListenError, listener_at, listening
 from starter.web.tokens import InvalidTokenError, IssuerKeys, OidcVerifier
 from tests.web.doors import OWN, Doors, opened
 
@@ -50,6 +50,13 @@ async def test_what_is_under_way_is_finished_before_it_stops() -> None:
         assert (await asked).text == "done"
         with pytest.raises(httpx.ConnectError):
             await http.get("/")
+
+
+async def test_no_answer_waits_for_the_rest_of_it() -> None:
+    """asyncio switches that off for who says he speaks TCP; an accepted connection says what its listener
+    does."""
+    with listener_at(_free_address()) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
 
 
 async def test_an_address_that_is_taken_is_said_to_be() -> None:
