@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, DateTime, Dialect, Index, MetaData, Text, TypeDecorator
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Index, MetaData, Text, TypeDecorator, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from activities.db.storable import plain
@@ -94,15 +94,25 @@ class AuditHeadRow(Base):
     """Where the audit trail of an application ends.
 
     ``generation``: how often Temporal's Reset has turned the application back. Only who knows the newest
-    one writes, and whoever writes holds this row until he has done so.
+    one writes, and whoever writes holds this row until he has done so. ``logged``: up to which event the log
+    has its events.
     """
 
     __tablename__ = "audit_heads"
+    __table_args__ = (
+        Index(
+            "ix_audit_heads_logged",
+            "application_id",
+            postgresql_where=text("logged < sequence"),
+            sqlite_where=text("logged < sequence"),
+        ),
+    )
 
     application_id: Mapped[str] = mapped_column(primary_key=True)
     generation: Mapped[int]
     sequence: Mapped[int]
     hash: Mapped[str | None]
+    logged: Mapped[int] = mapped_column(server_default="0")
 
 
 class AuditEventRow(Base):
@@ -233,3 +243,75 @@ class AccountRow(Base):
     business_type: Mapped[str | None]
     partner_level: Mapped[str | None]
     credit_control: Mapped[bool]
+
+
+class EventLogRow(Base):
+    """Where an event stands among the events of all applications (`event_log.py`)."""
+
+    __tablename__ = "event_log"
+    __table_args__ = (Index("ix_event_log_event", "application_id", "sequence", unique=True),)
+
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    application_id: Mapped[str]
+    sequence: Mapped[int]
+
+
+class EventLogEndRow(Base):
+    """The last position of the log; the only row. Who numbers events holds it until he has done so."""
+
+    __tablename__ = "event_log_end"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    position: Mapped[int] = mapped_column(BigInteger)
+
+
+class WebhookEndpointRow(Base):
+    """Where events are delivered to (`webhook_endpoints.py`).
+
+    ``types``: which, ``NULL`` for all. ``secrets``: those that sign, the newest first, an older one ``until``
+    some time. ``position``: up to where in the log there are rows of what is to be delivered.
+    ``at_work_until``: until then nobody needs to wake who delivers. ``told_at``: when the operators were told
+    that it is off.
+    """
+
+    __tablename__ = "webhook_endpoints"
+
+    endpoint_id: Mapped[str] = mapped_column(primary_key=True)
+    url: Mapped[str]
+    types: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    secrets: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    state: Mapped[str]
+    position: Mapped[int] = mapped_column(BigInteger)
+    at_work_until: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    switched_off_at: Mapped[datetime | None]
+    reason: Mapped[str | None] = mapped_column(ForeignText)
+    told_at: Mapped[datetime | None]
+
+
+class WebhookDeliveryRow(Base):
+    """What is to be delivered to an endpoint, or was (`webhook_deliveries.py`).
+
+    ``place``: among the deliveries of its event. ``tried_since``: the first attempt of those that count for
+    switching the endpoint off. ``answer``: the HTTP status of the latest, ``reason``: why it did not do.
+    """
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        Index("ix_webhook_deliveries_state", "endpoint_id", "state", "application_id", "sequence", "place"),
+    )
+
+    endpoint_id: Mapped[str] = mapped_column(primary_key=True)
+    webhook_id: Mapped[str] = mapped_column(primary_key=True)
+    application_id: Mapped[str]
+    sequence: Mapped[int]
+    place: Mapped[int]
+    type: Mapped[str]
+    state: Mapped[str]
+    attempts: Mapped[int]
+    queued_at: Mapped[datetime]
+    tried_since: Mapped[datetime | None]
+    next_at: Mapped[datetime]
+    delivered_at: Mapped[datetime | None]
+    answer: Mapped[int | None]
+    reason: Mapped[str | None] = mapped_column(ForeignText)
