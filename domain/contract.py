@@ -27,6 +27,9 @@ WORKFLOW_TYPE: Final = "ResellerOnboarding"
 TASK_QUEUE: Final = "reseller-onboarding"
 DELIVERY_TYPE: Final = "OutstandingDelivery"
 COVERAGE_TYPE: Final = "CoverageChange"
+WEBHOOK_TYPE: Final = "WebhookEndpoint"
+WAKE: Final = "wake"
+"""The signal that tells the run of a webhook endpoint that there is something to deliver."""
 UPDATE_NAME: Final = "submit_command"
 QUERY_NAME: Final = "get_status"
 MOST_EVENTS: Final = 2**31 - 1
@@ -40,6 +43,11 @@ def workflow_id(company_master_uid: str) -> str:
 def coverage_id(company_master_uid: str) -> str:
     """The one workflow ID under which changes of what a company's access covers run, one after the other."""
     return f"reseller-onboarding-coverage-{company_master_uid}"
+
+
+def webhook_workflow_id(endpoint_id: str) -> str:
+    """The one workflow ID under which webhooks are delivered to an endpoint."""
+    return f"reseller-onboarding-webhook-{endpoint_id}"
 
 
 class Stage(StrEnum):
