@@ -137,6 +137,11 @@ class Settings(BaseSettings):
     """Base URL of the account directory, ``https://user:password@host/path``; None: the database."""
     acpn_api_url: ServiceUrl | None = Field(default=None, repr=False)
     """Base URL of the platform's access service, written alike; None: the database."""
+    ops_email: Annotated[str, AfterValidator(formats.mailbox)] | None = None
+    """Who is told that a webhook endpoint was switched off; None: nobody but the worker's log."""
+    webhook_allow: Annotated[str, AfterValidator(formats.webhook_allow)] = ""
+    """Hosts, addresses and networks, parted by commas, that webhooks may go to though they are not public,
+    and by plain http, too: ``hooks.internal, 10.1.0.0/16``."""
     deployment: Annotated[str, AfterValidator(formats.deployment)] = "reseller-onboarding"
     """Name of the worker deployment whose versions the workers are."""
     build_id: Annotated[str, AfterValidator(formats.build_id)] | None = None

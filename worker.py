@@ -35,6 +35,7 @@ from activities.db.covered import CoveredAccounts
 from activities.db.email_ledger import EmailLedger
 from activities.db.engine import Database
 from activities.db.trail import AuditTrail
+from activities.db.webhook_endpoints import WebhookEndpoints
 from activities.delivering import Deliverer
 from activities.emails.message import MessageFactory
 from activities.emails.render import Links, Renderer
@@ -43,6 +44,9 @@ from activities.look_up import ANSWER_WITHIN, LookUpActivities
 from activities.outside_service import ServiceAddress
 from activities.publishing import PublishingActivities
 from activities.smtp import SmtpTransport
+from activities.webhooks.addresses import Allowed
+from activities.webhooks.delivering import WebhookActivities
+from activities.webhooks.sender import WebhookSender
 from domain.contract import TASK_QUEUE
 from runtime.deployments import routing_of
 from runtime.errors import first_line, keep_cancellation
@@ -56,8 +60,9 @@ from settings import Settings, SettingsError, TemporalSettings, load_settings, l
 from workflows.coverage import CoverageChange
 from workflows.delivery import OutstandingDelivery
 from workflows.onboarding import ResellerOnboarding
+from workflows.webhook_endpoint import WebhookEndpoint
 
-WORKFLOWS: Final = (ResellerOnboarding, OutstandingDelivery, CoverageChange)
+WORKFLOWS: Final = (ResellerOnboarding, OutstandingDelivery, CoverageChange, WebhookEndpoint)
 POLLS: Final = 5
 """The most polls of each kind by default. A poll that waits holds a slot; and the polls for first tasks and
 for runs in memory share the slots by their number: with many, first tasks waited three times as long."""
@@ -88,9 +93,13 @@ def build_worker(
     """The worker with everything it needs; the client must carry the `OnboardingPlugin`."""
     links = Links(portal_url=settings.portal_url, acpn_url=settings.acpn_url, verify_url=settings.verify_url)
     trail, ledger = AuditTrail(database), EmailLedger(database)
-    deliverer = Deliverer(ledger, mail, Renderer(links), MessageFactory(settings.email_from))
+    messages = MessageFactory(settings.email_from)
+    deliverer = Deliverer(ledger, mail, Renderer(links), messages)
     records = ApplicationRecords(database)
-    publishing = PublishingActivities(trail, ledger, deliverer, access, records)
+    publishing = PublishingActivities(trail, ledger, deliverer, access, records, WebhookEndpoints(database))
+    webhooks = WebhookActivities(
+        database, WebhookSender(Allowed.from_text(settings.webhook_allow)), mail, messages, settings.ops_email
+    )
     gate = AccessActivities(directory, access, trail)
     return Worker(
         client,
@@ -106,6 +115,8 @@ def build_worker(
             publishing.publish,
             publishing.deliver,
             publishing.take_up,
+            webhooks.send_webhooks,
+            webhooks.tell_of_webhooks,
         ],
         interceptors=[BriefFailures()],
         graceful_shutdown_timeout=GRACE,

@@ -1,6 +1,7 @@
-"""What the text of a setting must look like, where no module of its own judges it.
+"""What the text of a setting must look like.
 
-Each gives the value back, or raises ``ValueError`` in words that go with the variable's name.
+Each gives the value back, or raises ``ValueError`` in words that go with the variable's name. Modules that judge
+a text because they use it are imported only when there is one: few programs need them.
 """
 
 import os
@@ -77,4 +78,20 @@ def readable_file(value: Path) -> Path:
     """A file that is there."""
     if not os.path.isfile(value):
         raise ValueError(f"names no file: {value}")
+    return value
+
+
+def mailbox(value: str) -> str:
+    """An address that mails go to."""
+    from activities.emails.message import check_mailbox
+
+    check_mailbox(value)
+    return value
+
+
+def webhook_allow(value: str) -> str:
+    """Where webhooks may go besides public addresses."""
+    from activities.webhooks.addresses import Allowed
+
+    Allowed.from_text(value)
     return value

@@ -10,9 +10,11 @@ from activities.acpn_access import AcpnAccess, Grant
 from activities.db.applications import ApplicationRecords
 from activities.db.email_ledger import EmailLedger
 from activities.db.trail import AuditTrail, Written
+from activities.db.webhook_endpoints import WebhookEndpoints
 from activities.delivering import HEARTBEAT_SECONDS, Deliverer, heartbeats
 from activities.lost_runs import close, lost
 from activities.patience import Asked
+from activities.webhooks.waking import wake
 from domain.inquiry import Head
 from domain.publication import Delivery, Lineage, Publication, Receipt, TakeUp
 
@@ -33,6 +35,7 @@ class PublishingActivities:
         deliverer: Deliverer,
         access: AcpnAccess,
         records: ApplicationRecords,
+        endpoints: WebhookEndpoints,
         *,
         send_within: timedelta = SEND_WITHIN,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
@@ -42,6 +45,7 @@ class PublishingActivities:
         self._deliverer = deliverer
         self._access = access
         self._records = records
+        self._endpoints = endpoints
         self._send_within = send_within
         self._heartbeat_seconds = heartbeat_seconds
 
@@ -66,7 +70,10 @@ class PublishingActivities:
                     await self._access.take_back(entry.close_access_of, lineage.application_id)
             if any(entry.event.sequence == 1 for entry in publication.entries):
                 await self._close_earlier(publication)
-            return await self._ledger.standing(lineage, publication.failed_through)
+            receipt, to_wake = await self._ledger.after_publishing(lineage, publication.failed_through)
+            if to_wake:
+                await wake(activity.client(), await self._endpoints.asleep(), activity.info().task_queue)
+            return receipt
 
     async def _close_earlier(self, publication: Publication) -> None:
         """With a new application, end what is stored of the applicant's earlier ones that were terminated."""

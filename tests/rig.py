@@ -43,6 +43,7 @@ from worker import running_worker
 from workflows.reset import ASK_AGAIN
 
 SENDER: Final = "Reseller Onboarding <onboarding@vendor.example.com>"
+OPS_EMAIL: Final = "ops@vendor.example.com"
 _RUN_CLOSED: Final = "aborted by closing workflow"
 """The server's words for an update that came in while its run was being continued as new."""
 PATIENCE: Final = timedelta(seconds=4)
@@ -299,6 +300,8 @@ async def serve(
             database_url=SecretStr(database_url or f"sqlite:///{folder / 'onboarding.db'}"),
             smtp_url=SecretStr(smtp_url or f"smtp://127.0.0.1:{smtp.sockets[0].getsockname()[1]}"),
             email_from=SENDER,
+            ops_email=OPS_EMAIL,
+            webhook_allow="127.0.0.1",
         )
         database = Database(settings.database)
         async with running_worker(env.client, settings, answer_within=PATIENCE):

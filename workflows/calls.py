@@ -16,6 +16,7 @@ from temporalio.exceptions import FailureError
 from domain.coverage import Recall, Recalled
 from domain.inquiry import OUTAGE, AccessClosed, AccessOutcome, AccessRequest, Answers, Head, Inquiry
 from domain.publication import Delivery, Publication, Receipt, TakeUp
+from domain.webhooks import Outcome, Outgoing
 
 LOOK_UP: Final = "look_up"
 OPEN_ACCESS: Final = "open_access"
@@ -24,7 +25,12 @@ DELIVER: Final = "deliver"
 TAKE_UP: Final = "take_up"
 RECALL: Final = "recall"
 CLOSE_ACCESS: Final = "close_access"
-NAMES: Final = (LOOK_UP, OPEN_ACCESS, PUBLISH, DELIVER, TAKE_UP, RECALL, CLOSE_ACCESS)
+SEND_WEBHOOKS: Final = "send_webhooks"
+TELL_OF_WEBHOOKS: Final = "tell_of_webhooks"
+NAMES: Final = (
+    *(LOOK_UP, OPEN_ACCESS, PUBLISH, DELIVER, TAKE_UP, RECALL, CLOSE_ACCESS),
+    *(SEND_WEBHOOKS, TELL_OF_WEBHOOKS),
+)
 
 Answer = TypeVar("Answer")
 
@@ -86,12 +92,13 @@ async def _asked_once(name: str, request: AccessRequest, answer: type[Answer], s
 def publish(publication: Publication) -> workflow.ActivityHandle[Receipt]:
     """Store what was decided, however long the database is down, and send its mails if the mail server
     takes them."""
-    return _until_it_works(PUBLISH, publication, _what_is_published(publication))
+    return _until_it_works(PUBLISH, publication, _what_is_published(publication), answer=Receipt)
 
 
 def deliver(delivery: Delivery) -> workflow.ActivityHandle[Receipt]:
     """Send what waits in the ledger, in order, however long the mail server is down."""
-    return _until_it_works(DELIVER, delivery, "E-mails that wait for the mail server", _AFTER_THE_REST)
+    summary = "E-mails that wait for the mail server"
+    return _until_it_works(DELIVER, delivery, summary, _AFTER_THE_REST, answer=Receipt)
 
 
 async def take_up(request: TakeUp) -> Head:
@@ -118,15 +125,31 @@ async def _asked_until_it_works(
     return found
 
 
+async def send_webhooks(outgoing: Outgoing) -> Outcome:
+    """Deliver what waits for an endpoint, as far as it takes it; waits for the database."""
+    return await _until_it_works(SEND_WEBHOOKS, outgoing, "Deliver webhooks", _AFTER_THE_REST, answer=Outcome)
+
+
+async def tell_of_webhooks(outgoing: Outgoing) -> Outcome:
+    """Tell the operators that an endpoint was switched off; waits for the mail server."""
+    summary = "Tell the operators that the endpoint is off"
+    return await _until_it_works(TELL_OF_WEBHOOKS, outgoing, summary, _AFTER_THE_REST, answer=Outcome)
+
+
 def _until_it_works(
-    name: str, argument: Any, summary: str, priority: Priority = Priority.default
-) -> workflow.ActivityHandle[Receipt]:
+    name: str,
+    argument: Any,
+    summary: str,
+    priority: Priority = Priority.default,
+    *,
+    answer: type[Answer],
+) -> workflow.ActivityHandle[Answer]:
     """Once a cancelled one has ended, no attempt is still at work: the next run, or the child, may take
     over."""
     return workflow.start_activity(
         name,
         argument,
-        result_type=Receipt,
+        result_type=answer,
         start_to_close_timeout=timedelta(minutes=10),
         heartbeat_timeout=timedelta(seconds=10),
         retry_policy=UNTIL_IT_WORKS,

@@ -7,7 +7,7 @@ row is unique on application and key, so that a retry after a recorded send send
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -31,6 +31,7 @@ from activities.db.documents import issued_sheets, submitted_forms
 from activities.db.engine import AnyRow, Database
 from activities.db.queued import QueuedNotice
 from activities.db.tables import AuditHeadRow, EmailRow, UtcInstant
+from activities.db.webhook_endpoints import an_endpoint_sleeps
 from activities.emails.addressed import AddressedNotice
 from activities.smtp_replies import Proof
 from domain.audiences import templates_for
@@ -146,8 +147,15 @@ class EmailLedger:
 
     async def standing(self, lineage: Lineage, failed_through: int) -> Receipt:
         """How many e-mails wait, and which have failed after the one at the position ``failed_through``."""
-        values = {"application": lineage.application_id, "through": failed_through}
+        return (await self.after_publishing(lineage, failed_through))[0]
+
+    async def after_publishing(self, lineage: Lineage, failed_through: int) -> tuple[Receipt, bool]:
+        """As `standing`; also whether there is an endpoint of webhooks to wake, asked along with it."""
+        values = {"application": lineage.application_id, "through": failed_through, "now": datetime.now(UTC)}
         rows = await self._database.rows(_STANDING, values)
+        return self._receipt(lineage, failed_through, rows), any(row.to_wake for row in rows[:1])
+
+    def _receipt(self, lineage: Lineage, failed_through: int, rows: Sequence[AnyRow]) -> Receipt:
         pending = [row for row in rows if row.state == LedgerState.PENDING]
         failures = [row for row in rows if row.state == LedgerState.FAILED][:REPORTED_FAILURES]
         refused = _refused(pending)
@@ -319,6 +327,7 @@ _STANDING: Final = (
     select(
         *(AuditHeadRow.generation, EmailRow.key, EmailRow.template, EmailRow.recipient, EmailRow.state),
         *(EmailRow.position, EmailRow.reason, EmailRow.refused_at, EmailRow.queued_at, EmailRow.failed_at),
+        an_endpoint_sleeps().label("to_wake"),
     )
     .outerjoin(
         EmailRow,

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from datetime import datetime
 from email.headerregistry import Address
 from email.utils import format_datetime
 from functools import lru_cache
@@ -97,6 +98,33 @@ class MessageFactory:
             needs_utf8=not to.username.isascii(),
         )
 
+    def plain(
+        self, recipient: str, subject: str, text: str, *, at: datetime, names: tuple[str, ...]
+    ) -> OutgoingEmail:
+        """A message to the operators, about no application: plain text in our own words. ``names``: what its
+        Message-ID is made of.
+
+        Raises ValueError when the address is none.
+        """
+        to = _address("", recipient)
+        written = headers.block(
+            {
+                "From": headers.mailbox("From", self._from),
+                "To": headers.mailbox("To", to),
+                "Subject": headers.text("Subject", subject),
+                "Date": format_datetime(at),
+                "Message-ID": f"<{self._identifier(*names)}>",
+                "Auto-Submitted": "auto-generated",
+                "MIME-Version": "1.0",
+            }
+        )
+        return OutgoingEmail(
+            sender=self.sender,
+            recipient=to.addr_spec,
+            content=written.encode() + Part.of_text("text/plain", text).written,
+            needs_utf8=not to.username.isascii(),
+        )
+
     def _content(self, mail: AddressedNotice, rendered: RenderedNotice, to: Address, subject: str) -> bytes:
         thread, message_id = self.thread_id(mail), self.message_id(mail)
         written = headers.block(
@@ -135,6 +163,11 @@ class MessageFactory:
     def _identifier(self, *names: str) -> str:
         digest = hashlib.sha256("\0".join(names).encode()).hexdigest()[:32]
         return f"{digest}@{self._id_domain}"
+
+
+def check_mailbox(address: str) -> None:
+    """Raises ValueError when it is no address to send to."""
+    _parts(address)
 
 
 def _address(display_name: str, address: str) -> Address:

@@ -21,7 +21,7 @@ from temporalio.plugin import SimplePlugin
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer, WorkflowRunner
 
-from domain.contract import COVERAGE_TYPE, DELIVERY_TYPE, WORKFLOW_TYPE, Stage
+from domain.contract import COVERAGE_TYPE, DELIVERY_TYPE, WEBHOOK_TYPE, WORKFLOW_TYPE, Stage
 from domain.values import instant_text
 from settings import load_settings
 from starter.release.anonymise import Anonymiser, payloads
@@ -33,6 +33,7 @@ from workflows.search_attributes import STAGE
 NO_STAGE_YET: Final = "no stage yet"
 DELIVERY: Final = "outstanding delivery"
 COVERAGE: Final = "change of coverage"
+WEBHOOKS: Final = "webhooks"
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ _GROUPS: Final = {
     NO_STAGE_YET: f"WorkflowType = '{WORKFLOW_TYPE}' AND {STAGE.name} IS NULL",
     DELIVERY: f"WorkflowType = '{DELIVERY_TYPE}'",
     COVERAGE: f"WorkflowType = '{COVERAGE_TYPE}'",
+    WEBHOOKS: f"WorkflowType = '{WEBHOOK_TYPE}'",
 }
 
 

@@ -11,6 +11,7 @@ from activities.db.applications import ApplicationRecords
 from activities.db.email_ledger import EmailLedger
 from activities.db.engine import Database
 from activities.db.trail import AuditTrail
+from activities.db.webhook_endpoints import WebhookEndpoints
 from activities.delivering import Deliverer
 from activities.emails.message import MessageFactory
 from activities.emails.render import Links, Renderer
@@ -71,6 +72,7 @@ def activities(
         Deliverer(ledger, transport, renderer or RENDERER, messages),
         access or SqlAcpnAccess(database),
         ApplicationRecords(database),
+        WebhookEndpoints(database),
         send_within=send_within,
         heartbeat_seconds=0.01,
     )

@@ -14,6 +14,7 @@ from activities.access import AccessActivities
 from activities.coverage import CoverageActivities
 from activities.look_up import LookUpActivities
 from activities.publishing import PublishingActivities
+from activities.webhooks.delivering import WebhookActivities
 from domain import intake, view
 from domain.commands import COMMAND_ADAPTER
 from domain.contract import Command
@@ -21,6 +22,7 @@ from domain.coverage import Recall, Recalled
 from domain.inquiry import AccessClosed, AccessOutcome, AccessRequest, Answers, Head, Inquiry
 from domain.publication import Delivery, Publication, Receipt, TakeUp
 from domain.state import Application
+from domain.webhooks import Outcome, Outgoing
 from tests import payloads
 from tests.domain.applications import journey_to
 from workflows import calls
@@ -178,6 +180,8 @@ CALLED: Final[dict[str, tuple[Callable[..., Any], type, type]]] = {
     calls.TAKE_UP: (PublishingActivities.take_up, TakeUp, Head),
     calls.RECALL: (CoverageActivities.recall, Recall, Recalled),
     calls.CLOSE_ACCESS: (AccessActivities.close_access, AccessRequest, AccessClosed),
+    calls.SEND_WEBHOOKS: (WebhookActivities.send_webhooks, Outgoing, Outcome),
+    calls.TELL_OF_WEBHOOKS: (WebhookActivities.tell_of_webhooks, Outgoing, Outcome),
 }
 """What the workflow calls by name, and what answers to that name."""
 
@@ -195,7 +199,10 @@ def test_every_name_the_workflow_calls_is_an_activitys() -> None:
 def test_every_activity_is_called_by_the_workflow() -> None:
     defined = {
         definition.name
-        for group in (LookUpActivities, AccessActivities, PublishingActivities, CoverageActivities)
+        for group in (
+            *(LookUpActivities, AccessActivities, PublishingActivities, CoverageActivities),
+            WebhookActivities,
+        )
         for member in vars(group).values()
         if callable(member) and (definition := activity._Definition.from_callable(member))
     }

@@ -42,6 +42,7 @@ from tests.replay.coverage import coverage
 from tests.replay.journeys import ORDINARY
 from tests.replay.outages import outages
 from tests.replay.ways import Journey
+from tests.replay.webhooks import WEBHOOKS, runs_of_endpoints
 from tests.rig import Applicant, Service, serve
 from tests.smtp_server import Plan, SmtpServer
 from tests.temporal_env import SEARCH_ATTRIBUTES, TIME_SKIPPING
@@ -62,7 +63,7 @@ class RefusedError(Exception):
 
 def journeys(server: SmtpServer) -> tuple[Journey, ...]:
     """All journeys of the corpus, with ``server`` as the service's mail server."""
-    return (*ORDINARY, *accidents(server), *outages(server), *coverage(server))
+    return (*ORDINARY, *accidents(server), *outages(server), *coverage(server), *WEBHOOKS)
 
 
 def names() -> tuple[str, ...]:
@@ -219,8 +220,8 @@ def remove(folder: Path, journey: str) -> None:
 
 
 async def _runs(name: str, applicant: Applicant) -> AsyncIterator[tuple[str, WorkflowHistory]]:
-    """The applicant's newest application, run by run, the changes of what it covers, and the children they
-    leave behind.
+    """The applicant's newest application, run by run, the changes of what it covers, the children they leave
+    behind, and the runs that deliver webhooks of it.
 
     Of a run that was reset, what it was turned into: that has its history in it.
     """
@@ -256,6 +257,10 @@ async def _runs(name: str, applicant: Applicant) -> AsyncIterator[tuple[str, Wor
         child = client.get_workflow_handle(child_id)
         await child.result()
         yield f"{name}.child", await child.fetch_history()
+    number = 0
+    async for delivered in runs_of_endpoints(applicant.service, applicant.uid):
+        number += 1
+        yield f"{name}.webhook-{number}", delivered
 
 
 def _children(history: WorkflowHistory) -> list[str]:

@@ -71,6 +71,8 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
         ("ONBOARDING_DATABASE_URL", f"postgresql://h:{HIDDEN}/d", "SQLAlchemy URL"),
         ("ONBOARDING_DATABASE_URL", f"postgresql://h/d?port={HIDDEN}", "parameter"),
         ("ONBOARDING_DATABASE_POOL_SIZE", "0", "1"),
+        ("ONBOARDING_OPS_EMAIL", "ops", "address"),
+        ("ONBOARDING_WEBHOOK_ALLOW", "hooks.internal, 10.0.0.0/33", "'10.0.0.0/33' is no host"),
         ("ONBOARDING_DATABASE_POOL_SIZE", "many", "integer"),
         ("ONBOARDING_ENCRYPTION_KEYS", HIDDEN, "id:base64"),
         ("ONBOARDING_ENCRYPTION_KEYS", f"k1:{HIDDEN}", "base64"),
