@@ -1,7 +1,7 @@
 """What the text of a setting must look like.
 
-Each gives the value back, or raises ``ValueError`` in words that go with the variable's name. Modules that judge
-a text because they use it are imported only when there is one: few programs need them.
+Each gives the value back, or raises ``ValueError`` in words that go with the variable's name. A module that
+judges a text because it uses it is imported only when there is one: few programs need it.
 """
 
 import os

@@ -22,6 +22,7 @@ from starter.cli import reconcile as cli_reconcile
 from starter.cli import serve as cli_serve
 from starter.cli import setup as cli_setup
 from starter.cli import steps as cli_steps
+from starter.cli import webhooks as cli_webhooks
 from starter.cli.runner import PROCESS, USAGE, fail, without_password
 from starter.cli.session import Session, SettingsSession
 from starter.terminal.output import shown
@@ -162,6 +163,7 @@ app.add_typer(cli_reconcile.app)
 app.add_typer(cli_steps.app)
 app.add_typer(cli_coverage.app, name="coverage", rich_help_panel=PROCESS)
 app.add_typer(cli_serve.app)
+app.add_typer(cli_webhooks.app, name="webhook", rich_help_panel=cli_ops.LOOK)
 app.add_typer(cli_setup.app)
 app.add_typer(cli_doctor.app)
 app.add_typer(cli_deploy.app)

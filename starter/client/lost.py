@@ -12,8 +12,10 @@ from activities.acpn_access import AcpnAccess
 from activities.db.access import SqlAcpnAccess
 from activities.db.applications import ApplicationRecords, OpenApplication
 from activities.db.trail import AuditTrail
+from activities.db.webhook_endpoints import WebhookEndpoints
 from activities.lost_runs import Lost
 from activities.outside_service import ServiceAddress
+from activities.webhooks.waking import wake
 from domain.contract import WORKFLOW_TYPE, workflow_id
 from settings import Settings
 from starter.client.stored import open_database
@@ -42,7 +44,9 @@ async def reconcile(
             platform = ServiceAddress.from_url(settings.acpn_api_url).client(ANSWER_WITHIN)
             access = HttpAcpnAccess(await stack.enter_async_context(platform))
         meant = [each for each in found if forgotten or each.how != lost_runs.NOT_KEPT]
-        return await lost_runs.close(meant, AuditTrail(database), access)
+        closed = await lost_runs.close(meant, AuditTrail(database), access)
+        await wake(client, await WebhookEndpoints(database).asleep())
+        return closed
 
 
 async def recently_lost(client: Client, settings: Settings) -> list[Lost]:
