@@ -124,9 +124,9 @@ async def receiving(
         receiver.hang_up()
 
 
-async def until(reached: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until something is so."""
-    async with asyncio.timeout(30):
+async def until(reached: Callable[[], Awaitable[bool]], within: float = 30) -> None:
+    """Wait until something is so; ``within``: seconds."""
+    async with asyncio.timeout(within):
         while True:
             if await reached():
                 return

@@ -84,6 +84,23 @@ async def test_publishing_again_sends_nothing_twice(database: Database) -> None:
     assert [mail.recipient for mail in server.accepted] == [MEI, LI]
 
 
+async def test_without_an_endpoint_of_webhooks_publishing_asks_for_none(database: Database) -> None:
+    """Whether there is one is a part of what is asked anyway."""
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    publishing = activities(database, NOWHERE)
+    listen(database.engine.sync_engine, "before_cursor_execute", note)
+    await publish(publishing, FIRST)
+
+    asking = [statement for statement in statements if "webhook" in statement]
+    assert len(asking) == 1
+    assert "emails" in asking[0]
+    assert not [statement for statement in statements if "event_log" in statement]
+
+
 async def test_with_the_mail_server_down_everything_is_stored_and_the_mails_wait(
     database: Database, ledger: EmailLedger
 ) -> None:
