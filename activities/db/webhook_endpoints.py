@@ -123,8 +123,10 @@ class WebhookEndpoints:
         until = (datetime.now(UTC) + OVERLAP).isoformat()
 
         async def write(connection: AsyncConnection) -> str | None:
-            query = select(WebhookEndpointRow.secrets).where(mine).with_for_update()
-            stored = (await connection.execute(query)).scalar_one_or_none()
+            # An update holds the row on PostgreSQL, and the whole file on SQLite.
+            held = update(WebhookEndpointRow).where(mine).values(endpoint_id=endpoint_id)
+            returned = await connection.execute(held.returning(WebhookEndpointRow.secrets))
+            stored = returned.scalar_one_or_none()
             if stored is None:
                 return None
             kept = [{"secret": secret}, {"secret": stored[0]["secret"], "until": until}][:_SECRETS]
