@@ -20,12 +20,13 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
 
 from activities import formats
 from activities.secret_files import SUFFIX, Unusable, file_named, secret_of
+from activities.signatures import configuration as signatures
 
 if TYPE_CHECKING:
     from temporalio.converter import PayloadCodec
@@ -36,6 +37,7 @@ OPTIONS: Final = {"data": "--data", "database_url": "--db", "smtp_url": "--smtp"
 SECRETS: Final = (
     *("database_url", "smtp_url", "accounts_url", "acpn_api_url"),
     *("encryption_keys", "codec_token", "codec_write_token"),
+    *signatures.SECRETS,
 )
 """Settings that may hold a secret: each can be in a file, named by its variable with ``_FILE`` at the end."""
 _HTTP_URL: Final = TypeAdapter(HttpUrl)
@@ -62,13 +64,6 @@ def _link(value: str) -> str:
         _HTTP_URL.validate_python(value)
     except ValidationError:
         raise ValueError("must be a link, http://… or https://…") from None
-    return value
-
-
-def _service_url(value: str) -> str:
-    from activities.outside_service import ServiceAddress
-
-    ServiceAddress.from_url(value)
     return value
 
 
@@ -99,10 +94,10 @@ def _files() -> dict[str, Any]:
 
 
 Link = Annotated[str, AfterValidator(_link)]
-ServiceUrl = Annotated[Link, AfterValidator(_service_url)]
+ServiceUrl = Annotated[Link, AfterValidator(signatures.service_url)]
 
 
-class Settings(BaseSettings):
+class Settings(signatures.SignatureSettings):
     """The ``ONBOARDING_*`` variables. An empty variable counts as not set.
 
     The links' defaults are the ones of the process guide (§2.1 Step 2, §2.5).

@@ -5,7 +5,7 @@ import gc
 import logging
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -34,6 +34,7 @@ from activities.db.applications import ApplicationRecords
 from activities.db.covered import CoveredAccounts
 from activities.db.email_ledger import EmailLedger
 from activities.db.engine import Database
+from activities.db.signatures import SignatureStore
 from activities.db.trail import AuditTrail
 from activities.db.webhook_endpoints import WebhookEndpoints
 from activities.delivering import Deliverer
@@ -43,6 +44,8 @@ from activities.failures import BriefFailures
 from activities.look_up import ANSWER_WITHIN, LookUpActivities
 from activities.outside_service import ServiceAddress
 from activities.publishing import PublishingActivities
+from activities.signatures.carrying import SignatureActivities
+from activities.signatures.provider_apis import SignatureProvider, open_apis
 from activities.smtp import SmtpTransport
 from activities.webhooks.addresses import Allowed
 from activities.webhooks.delivering import WebhookActivities
@@ -55,14 +58,23 @@ from runtime.plain_text import plain_text_warnings
 from runtime.process import log_plainly, plain_lines, until_signalled
 from runtime.processes import CRASHED, GaveUpError, cores, run_processes, stop_when_alone
 from runtime.search_attributes import SearchAttributesError, register_search_attributes
+from runtime.signature_sweep import keep_sweeping
 from runtime.startup import StartupError, connect_when_up, prepare_database
 from settings import Settings, SettingsError, TemporalSettings, load_settings, load_temporal_settings
 from workflows.coverage import CoverageChange
 from workflows.delivery import OutstandingDelivery
 from workflows.onboarding import ResellerOnboarding
+from workflows.signatures import SignatureReceived, SignatureSweep
 from workflows.webhook_endpoint import WebhookEndpoint
 
-WORKFLOWS: Final = (ResellerOnboarding, OutstandingDelivery, CoverageChange, WebhookEndpoint)
+WORKFLOWS: Final = (
+    ResellerOnboarding,
+    OutstandingDelivery,
+    CoverageChange,
+    WebhookEndpoint,
+    SignatureReceived,
+    SignatureSweep,
+)
 POLLS: Final = 5
 """The most polls of each kind by default. A poll that waits holds a slot; and the polls for first tasks and
 for runs in memory share the slots by their number: with many, first tasks waited three times as long."""
@@ -87,6 +99,7 @@ def build_worker(
     access: AcpnAccess,
     mail: SmtpTransport,
     *,
+    signature_providers: Sequence[SignatureProvider] = (),
     task_queue: str = TASK_QUEUE,
     answer_within: timedelta = ANSWER_WITHIN,
 ) -> Worker:
@@ -101,6 +114,7 @@ def build_worker(
         database, WebhookSender(Allowed.from_text(settings.webhook_allow)), mail, messages, settings.ops_email
     )
     gate = AccessActivities(directory, access, trail)
+    signatures = SignatureActivities(SignatureStore(database), signature_providers)
     return Worker(
         client,
         task_queue=task_queue,
@@ -117,6 +131,8 @@ def build_worker(
             publishing.take_up,
             webhooks.send_webhooks,
             webhooks.tell_of_webhooks,
+            signatures.carry_signature,
+            signatures.sweep_signatures,
         ],
         interceptors=[BriefFailures()],
         graceful_shutdown_timeout=GRACE,
@@ -183,11 +199,14 @@ async def running_worker(
             directory,
             access,
             mail,
+            signature_providers=await open_apis(settings, stack, HTTP_TIMEOUT),
             task_queue=task_queue,
             answer_within=answer_within,
         )
         await stack.enter_async_context(worker)
         await warn_unless_promoted(client, settings)
+        if settings.takes_signatures:
+            await keep_sweeping(client, timedelta(minutes=settings.signature_sweep))
         yield worker
 
 

@@ -55,6 +55,7 @@ SOURCES: Final[Mapping[str, Callable[[Application], Any]]] = {
     "question_reminders": lambda application: application.question_reminders,
     "modification": lambda application: application.modification,
     "signing": lambda application: application.signing,
+    "refused_signature": lambda application: application.refused_signature,
     "amendment": lambda application: application.amendments[-1],
     "missing": lambda application: application.access_missing,
     "in_effect_since": lambda application: application.contract_start_at,

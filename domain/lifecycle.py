@@ -99,6 +99,8 @@ def _editions(
     for step in steps:
         yield from mentioned((*step.rules, *step.timed_rules))
         yield from mentioned(step.branch.notices if step.branch else ())
+        for told in step.tells_refusal.values():
+            yield from mentioned(told)
 
 
 NEWEST: Final = max(_editions(STAGES.values(), STEPS, MOMENTS, ATTEMPTS))

@@ -16,6 +16,7 @@ from domain.notice import ContractStart, Notice, ToBd, ToBdLead
 from domain.notices_of_assignments import AssignedToBd, AssignedToLead, HandedOver, LeadHandedOver
 from domain.notices_of_questions import PartnerAnswered, PartnerAsked, QuestionReminder, QuestionUnanswered
 from domain.sheets import Modification
+from domain.signatures import RefusedSignature
 from domain.status import (
     Amendment,
     Closing,
@@ -254,6 +255,13 @@ class SignatureReminderToBd(ToBd):
     signing: Signing
 
 
+class SignatureRefused(ToBd):
+    """A signature that the e-signature service reports is refused: given on other terms, say."""
+
+    template: Literal["signature_refused"] = "signature_refused"
+    refused_signature: RefusedSignature
+
+
 class WithdrawnToBd(ToBd):
     """The partner has withdrawn the form: stop reviewing."""
 
@@ -355,7 +363,7 @@ AnyNotice = Annotated[
     | EmailFailed | EmailToBdFailed | DeadlineEstimated | AccessStillDelayed | RemindersUnanswered
     | ReviewOverdue | ContactOverdue | PartnerAsked | PartnerAnswered | ContractEnded | ContractEndedToBd
     | HandedOver | AssignedToLead | LeadHandedOver | JustificationReminder | QuestionReminder
-    | QuestionUnanswered,
+    | QuestionUnanswered | SignatureRefused,
     Field(discriminator="template"),
 ]  # fmt: skip
 """Every notice there is, told apart by ``template``."""

@@ -53,6 +53,7 @@ _NOT_STORED: Final[Any] = {
     "sheet": {"content", "changes"},
     "clocks": {"__all__": MORNINGS},
     "calendar_entries": True,
+    "refused_signature": True,
 }
 
 

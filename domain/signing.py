@@ -23,6 +23,7 @@ from domain.editions import in_force
 from domain.inquiry import AccountAnswers
 from domain.periods import PAPER_SIGNED_BEFORE, first_contact_clock, reminder_clock
 from domain.refusal import RefusedError
+from domain.signatures import RefusedSignature
 from domain.state import Application
 from domain.status import Signature, Signing
 from domain.steps import BD, BEFORE_SIGNATURES, SIGNATORIES, Branch, Moment, Step
@@ -205,6 +206,20 @@ def _sign_contract(
     )
 
 
+def _signature_refused(application: Application, command: SignContract, refusal: RefusedError) -> Application:
+    return application.but(
+        refused_signature=RefusedSignature(
+            party=command.party,
+            signer_name=command.signer_name,
+            signed_at=command.signed_at,
+            document_ref=command.document_ref,
+            sheet_revision=command.sheet_revision,
+            error=refusal.error,
+            message=refusal.message,
+        )
+    )
+
+
 def _both_have_signed(application: Application) -> bool:
     return application.signing.complete
 
@@ -238,6 +253,7 @@ STEPS: Final[tuple[Step, ...]] = (
          done=_contract_signed, revision=_signed_sheet_is_current, rules=(signature_is_in_order,),
          timed_rules=(signed_by_now, signed_on_issued_terms),
          changes=_sign_contract, stops=(ClockKind.CONTACT,), restarts=(reminder_clock,),
+         tells_refusal={Role.ESIGN: (notices.SignatureRefused,)}, refused=_signature_refused,
          current=CURRENT_SHEET),
 )
 MOMENTS: Final[tuple[Moment, ...]] = (

@@ -14,6 +14,7 @@ from domain.documents import ApplicationForm
 from domain.editions import FIRST
 from domain.policy import Policy
 from domain.sheets import IssuedSheet, Modification
+from domain.signatures import RefusedSignature
 from domain.status import (
     Amendment,
     Closing,
@@ -65,8 +66,9 @@ class Application(Contract):
     that wait. ``calendar_entries``: what stands in the calendars of partner and BD, and is not over.
     ``access_taken_back``: the application has given access, and Temporal's Reset has led back to before that.
     ``former_bd``, ``former_lead``: whom the present one has replaced.
-    ``last_answered``: the number of the question that was answered last. ``associated_uids``: those in force
-    since one was added or taken away after access was given; the form stays as it was submitted.
+    ``last_answered``: the number of the question that was answered last. ``refused_signature``: the one that
+    is being told of. ``associated_uids``: those in force since one was added or taken away after access was
+    given; the form stays as it was submitted.
     """
 
     application_id: str
@@ -109,6 +111,7 @@ class Application(Contract):
     contacted_at: Instant | None = None
     contact_note: str | None = None
     signing: Signing = Signing()
+    refused_signature: RefusedSignature | None = None
     contract_start_at: Instant | None = None
     amendments: tuple[Amendment, ...] = ()
     access_taken_back: bool = False

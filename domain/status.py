@@ -318,6 +318,7 @@ class Status(Contract):
 
     ``allowed_for``: the commands possible now, by the role that may send them; ``allowed_commands``: those
     of all roles. ``time_zone``: the one its times are told in. ``warned``: the ``warnings`` for programs.
+    ``external_id``: what the document to be signed carries at a provider of electronic signatures.
     """
 
     application_id: str
@@ -348,6 +349,7 @@ class Status(Contract):
     modification_fields: tuple[str, ...] = ()
     confirmed_revision: int | None = None
     signing: Signing = Field(default_factory=Signing)
+    external_id: str | None = None
     contacted_at: Instant | None = None
     contract_start_at: Instant | None = None
     amendments: tuple[Amendment, ...] = ()
@@ -373,14 +375,14 @@ class Status(Contract):
         """What the sender of a command is told: `without_documents`, and nothing that is empty or long known.
 
         It stays in the history for good, so it repeats as little as it can: neither who takes part and may
-        send what, nor what was asked, nor when the service recorded it, nor the codes of its sentences, nor,
-        before the contract is signed, that there is no access.
+        send what, nor what was asked, nor when the service recorded it, nor the codes of its sentences, nor
+        what follows from the sheet, nor, before the contract is signed, that there is no access.
         """
         known: dict[str, Any] = {
             "sheet": {"issued_at"},
             "signing": {"partner": {"recorded_at"}, "vendor": {"recorded_at"}},
             **dict.fromkeys(("company", "contact_email", "bd", "bd_lead", "allowed_for"), True),
-            **dict.fromkeys(("questions", "time_zone", "warned"), True),
+            **dict.fromkeys(("questions", "time_zone", "warned", "external_id"), True),
         }
         if self.access.reason == "not_signed":
             known["access"] = True

@@ -25,6 +25,7 @@ from domain.inquiry import (
 )
 from domain.notice import Notice
 from domain.periods import SetClock
+from domain.refusal import RefusedError
 from domain.state import OUTCOMES, Application
 from domain.status import Status
 
@@ -105,8 +106,9 @@ class Step:
     ``rules``, ``timed_rules``: what else must hold. ``asks`` about accounts, and what ``about`` them;
     ``account_rules`` judge the answer. ``entries``: its values that must be in a table. ``changes``: what it
     changes. ``restarts``: clocks it sets while staying; ``stops``: clocks it ends. ``resends``: the key of an
-    e-mail it sends once more. ``since``, ``until``: the editions it holds for, from the first one on to
-    before the other.
+    e-mail it sends once more. ``tells_refusal``: the notices that leave when it is refused, by the role of a
+    sender behind whom nobody would see to it; ``refused``: what they tell of. ``since``, ``until``: the
+    editions it holds for, from the first one on to before the other.
 
     ``inside``: its fields that are for the vendor's people only (`readers.py`). ``current`` is for clients:
     it fills fields a person need not name from the status.
@@ -134,6 +136,10 @@ class Step:
     restarts: SetClocks = ()
     stops: tuple[ClockKind, ...] = ()
     resends: Callable[[Any], str] | None = None
+    tells_refusal: Mapping[Role, Notices] = field(default_factory=dict)
+    refused: Callable[[Application, Any, RefusedError], Application] = lambda application, command, refusal: (
+        application
+    )
     only: Condition | None = None
     concerns: Concerns = field(default_factory=dict)
     since: int = FIRST

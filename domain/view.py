@@ -10,6 +10,7 @@ from domain.audiences import audience_of
 from domain.clocks import Clock, ClockKind
 from domain.contract import Role, Stage
 from domain.lifecycle import STAGES
+from domain.signatures import Terms
 from domain.state import Application
 from domain.status import Access, Closing, Company, CompanyShown, Deadline, Missing, Refusal, Status
 from domain.values import day_text
@@ -71,6 +72,7 @@ def describe(
         modification_fields=modification.fields if modification else (),
         confirmed_revision=application.confirmed_revision,
         signing=application.signing,
+        external_id=_external_id(application),
         contacted_at=application.contacted_at,
         contract_start_at=application.contract_start_at,
         amendments=application.amendments,
@@ -83,6 +85,13 @@ def describe(
         closing=application.closing,
         outcome=application.stage if application.ended else None,
     )
+
+
+def _external_id(application: Application) -> str | None:
+    sheet = application.sheet
+    if sheet is None or application.stage is not Stage.AWAITING_SIGNATURES:
+        return None
+    return Terms.on(application.application_id, sheet).external_id
 
 
 def company_shown(company: Company) -> CompanyShown:

@@ -19,6 +19,7 @@ from domain.inquiry import Head
 from domain.invitations import compose_all
 from domain.publication import UNSAID, Entry, Lineage, Publication, Receipt, TurnedBack, stored_state
 from domain.refusal import RefusedError
+from domain.refused import told_of_refusal
 from domain.state import Application, newest_within
 from domain.status import CommandResult, Refusal, Status
 from domain.terms import IssueDecisionSheet
@@ -341,18 +342,15 @@ class RunMemory:
         ``again``: it came again by a reset.
         """
         shown = command.kind if command else intake.claimed_name(name, arguments)
-        self.note(
-            self.event(
-                at,
-                shown,
-                Verdict.REFUSED,
-                self.application,
-                command=command,
-                arguments=arguments,
-                refusal=refusal,
-                details=came_again(command, arguments) if again else None,
-            )
+        event = self.event(
+            *(at, shown, Verdict.REFUSED, self.application),
+            command=command,
+            arguments=arguments,
+            refusal=refusal,
+            details=came_again(command, arguments) if again else None,
         )
+        self.application, written = told_of_refusal(self.application, command, refusal, at)
+        self.note(event, Entry(event=event, notices=written))
         if refusal.company:
             self.application = self.application.showing(refusal.company)
         if command:

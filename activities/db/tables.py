@@ -315,3 +315,38 @@ class WebhookDeliveryRow(Base):
     delivered_at: Mapped[datetime | None]
     answer: Mapped[int | None]
     reason: Mapped[str | None] = mapped_column(ForeignText)
+
+
+class SignatureDeliveryRow(Base):
+    """A verified delivery of a signature provider, by what tells its event from others; it is stored once.
+
+    ``state``: what was in it. Of its body only the SHA-256 is kept.
+    """
+
+    __tablename__ = "signature_deliveries"
+
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    event: Mapped[str] = mapped_column(primary_key=True)
+    received_at: Mapped[datetime]
+    body_hash: Mapped[str]
+    state: Mapped[str]
+
+
+class SignatureRow(Base):
+    """A signature that a provider has reported, by the ID of the command it becomes.
+
+    ``content`` is the `domain.signatures.ReceivedSignature` as it came first; ``state``: whether it waits to
+    be carried to its application, or what became of it there.
+    """
+
+    __tablename__ = "signatures"
+    __table_args__ = (Index("ix_signatures_state", "state", "received_at"),)
+
+    command_id: Mapped[str] = mapped_column(primary_key=True)
+    application_id: Mapped[str] = mapped_column(index=True)
+    content: Mapped[dict[str, Any]]
+    received_at: Mapped[datetime]
+    state: Mapped[str]
+    error: Mapped[str | None]
+    message: Mapped[str | None] = mapped_column(ForeignText)
+    settled_at: Mapped[datetime | None]

@@ -22,6 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer, WorkflowRunner
 
 from domain.contract import COVERAGE_TYPE, DELIVERY_TYPE, WEBHOOK_TYPE, WORKFLOW_TYPE, Stage
+from domain.signatures import SIGNATURE_TYPE, SWEEP_TYPE
 from domain.values import instant_text
 from settings import load_settings
 from starter.release.anonymise import Anonymiser, payloads
@@ -34,6 +35,7 @@ NO_STAGE_YET: Final = "no stage yet"
 DELIVERY: Final = "outstanding delivery"
 COVERAGE: Final = "change of coverage"
 WEBHOOKS: Final = "webhooks"
+SIGNATURES: Final = "signatures in"
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ _GROUPS: Final = {
     DELIVERY: f"WorkflowType = '{DELIVERY_TYPE}'",
     COVERAGE: f"WorkflowType = '{COVERAGE_TYPE}'",
     WEBHOOKS: f"WorkflowType = '{WEBHOOK_TYPE}'",
+    SIGNATURES: f"WorkflowType IN ('{SIGNATURE_TYPE}', '{SWEEP_TYPE}')",
 }
 
 

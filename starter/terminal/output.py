@@ -116,6 +116,7 @@ def status_facts(status: Status, role: Role | None = None) -> Iterator[tuple[str
         "modification": status.modification,
         "confirmed": status.confirmed_revision and f"revision {status.confirmed_revision}",
         "signing": _signing(status),
+        "external ID": status.external_id,
         "contract start": contract_start(status, zone),
         "access": status.access.message,
         "covered": ", ".join(status.access.covered_uids),

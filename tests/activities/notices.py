@@ -92,6 +92,15 @@ def notice(template: str, *, user_text: str | None = None, **changes: Any) -> An
             "partner": {"signer_name": name, "signed_at": "2025-03-20T02:00:00Z", "document_ref": "D-1"}
             | {"evidence": [_file(name)]},
         },
+        "refused_signature": {
+            "party": "partner",
+            "signer_name": name,
+            "signed_at": "2025-03-20T02:00:00Z",
+            "document_ref": "docuseal:17",
+            "sheet_revision": 1,
+            "error": "stale_revision",
+            "message": free,
+        },
         "start": {"day": "2025-04-01", "time_zone": "Asia/Singapore", "at": "2025-03-31T16:00:00Z"},
         "amendment": {
             "start_date": "2025-04-01",

@@ -67,6 +67,7 @@ class TestEachNotice:
         rows: list[Step | Moment | Attempt] = [*STEPS, *coverage.STEPS, *MOMENTS, *ATTEMPTS]
         sent = [each for row in rows for each in row.notices]
         sent += [each for step in STEPS if step.branch for each in step.branch.notices]
+        sent += [each for step in STEPS for told in step.tells_refusal.values() for each in told]
         sent += [each for moment in MOMENTS for each in (*moment.if_start_moves, *moment.unanswered)]
         by_tables = {each.what if isinstance(each, In) else each for each in sent}
         otherwise = {*ALERTS.values(), notices.DeadlineEstimated}

@@ -188,10 +188,11 @@ def test_every_command_that_sends_mails_is_in_the_table() -> None:
 
 
 def test_every_notice_is_in_the_table_of_mails() -> None:
-    """Those about mails that bounce, deadlines that can't be counted, and accounts that are added or taken
-    away later have tests of their own."""
+    """Those about mails that bounce, deadlines that can't be counted, what was refused, and accounts that are
+    added or taken away later have tests of their own."""
     later = {told for step in coverage.STEPS for told in step.notices}
-    of_their_own = {*ALERTS.values(), DeadlineEstimated, *later}
+    refused = {each for step in STEPS for told in step.tells_refusal.values() for each in told}
+    of_their_own = {*ALERTS.values(), DeadlineEstimated, *refused, *later}
     listed = {notice for notice in NOTICES if notice.model_fields["template"].default in MAILS.split()}
     assert listed == set(NOTICES) - of_their_own
 

@@ -357,7 +357,7 @@ class TestAnswer:
             empty = [name for name, value in said.items() if value in (None, [], {})]
             assert empty == []
             known: dict[str, object] = {
-                **dict.fromkeys(("company", "contact_email", "bd", "bd_lead", "time_zone")),
+                **dict.fromkeys(("company", "contact_email", "bd", "bd_lead", "time_zone", "external_id")),
                 **dict.fromkeys(("questions", "warned"), ()),
                 "access": Access(),
                 "allowed_for": {},

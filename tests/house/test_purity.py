@@ -14,6 +14,7 @@ from activities.access import AccessActivities
 from activities.coverage import CoverageActivities
 from activities.look_up import LookUpActivities
 from activities.publishing import PublishingActivities
+from activities.signatures.carrying import SignatureActivities
 from activities.webhooks.delivering import WebhookActivities
 from domain import intake, view
 from domain.commands import COMMAND_ADAPTER
@@ -21,11 +22,12 @@ from domain.contract import Command
 from domain.coverage import Recall, Recalled
 from domain.inquiry import AccessClosed, AccessOutcome, AccessRequest, Answers, Head, Inquiry
 from domain.publication import Delivery, Publication, Receipt, TakeUp
+from domain.signatures import CarriedSignature, CarrySignature, Sweep, Swept
 from domain.state import Application
 from domain.webhooks import Outcome, Outgoing
 from tests import payloads
 from tests.domain.applications import journey_to
-from workflows import calls
+from workflows import calls, signatures
 
 ROOT: Final = Path(__file__).parents[2]
 MODULES: Final = sorted((ROOT / "domain").glob("*.py"))
@@ -182,12 +184,18 @@ CALLED: Final[dict[str, tuple[Callable[..., Any], type, type]]] = {
     calls.CLOSE_ACCESS: (AccessActivities.close_access, AccessRequest, AccessClosed),
     calls.SEND_WEBHOOKS: (WebhookActivities.send_webhooks, Outgoing, Outcome),
     calls.TELL_OF_WEBHOOKS: (WebhookActivities.tell_of_webhooks, Outgoing, Outcome),
+    signatures.CARRY_SIGNATURE: (SignatureActivities.carry_signature, CarrySignature, CarriedSignature),
+    signatures.SWEEP_SIGNATURES: (SignatureActivities.sweep_signatures, Sweep, Swept),
 }
 """What the workflow calls by name, and what answers to that name."""
+GROUPS: Final = (
+    *(LookUpActivities, AccessActivities, PublishingActivities, CoverageActivities),
+    *(WebhookActivities, SignatureActivities),
+)
 
 
 def test_every_name_the_workflow_calls_is_an_activitys() -> None:
-    assert CALLED.keys() == set(calls.NAMES)
+    assert CALLED.keys() == {*calls.NAMES, *signatures.NAMES}
     for name, (answers, argument, result) in CALLED.items():
         definition = activity._Definition.must_from_callable(answers)
         hints = get_type_hints(answers)
@@ -199,14 +207,11 @@ def test_every_name_the_workflow_calls_is_an_activitys() -> None:
 def test_every_activity_is_called_by_the_workflow() -> None:
     defined = {
         definition.name
-        for group in (
-            *(LookUpActivities, AccessActivities, PublishingActivities, CoverageActivities),
-            WebhookActivities,
-        )
+        for group in GROUPS
         for member in vars(group).values()
         if callable(member) and (definition := activity._Definition.from_callable(member))
     }
-    assert defined == set(calls.NAMES)
+    assert defined == CALLED.keys()
 
 
 def test_workflows_import_no_activity() -> None:

@@ -6,6 +6,7 @@ from pydantic import SecretStr
 from temporalio.common import SearchAttributeKey
 
 from activities.secret_files import SUFFIX
+from activities.signatures.configuration import SignatureSettings
 from domain.contract import ErrorType
 from settings import PREFIX, SECRETS, Settings
 from starter.client.errors import OnboardingError
@@ -23,13 +24,21 @@ def errors() -> str:
 
 
 def settings() -> str:
-    """Each variable: its default and its meaning."""
-    meanings = Described("settings.py", "Settings")
+    """Each variable: its default and its meaning; those a part of its own brings, last."""
+    own = Described("settings.py", "Settings")
+    of_signatures = Described("activities/signatures/configuration.py", "SignatureSettings")
+    rows = [
+        (name in SignatureSettings.model_fields, name, field.default)
+        for name, field in Settings.model_fields.items()
+    ]
     return table(
         ("variable", "default", "meaning"),
         (
-            [f"`{PREFIX}{name.upper()}`", _default(field.default), _meaning(name, meanings[name])]
-            for name, field in Settings.model_fields.items()
+            [
+                *(f"`{PREFIX}{name.upper()}`", _default(default)),
+                _meaning(name, (of_signatures if brought else own)[name]),
+            ]
+            for brought, name, default in sorted(rows, key=lambda row: row[0])
         ),
     )
 
