@@ -349,8 +349,7 @@ class RunMemory:
             refusal=refusal,
             details=came_again(command, arguments) if again else None,
         )
-        self.application, written = told_of_refusal(self.application, command, refusal, at)
-        self.note(event, Entry(event=event, notices=written))
+        self.note(event, Entry(event=event, notices=told_of_refusal(self.application, command, refusal)))
         if refusal.company:
             self.application = self.application.showing(refusal.company)
         if command:

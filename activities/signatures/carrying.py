@@ -1,5 +1,6 @@
 """The activities by which signatures that were reported come to their applications."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -23,8 +24,10 @@ from domain.signatures import (
     CarriedSignature,
     CarrySignature,
     Provider,
+    ReceivedSignature,
     Sweep,
     Swept,
+    Terms,
     signature_id,
 )
 from domain.signing import SignContract, parties_to_sign
@@ -33,6 +36,10 @@ WAITS_FOR_ITS_TURN: Final = timedelta(hours=1)
 """How long a signature waits for the one that has to come first: deliveries overtake each other."""
 LEFT_ALONE: Final = timedelta(minutes=1)
 """How long a sweep leaves a signature to whoever has just stored it."""
+_TIMES_TOO_FAST: Final = 5
+_REST: Final = 10.0
+_LONGEST_REST: Final = 30.0
+"""Seconds; a sweep says within a minute that it lives."""
 CHANNEL: Final = "webhook"
 _STATES: Final = {Verdict.ACCEPTED: SignatureState.ACCEPTED, Verdict.NO_OP: SignatureState.NO_OP}
 
@@ -81,6 +88,7 @@ class SignatureActivities:
         store: what was reported.
         providers: those whose APIs are asked.
         now: the wall clock; no business time comes from it.
+        pause: waits for so many seconds.
     """
 
     def __init__(
@@ -89,7 +97,9 @@ class SignatureActivities:
         providers: Sequence[SignatureProvider] = (),
         *,
         now: Callable[[], datetime] = _now,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self._pause = pause
         self._store = store
         self._providers = tuple(providers)
         self._now = now
@@ -185,9 +195,30 @@ class SignatureActivities:
         """How many signatures of this provider were new."""
         found = 0
         async for document in self._store.to_be_signed():
-            alive()
-            given = [one for one in await api.signed(document.terms) if one.party in document.unsigned]
+            signed = await self._signed(api, document.terms, alive)
+            given = [one for one in signed if one.party in document.unsigned]
             for command_id in await self._store.take(given, self._now()):
                 await start(command_id)
                 found += 1
         return found
+
+    async def _signed(
+        self, api: SignatureProvider, terms: Terms, alive: Callable[[], object]
+    ) -> tuple[ReceivedSignature, ...]:
+        """Ask, as fast as the provider takes it: else those that come last were never asked about."""
+        for _ in range(_TIMES_TOO_FAST):
+            alive()
+            try:
+                return await api.signed(terms)
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code != httpx.codes.TOO_MANY_REQUESTS:
+                    raise
+                await self._pause(_rest(error.response))
+        alive()
+        return await api.signed(terms)
+
+
+def _rest(response: httpx.Response) -> float:
+    """Seconds until it may be asked again (RFC 9110 §10.2.3)."""
+    said = response.headers.get("Retry-After", "")
+    return min(float(said), _LONGEST_REST) if said.isdecimal() else _REST

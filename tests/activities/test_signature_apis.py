@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from activities.outside_service import UnusableAnswerError
 from activities.signatures.provider_apis import DocumensoApi, DocusealApi, DocusignApi, SignatureProvider
+from activities.signatures.reading import read
 from domain.contract import Party
 from domain.signatures import Provider, Terms
 from tests.activities import signature_payloads as sent
@@ -90,8 +91,6 @@ class TestEach:
 
     async def test_it_is_the_same_signature_as_the_delivered_one(self, provider: Provider) -> None:
         """Under the same command ID, so that it is carried once."""
-        from activities.signatures.reading import read
-
         delivered = {
             one.command_id
             for body in sent.deliveries(provider, TERMS, BOTH)

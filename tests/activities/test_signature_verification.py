@@ -1,5 +1,7 @@
 """Who may report signatures: each provider's scheme, by vectors that were made without this code."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,8 +93,6 @@ def test_a_time_of_docuseal_holds_for_five_minutes(passed: int, genuine: bool) -
 
 @pytest.mark.parametrize("passed", [301, -301])
 def test_a_time_of_standard_webhooks_too(passed: int) -> None:
-    import time
-
     assert not judged(Provider.STANDARD, signed_headers(Provider.STANDARD, BODY, at=time.time() - passed))
 
 

@@ -274,11 +274,16 @@ class Api:
         self.signatures = signatures
         self.asked: list[Terms] = []
         self.down: Exception | None = None
+        self.too_fast: list[str] = []
 
     async def signed(self, terms: Terms) -> tuple[ReceivedSignature, ...]:
         self.asked.append(terms)
         if self.down:
             raise self.down
+        if self.too_fast:
+            request = httpx.Request("GET", "https://provider.test")
+            answer = httpx.Response(429, headers={"Retry-After": self.too_fast.pop(0)}, request=request)
+            answer.raise_for_status()
         return tuple(one for one in self.signatures if one.terms == terms)
 
 
@@ -335,6 +340,26 @@ class TestSwept:
         silent.down = down
         swept, started = await self.sweep(store, now, silent, Api(given()))
         assert (swept.unanswered, len(started)) == ((Provider.DOCUMENSO,), 1)
+
+    async def test_one_that_is_asked_too_fast_is_given_time(
+        self, store: SignatureStore, now: Now, run: Run
+    ) -> None:
+        """Else those that come last were never asked about."""
+        api, rests = Api(given()), list[float]()
+        api.too_fast = ["3", "3600", "Sun, 06 Nov 1994 08:49:37 GMT"]
+
+        async def pause(seconds: float) -> None:
+            rests.append(seconds)
+
+        async def start(_command_id: str) -> None:
+            return
+
+        swept = await SignatureActivities(store, [api], now=now, pause=pause).sweep(start)
+        assert (swept.found, swept.unanswered, rests) == (1, (), [3.0, 30.0, 10.0])
+
+        api.too_fast = ["3"] * 6
+        swept = await SignatureActivities(store, [api], now=now, pause=pause).sweep(start)
+        assert swept.unanswered == (Provider.DOCUSEAL,)
 
 
 @pytest.mark.parametrize("provider", Provider)

@@ -24,6 +24,7 @@ from domain.invitations import compose_all
 from domain.lifecycle import NEWEST
 from domain.policy import Policy
 from domain.refusal import RefusedError
+from domain.refused import told_of_refusal
 from domain.state import Application
 from domain.status import AccessCause, Company, FailedEmail, Missing, Status
 from domain.steps import Moment
@@ -185,10 +186,20 @@ class Journey:
         except RefusedError as refusal:
             if refusal.company:
                 self.application = self.application.showing(refusal.company)
+            self._tell(kind, role, payload, refusal)
             raise
         self.carry_out(decision)
         self.said[kind] = payload
         return decision
+
+    def _tell(self, kind: str, role: str | None, payload: Json, refusal: RefusedError) -> None:
+        """Write the notices about a refusal, as the workflow does."""
+        try:
+            command = self.command(kind, role=role, **payload)
+        except RefusedError:
+            return
+        told = told_of_refusal(self.application, command, refusal)
+        self.mails += [addressed(notice, self.application, self.transitions, self.now) for notice in told]
 
     def carry_out(self, decision: Decision) -> None:
         """Take over what was decided, and write the notices, as the workflow does."""

@@ -50,7 +50,7 @@ Rejection         reason_code explanation
 Via               channel client?
 AuditEvent        sequence at command verdict command_id? actor? occurred_at? from_stage to_stage error? message? form_revision? sheet_revision? via? details?
 Link              previous salt commitment hash
-Status            stage status_text waiting_on allowed_commands? due_at? overdue? deadline? form_revision? company? application? warnings? justification? sheet? modification? confirmed_revision? signing? contract_start_at? amendments? access? last_refusals? pending_emails? failed_emails? rejection? outcome? sequence? + application_id company_master_uid contact_email? bd? bd_lead? company_confirmed? modification_fields? contacted_at? closing? answered? questions? coverage_changes? allowed_for? time_zone? warned?
+Status            stage status_text waiting_on allowed_commands? due_at? overdue? deadline? form_revision? company? application? warnings? justification? sheet? modification? confirmed_revision? signing? contract_start_at? amendments? access? last_refusals? pending_emails? failed_emails? rejection? outcome? sequence? + application_id company_master_uid contact_email? bd? bd_lead? company_confirmed? modification_fields? external_id? contacted_at? closing? answered? questions? coverage_changes? allowed_for? time_zone? warned?
 Warned            code uid? day? time_zone?
 Unknown           what name
 Closing           by reason? code? days?

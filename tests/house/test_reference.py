@@ -55,7 +55,8 @@ def test_every_command_stands_there_with_who_may_send_it_and_where() -> None:
         for rule in step.account_rules:
             assert markdown.prose(rule.__doc__) in described
         assert "Must hold: \n" not in described, f"a rule of {step.name} has no docstring"
-        for notice in step.notices:
+        refused = (each for told in step.tells_refusal.values() for each in told)
+        for notice in (*step.notices, *refused):
             if isinstance(notice, type):
                 assert f"`{notice.model_fields['template'].default}`" in described
 

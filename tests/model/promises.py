@@ -190,10 +190,15 @@ def an_application_ends_once(known: Known, it: Happening, now: Known) -> None:
 
 
 def a_refused_command_changes_nothing(known: Known, it: Happening, now: Known) -> None:
-    """A refused command changes nothing, and nobody gets a mail of it; that it was refused is on record."""
+    """A refused command changes nothing, and nobody gets a mail of it; that it was refused is on record. Only
+    of a signature that the e-signature service reports BD is told, as nobody there would see to it."""
     if it.said and it.said.verdict is Verdict.REFUSED:
         assert _but_for_the_record(it.after) == _but_for_the_record(it.before)
-        assert it.mails == ()
+        reported = (
+            it.said.kind == "sign_contract" and it.said.role == "esign" and it.said.error != "unavailable"
+        )
+        told = reported and it.said.command_id not in known.heard
+        assert it.mails in ((("signature_refused",), ()) if told else ((),))
 
 
 def what_is_in_place_already_is_not_done_again(known: Known, it: Happening, now: Known) -> None:

@@ -115,6 +115,14 @@ async def _signing_on_paper_vendor_first(applicant: Applicant) -> None:
     await applicant.sign("partner", role="esign", document_ref="DOC-3")
 
 
+async def _signature_refused(applicant: Applicant) -> None:
+    """Reported for other terms, twice, and then for these."""
+    await applicant.to_signatures(start=FAR)
+    for _ in range(2):
+        await applicant.sign("partner", role="esign", sheet_hash="ab" * 32, document_ref="DOC-1")
+    await applicant.sign("partner", role="esign", document_ref="DOC-2")
+
+
 async def _start_date_reached(applicant: Applicant) -> None:
     await applicant.to_signed(start=(await applicant.now() + timedelta(days=40)).date().isoformat())
     await until_due(applicant)
@@ -344,6 +352,7 @@ ORDINARY: Final[tuple[Journey, ...]] = (
     Journey("supersede", _supersede, Stage.AWAITING_SIGNATURES),
     Journey("reopen_after_a_signature", _reopen_after_a_signature, Stage.AWAITING_SIGNATURES),
     Journey("signing_on_paper_vendor_first", _signing_on_paper_vendor_first, Stage.SIGNED),
+    Journey("signature_refused", _signature_refused, Stage.AWAITING_SIGNATURES),
     Journey("start_date_reached", _start_date_reached, Stage.ACTIVE),
     Journey("amend_start_date", _amend_start_date, Stage.ACTIVE),
     Journey("reassign", _reassign, Stage.UNDER_REVIEW),

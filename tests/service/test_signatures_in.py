@@ -6,11 +6,13 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from temporalio.client import ScheduleOverlapPolicy, WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.worker import Replayer
 
 from activities.db.signatures import SignatureStore
+from activities.signatures.reading import read
 from domain.audit import Verdict
 from domain.contract import Party, Stage
 from domain.signatures import SWEEP_ID, SWEEP_TYPE, CarriedSignature, Provider, Swept, Terms, signature_id
@@ -55,7 +57,7 @@ async def test_each_party_signs_once_whatever_is_delivered(service: Service) -> 
     """By the receiver itself, three times each, the later first; a document for other terms among them."""
     applicant, terms = await signable(service)
     times = await signed_at(applicant)
-    settings = Settings(signature_docuseal_secret=SECRETS[PROVIDER])
+    settings = Settings.model_construct(signature_docuseal_secret=SecretStr(SECRETS[PROVIDER]))
     client = service.env.client
     with service.env.with_time_skipping_disabled():
         app = signatures_app(await open_signatures(settings, service.database, client))
@@ -95,8 +97,6 @@ async def test_what_was_stored_and_not_started_is_swept(service: Service) -> Non
     """As when the process died in between; and an application that has ended is told of nothing."""
     applicant, terms = await signable(service, start="2030-01-01")
     store, client = SignatureStore(service.database), service.env.client
-    from activities.signatures.reading import read
-
     found = [
         one
         for body in deliveries(PROVIDER, terms, await signed_at(applicant))

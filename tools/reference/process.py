@@ -133,6 +133,8 @@ def _facts(step: Step, *, waits: bool) -> Iterator[str]:
     yield f"Leads to: {f'`{step.to}`' if step.to else 'the same stage'}{branch}."
     if told := _linked(step.notices):
         yield f"E-mails: {told}."
+    for role, notices in step.tells_refusal.items():
+        yield f"E-mails when it is refused to `{role}`: {_linked(notices)}."
     if step.only:
         yield step.only.meaning
     if step.revision:
