@@ -22,6 +22,7 @@ from starter.web.door import FrontDoor
 from starter.web.idp import DemoIssuer
 from starter.web.personas import Persona, desk_of
 from starter.web.ready import Ready
+from starter.web.signatures import WithSignatures, open_signatures
 from starter.web.tokens import IssuerKeys, OidcVerifier
 
 STOP_WITHIN: Final = 5
@@ -70,7 +71,8 @@ async def front_door(
 
         ready = Ready({"database": Schema(database).check, "temporal": temporal, "issuer": keys.check})
         app = front_door_app(door, ready, more=(own.router(),) if own else ())
-        await stack.enter_async_context(listening(app, settings.serve_address))
+        signatures = await open_signatures(settings, database, client)
+        await stack.enter_async_context(listening(WithSignatures(app, signatures), settings.serve_address))
         yield address
 
 

@@ -31,6 +31,7 @@ from activities.signatures.verification import Verifier, verifier
 from domain.signatures import Provider
 from runtime.errors import keep_cancellation
 from runtime.signature_sweep import keep_sweeping
+from starter.web.problems import MEDIA_TYPE, URN
 
 PATH: Final = "/webhooks/signatures"
 MOST_BYTES: Final = 1024 * 1024
@@ -40,7 +41,6 @@ ARRIVES_WITHIN: Final = timedelta(seconds=10)
 START_WITHIN: Final = timedelta(milliseconds=500)
 """What starting the run may add to the answer; providers give up after some seconds, and the sweep is
 there."""
-_URN: Final = "urn:onboarding:error:"
 _TITLES: Final[Mapping[str, tuple[int, str]]] = {
     "not_found": (404, "Not found"),
     "unauthenticated": (401, "Not signed by the provider"),
@@ -225,6 +225,6 @@ def _too_large() -> _RefusedError:
 def _problem(refused: _RefusedError) -> Response:
     """A problem document (RFC 9457)."""
     status, title = _TITLES[refused.error]
-    problem = {"type": f"{_URN}{refused.error}", "title": title, "status": status, "detail": refused.detail}
+    problem = {"type": f"{URN}{refused.error}", "title": title, "status": status, "detail": refused.detail}
     headers = {"Cache-Control": "no-store", **refused.headers}
-    return Response(json.dumps(problem), status, headers, "application/problem+json")
+    return Response(json.dumps(problem), status, headers, MEDIA_TYPE)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from datetime import timedelta
 
 import httpx
@@ -18,6 +19,8 @@ from domain.contract import Party, Stage
 from domain.signatures import SWEEP_ID, SWEEP_TYPE, CarriedSignature, Provider, Swept, Terms, signature_id
 from runtime.signature_sweep import keep_sweeping
 from settings import Settings
+from starter.web.personas import DEFAULT
+from starter.web.serving import front_door
 from starter.web.signatures import PATH, carried_by, open_signatures, signatures_app
 from tests.activities.signature_payloads import SECRETS, deliveries, docuseal, signed_headers
 from tests.long import SHORT
@@ -140,3 +143,28 @@ async def test_the_schedule_is_one_however_often_it_is_made(service: Service) ->
         await client.get_schedule_handle(SWEEP_ID).delete()
     with pytest.raises(RPCError):
         await client.get_schedule_handle(SWEEP_ID).describe()
+
+
+async def test_the_front_door_takes_them(service: Service) -> None:
+    """With limits of its own, beside the API and its tokens."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    settings = Settings.model_construct(
+        database_url=SecretStr(service.database.engine.url.render_as_string(hide_password=False)),
+        signature_docuseal_secret=SecretStr(SECRETS[PROVIDER]),
+        serve_address=address,
+    )
+    body = b'{"event_type": "form.viewed", "data": {"id": 1, "values": "' + b"x" * 100_000 + b'"}}'
+    try:
+        async with (
+            front_door(service.env.client, settings, DEFAULT) as url,
+            httpx.AsyncClient(base_url=url) as door,
+        ):
+            assert (await door.get("/healthz")).is_success
+            assert (await door.post(f"{PATH}/{PROVIDER}", content=body)).status_code == 401
+            assert (await door.post(f"{PATH}/standard", content=body)).status_code == 404
+            headers = signed_headers(PROVIDER, body)
+            answer = await door.post(f"{PATH}/{PROVIDER}", content=body, headers=headers)
+            assert answer.json()["contained"] == "not a document of ours"
+    finally:
+        await service.env.client.get_schedule_handle(SWEEP_ID).delete()
