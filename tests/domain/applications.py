@@ -193,12 +193,13 @@ class Journey:
         return decision
 
     def _tell(self, kind: str, role: str | None, payload: Json, refusal: RefusedError) -> None:
-        """Write the notices about a refusal, as the workflow does."""
+        """Write the notices about a refusal, which is on record as they are, as the workflow does."""
         try:
             command = self.command(kind, role=role, **payload)
         except RefusedError:
             return
         told = told_of_refusal(self.application, command, refusal)
+        self.transitions += bool(told)
         self.mails += [addressed(notice, self.application, self.transitions, self.now) for notice in told]
 
     def carry_out(self, decision: Decision) -> None:
