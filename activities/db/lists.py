@@ -1,6 +1,6 @@
 """Lists of applications, page by page: whole and without doubles while their rows change."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import ColumnElement, Select, and_, false, func, not_, or_, select, true
@@ -118,6 +118,17 @@ class ApplicationLists:
         async with self._database.session() as session:
             row = (await session.execute(query)).mappings().one_or_none()
         return None if row is None else Brief.model_validate(dict(row))
+
+    async def in_charge(self, application_ids: Collection[str]) -> Mapping[str, Brief]:
+        """Who looks after these applications, by their IDs."""
+        query = (
+            _columns("application_id", "sequence")
+            .add_columns(_BD.label("bd"), _LEAD.label("bd_lead"))
+            .where(ApplicationRow.application_id.in_(application_ids))
+        )
+        async with self._database.session() as session:
+            rows = (await session.execute(query)).mappings().all()
+        return {row["application_id"]: Brief.model_validate(dict(row)) for row in rows}
 
 
 def _columns(*names: str) -> Select[tuple[object, ...]]:

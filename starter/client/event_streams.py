@@ -5,15 +5,16 @@ One look for all streams of a process: a stream that waits costs nothing, howeve
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from activities.db.engine import Database
-from activities.db.event_log import EventLog
+from activities.db.event_log import EventLog, LoggedEvent
 from activities.db.tables import ApplicationRow, AuditEventRow, AuditHeadRow
 from domain.audit import AuditEvent
 from domain.contract import MOST_EVENTS, ErrorType
@@ -26,6 +27,7 @@ LOOK_EVERY: Final = 1.0
 MOST_READ: Final = 200
 MOST_POSITION: Final = 2**63 - 1
 _ALL: Final = ""
+Events: TypeAlias = tuple[LoggedEvent, ...]
 
 
 class StreamedEvent(Contract):
@@ -51,47 +53,54 @@ class EventStreams:
         self._looking: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def of(self, application_id: str, after: str | None = None) -> AsyncIterator[StreamedEvent]:
-        """The events of an application after the one with this ``id``, its ``sequence``, for ever; ``None``:
-        from now on.
+    async def of(self, application_id: str, after: str | None = None) -> AsyncGenerator[Events]:
+        """The events of an application after the one with this ``id``, its ``sequence``, for ever, as they
+        come, some at a time; ``None``: from now on. The position of each is its ``sequence``.
+
+        Once this returns, nothing is missed.
 
         Raises:
             OnboardingError: ``invalid``, there can be no such ``id``.
             sqlalchemy.exc.SQLAlchemyError: the database is down; to be resumed later.
         """
         sequence = await self._newest(application_id) if after is None else _number(after, MOST_EVENTS)
-        with self._woken(application_id) as woken:
-            while not self._closed:
-                woken.clear()
-                rows = await self._database.rows(
-                    _OF_ONE, {"application": application_id, "after": sequence, "most": MOST_READ}
-                )
-                for row in rows:
-                    event = AuditEvent.model_validate(row, from_attributes=True)
-                    yield _streamed(str(event.sequence), event, application_id, row.company_master_uid)
-                    sequence = event.sequence
-                if not rows:
-                    await woken.wait()
+        return self._read(application_id, sequence, partial(self._of_one, application_id))
 
-    async def all(self, after: str | None = None) -> AsyncIterator[StreamedEvent]:
+    async def all(self, after: str | None = None) -> AsyncGenerator[Events]:
         """The events of all applications after the one with this ``id``, for ever; ``None``: from now on.
 
-        Those of an application come in its order; raises as `of` does.
+        Those of an application come in its order; otherwise as `of`.
         """
         if after is None:
             await self._log.extend()
         position = await self._log.end() if after is None else _number(after, MOST_POSITION)
-        with self._woken(_ALL) as woken:
+        return self._read(_ALL, position, partial(self._log.after, most=MOST_READ))
+
+    async def _read(
+        self, which: str, position: int, events_after: Callable[[int], Awaitable[Events]]
+    ) -> AsyncGenerator[Events]:
+        with self._woken(which) as woken:
             while not self._closed:
                 woken.clear()
-                events = await self._log.after(position, MOST_READ)
-                for logged in events:
-                    position = logged.position
-                    yield _streamed(
-                        str(position), logged.event, logged.application_id, logged.company_master_uid
-                    )
-                if not events:
+                if events := await events_after(position):
+                    position = events[-1].position
+                    yield events
+                else:
                     await woken.wait()
+
+    async def _of_one(self, application_id: str, sequence: int) -> Events:
+        rows = await self._database.rows(
+            _OF_ONE, {"application": application_id, "after": sequence, "most": MOST_READ}
+        )
+        return tuple(
+            LoggedEvent(
+                row.sequence,
+                application_id,
+                row.company_master_uid,
+                AuditEvent.model_validate(row, from_attributes=True),
+            )
+            for row in rows
+        )
 
     @property
     def open(self) -> int:
@@ -112,7 +121,7 @@ class EventStreams:
     def _woken(self, which: str) -> Iterator[asyncio.Event]:
         woken = asyncio.Event()
         self._waiting[which].add(woken)
-        if self._looking is None or self._looking.done():
+        if not self._closed and (self._looking is None or self._looking.done()):
             self._looking = asyncio.create_task(self._look())
         try:
             yield woken
@@ -147,9 +156,11 @@ class EventStreams:
         return rows[0].sequence if rows else 0
 
 
-def _streamed(number: str, event: AuditEvent, application_id: str, company_master_uid: str) -> StreamedEvent:
-    data = data_of(event, application_id, company_master_uid)
-    return StreamedEvent(id=number, at=event.at, types=types_of(event), data=data)
+def told(logged: LoggedEvent) -> StreamedEvent:
+    """What is said of an event."""
+    event = logged.event
+    data = data_of(event, logged.application_id, logged.company_master_uid)
+    return StreamedEvent(id=str(logged.position), at=event.at, types=types_of(event), data=data)
 
 
 def _number(text: str, most: int) -> int:

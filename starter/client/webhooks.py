@@ -64,7 +64,7 @@ class Webhooks:
             OnboardingError: ``invalid``, there is no such type or webhooks may not go to the URL.
         """
         unknown = sorted(set(types or ()) - set(WebhookType))
-        if unknown or types == []:
+        if unknown or (types is not None and not types):
             said = f"there is no {', '.join(unknown)}" if unknown else "must name one at least"
             message = f"types: {said}; there are {', '.join(WebhookType)}"
             raise OnboardingError(ErrorType.INVALID, message, remedy=NOT_DONE)

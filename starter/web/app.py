@@ -15,6 +15,8 @@ from starter.web.openapi import described
 from starter.web.problems import answer_problems
 from starter.web.reads import reads
 from starter.web.ready import Ready
+from starter.web.streams import streams
+from starter.web.webhooks import webhooks
 from starter.web.writes import writes
 
 
@@ -30,13 +32,18 @@ def front_door_app(door: FrontDoor, ready: Ready, *, more: Iterable[APIRouter] =
         redirect_slashes=False,
     )
     requests = Requests()
-    routers = (reads(door), writes(door), *more, _about(app, ready, requests))
+    routers = (*api(door), *more, _about(app, ready, requests))
     for router in routers:
         app.include_router(router)
     answer_problems(app, _allowed(routers))
     app.add_middleware(Limits)
     app.add_middleware(Observed, requests=requests)
     return app
+
+
+def api(door: FrontDoor) -> tuple[APIRouter, ...]:
+    """The routes of the API, as it lists them."""
+    return reads(door), streams(door), writes(door), webhooks(door)
 
 
 def _allowed(routers: Iterable[APIRouter]) -> Mapping[str, str]:

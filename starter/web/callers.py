@@ -72,6 +72,7 @@ class Caller:
         uids: the Company Master UIDs a partner acts for.
         acts_for: the roles a service may state.
         client: the program that shows the token.
+        expires_at: Unix time from when on the token opens nothing.
     """
 
     subject: str
@@ -81,6 +82,7 @@ class Caller:
     uids: frozenset[str] = frozenset()
     acts_for: frozenset[Role] = frozenset()
     client: str | None = None
+    expires_at: float | None = None
 
     @property
     def is_service(self) -> bool:

@@ -13,13 +13,15 @@ from starlette.responses import Response
 
 from activities.db.applications import ApplicationRecords, StoredApplication
 from activities.db.engine import Database
-from activities.db.lists import ApplicationLists
+from activities.db.lists import ApplicationLists, Brief
 from domain.contract import Command, ErrorType, OnboardingInput, Person
 from domain.coverage import AnyCoverageCommand, CoverageAnswer
 from domain.policy import Policy
 from domain.status import Status
 from domain.values import Contract, Uid
+from starter.client.event_streams import LOOK_EVERY, EventStreams
 from starter.client.joining import Joined
+from starter.client.webhooks import Webhooks
 from starter.web.callers import Caller, CallerRole, InCharge, Reader, roles_on
 from starter.web.limits import check_media_type
 from starter.web.problems import ApiError, DoorError, unavailable
@@ -77,20 +79,33 @@ class Seen:
 class FrontDoor:
     """What routes need, each by its constructor; there is no state in it that another process would miss.
 
+    Its streams of events are to be closed before it stops (`EventStreams.close`).
+
     Args:
         service: what applications are sent to.
         database: what is read.
         verifier: who shows a token.
+        webhooks: the endpoints that events are delivered to.
         desk: who serves a company that joins by itself; ``None``: nobody, and it can't.
+        look_every: seconds between two looks for events while nothing happens.
     """
 
     def __init__(
-        self, service: Service, database: Database, verifier: Verifier, *, desk: Desk | None = None
+        self,
+        service: Service,
+        database: Database,
+        verifier: Verifier,
+        webhooks: Webhooks,
+        *,
+        desk: Desk | None = None,
+        look_every: float = LOOK_EVERY,
     ) -> None:
         self.service: Final = service
         self.database: Final = database
         self.records: Final = ApplicationRecords(database)
         self.lists: Final = ApplicationLists(database)
+        self.webhooks: Final = webhooks
+        self.streams: Final = EventStreams(database, look_every=look_every)
         self.desk: Final = desk
         self._verifier = verifier
         self._under_way: dict[str, int] = {}
@@ -133,6 +148,14 @@ class FrontDoor:
         Raises:
             ApiError: ``not_found``, there is none, or none that he may see.
         """
+        found, reader = await self.found(caller, uid, which)
+        stored = await self.records.stored(found.application_id)
+        if stored is None:
+            raise not_there(uid)
+        return Seen(stored, reader)
+
+    async def found(self, caller: Caller, uid: str, which: "Which") -> tuple[Brief, Reader]:
+        """Which application it is, and as whom the caller reads it; otherwise as `seen`."""
         loop = asyncio.get_running_loop()
         until, pause = loop.time() + which.wait, _FIRST_LOOK
         while True:
@@ -143,10 +166,9 @@ class FrontDoor:
                 break
             await asyncio.sleep(min(pause, left))
             pause = min(2 * pause, _LONGEST_LOOK)
-        stored = await self.records.stored(found.application_id) if found and roles else None
-        if stored is None:
+        if not found or not roles:
             raise not_there(uid)
-        return Seen(stored, Reader(caller, roles))
+        return found, Reader(caller, roles)
 
     @asynccontextmanager
     async def turn(self, uid: str) -> AsyncIterator[None]:

@@ -158,6 +158,14 @@ class ApiError(HTTPException):
         )
 
     @classmethod
+    def of_field(cls, error: OnboardingError) -> "ApiError":
+        """``invalid``, of the field whose name the message begins with."""
+        field, _, message = error.message.partition(": ")
+        return cls(
+            ErrorType.INVALID, "Nothing was done: correct what errors names.", errors=[(field, message)]
+        )
+
+    @classmethod
     def refused(
         cls,
         error: OnboardingError,

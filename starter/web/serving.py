@@ -14,8 +14,11 @@ from temporalio.client import Client
 
 from activities.db.engine import Database
 from activities.db.schema import Schema
+from activities.webhooks.addresses import Allowed
+from activities.webhooks.sender import WebhookSender
 from settings import Settings
 from starter.client.onboarding_client import OnboardingClient
+from starter.client.webhooks import Webhooks
 from starter.web.app import front_door_app
 from starter.web.callers import ClaimNames
 from starter.web.door import FrontDoor
@@ -63,7 +66,9 @@ async def front_door(
         database = Database(settings.database, pool_size=settings.database_pool_size)
         stack.push_async_callback(database.dispose)
         service = OnboardingClient.over(client, settings)
-        door = FrontDoor(service, database, verifier, desk=desk_of(personas))
+        sender = WebhookSender(Allowed.from_text(settings.webhook_allow))
+        webhooks = Webhooks(database, sender, client)
+        door = FrontDoor(service, database, verifier, webhooks, desk=desk_of(personas))
 
         async def temporal() -> None:
             namespace = DescribeNamespaceRequest(namespace=client.namespace)
@@ -73,6 +78,8 @@ async def front_door(
         app = front_door_app(door, ready, more=(own.router(),) if own else ())
         signatures = await open_signatures(settings, database, client)
         await stack.enter_async_context(listening(WithSignatures(app, signatures), settings.serve_address))
+        # Before the listener stops, which waits for what is under way.
+        stack.push_async_callback(door.streams.close)
         yield address
 
 

@@ -8,6 +8,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 import httpx
@@ -107,7 +108,7 @@ class OidcVerifier:
         if kind.lower() == "jwt" and (claims.get("typ") == "ID" or not _OF_ID.isdisjoint(claims)):
             raise InvalidTokenError("it is an ID token; an access token is needed")
         try:
-            return caller_of(claims, self._names)
+            return replace(caller_of(claims, self._names), expires_at=int(claims["exp"]) + LEEWAY)
         except UnusableClaimsError as error:
             raise InvalidTokenError(str(error)) from None
 

@@ -9,8 +9,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from activities.webhooks.addresses import Allowed
+from activities.webhooks.sender import WebhookSender
 from domain.contract import Role
 from starter.client.onboarding_client import OnboardingClient
+from starter.client.webhooks import Webhooks
 from starter.web.app import front_door_app
 from starter.web.callers import Caller, CallerRole
 from starter.web.door import FrontDoor
@@ -30,7 +33,8 @@ async def calling(service: Service, uid: str) -> AsyncIterator["Api"]:
     """A front door, as if it had just been started."""
     partner = Caller("mei", name="Mei Lin", roles=(CallerRole.PARTNER,), uids=frozenset({uid}))
     client = OnboardingClient(service.env.client)
-    door = FrontDoor(client, service.database, Names(mei=partner, **PEOPLE), desk=DESK)
+    webhooks = Webhooks(service.database, WebhookSender(Allowed()), service.env.client)
+    door = FrontDoor(client, service.database, Names(mei=partner, **PEOPLE), webhooks, desk=DESK)
     transport = httpx.ASGITransport(front_door_app(door, Ready({})), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://door/api/v1", timeout=60) as http:
         yield Api(http, uid)

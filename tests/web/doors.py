@@ -2,14 +2,17 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import uuid4
 
 import httpx
+from fastapi import FastAPI
 
 from activities.db.engine import Database
 from activities.db.trail import AuditTrail
+from activities.webhooks.addresses import Allowed
+from activities.webhooks.sender import WebhookSender
 from domain.audit import Verdict
 from domain.contract import Command, ErrorType, OnboardingInput, Person, Stage, workflow_id
 from domain.coverage import AnyCoverageCommand, CoverageAnswer
@@ -18,6 +21,7 @@ from domain.status import CommandResult, Status
 from domain.view import describe
 from starter.client.errors import OnboardingError
 from starter.client.joining import Joined
+from starter.client.webhooks import Webhooks
 from starter.web.app import front_door_app
 from starter.web.callers import Caller, CallerRole
 from starter.web.door import Desk, FrontDoor
@@ -62,6 +66,7 @@ class Names:
     """A verifier whose tokens are the names of `CALLERS`."""
 
     down = False
+    expires_at: float | None = None
 
     def __init__(self, **more: Caller) -> None:
         self.callers = {**CALLERS, **more}
@@ -71,7 +76,7 @@ class Names:
             raise IssuerError("https://login.example does not answer")
         if token not in self.callers:
             raise InvalidTokenError("it is unknown")
-        return self.callers[token]
+        return replace(self.callers[token], expires_at=self.expires_at)
 
 
 @dataclass
@@ -128,6 +133,7 @@ class Doors:
     verifier: Names
     door: FrontDoor
     database: Database
+    app: FastAPI
 
     async def get(self, path: str, who: str = "ops", **more: Any) -> httpx.Response:
         """GET below the API."""
@@ -161,11 +167,13 @@ async def opened(
 ) -> AsyncIterator[Doors]:
     """A front door on this database."""
     service, verifier = Scripted(), Names(**callers)
-    door = FrontDoor(service, database, verifier, desk=desk)
+    webhooks = Webhooks(database, WebhookSender(Allowed.from_text("127.0.0.1")))
+    door = FrontDoor(service, database, verifier, webhooks, desk=desk, look_every=0.02)
     app = front_door_app(door, Ready(parts or {}))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://door") as http:
-        yield Doors(http, service, verifier, door, database)
+        yield Doors(http, service, verifier, door, database, app)
+    await door.streams.close()
 
 
 def two_applications() -> Sequence[Application]:

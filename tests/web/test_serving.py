@@ -28,7 +28,8 @@ from tests.web.doors import OWN, Doors, opened
 HERE = "http://127.0.0.1:8000"
 
 
-def _free_address() -> str:
+def free_address() -> str:
+    """An address of this machine that nobody listens at."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"127.0.0.1:{listener.getsockname()[1]}"
 
@@ -41,7 +42,7 @@ async def test_what_is_under_way_is_finished_before_it_stops() -> None:
         await held.wait()
         return PlainTextResponse("done")
 
-    address = _free_address()
+    address = free_address()
     async with httpx.AsyncClient(base_url=f"http://{address}") as http:
         async with listening(Starlette(routes=[Route("/", slow)]), address):
             asked = asyncio.create_task(http.get("/"))
@@ -55,7 +56,7 @@ async def test_what_is_under_way_is_finished_before_it_stops() -> None:
 async def test_no_answer_waits_for_the_rest_of_it() -> None:
     """asyncio switches that off for who says he speaks TCP; an accepted connection says what its listener
     does."""
-    with listener_at(_free_address()) as listener:
+    with listener_at(free_address()) as listener:
         assert listener.proto == socket.IPPROTO_TCP
 
 

@@ -19,6 +19,7 @@ from starter.web.tokens import (
     ASK_FIRST_AFTER,
     KEEP_FOR,
     KEEP_WITHOUT_ISSUER,
+    LEEWAY,
     MAX_TOKEN,
     InvalidTokenError,
     IssuerError,
@@ -46,6 +47,8 @@ async def test_a_token_says_who_is_calling(issuer: Issuer) -> None:
         azp="crm",
     )
     caller = await issuer.verifier.caller(token)
+    expires = jwt.decode(token, options={"verify_signature": False})["exp"]
+    assert caller.expires_at == expires + LEEWAY
     assert (caller.subject, caller.name, caller.email) == ("mei", "Mei Lin", "mei@lincloud.example")
     assert caller.roles == (CallerRole.PARTNER, CallerRole.BD)
     assert caller.uids == {"5123456789"}

@@ -18,7 +18,7 @@ FILE: Final = ROOT / "docs/reference/openapi.json"
 def document() -> dict[str, Any]:
     """The description of the API. Nothing behind it is asked for that."""
     nothing: Any = cast("Any", None)
-    door = FrontDoor(nothing, Database("sqlite:///nothing.db"), nothing)
+    door = FrontDoor(nothing, Database("sqlite:///nothing.db"), nothing, nothing)
     return described(front_door_app(door, Ready({})))
 
 
