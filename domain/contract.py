@@ -21,6 +21,7 @@ from domain.values import (
     HeaderText,
     Instant,
     Uid,
+    says_nothing,
 )
 
 WORKFLOW_TYPE: Final = "ResellerOnboarding"
@@ -177,7 +178,10 @@ class Person(Contract):
 
 
 class OnboardingInput(Contract):
-    """The workflow's argument: JOIN NOW (guide §2.1, Step 3)."""
+    """The workflow's argument: JOIN NOW (guide §2.1, Step 3).
+
+    ``desk``: the name of the desk that serves the company; it stays, whoever is put in charge later.
+    """
 
     company_master_uid: Uid
     contact_name: HeaderText
@@ -186,6 +190,7 @@ class OnboardingInput(Contract):
     bd: Person
     bd_lead: Person
     policy: Policy | None = None
+    desk: HeaderText | None = Field(default=None, exclude_if=says_nothing)
 
 
 class Via(Contract):

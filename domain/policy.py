@@ -12,6 +12,7 @@ from domain.values import Contract, TimeZone
 
 Hour = Annotated[int, Field(ge=0, le=23)]
 Days = Annotated[int, Field(ge=1, le=3650)]
+Calendar = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2,3}(-[A-Z0-9]{1,10})?$")]
 
 
 class Policy(Contract):
@@ -34,6 +35,6 @@ class Policy(Contract):
     later_reminder_working_days: Days = 10
     expiry_warning_days: Annotated[tuple[Days, ...], Field(max_length=5)] = (14, 3)
     mail_hour: Hour = 9
-    calendar: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2,3}(-[A-Z0-9]{1,10})?$")] = "CN"
+    calendar: Calendar = "CN"
     time_zone: TimeZone = "Asia/Shanghai"
     require_credit_control: bool = False

@@ -81,6 +81,7 @@ class Application(Contract):
     former_bd: Person | None = None
     former_lead: Person | None = None
     policy: Policy
+    desk: str | None = None
     edition: int = FIRST
     stage: Stage = Stage.DRAFTING
     clocks: tuple[Clock, ...] = ()
@@ -138,6 +139,7 @@ class Application(Contract):
             bd=joined.bd,
             bd_lead=joined.bd_lead,
             policy=policy,
+            desk=joined.desk,
         )
 
     def but(self, **changes: object) -> Self:

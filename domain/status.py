@@ -317,7 +317,8 @@ class Status(Contract):
     in, or ``already_partner`` where the applicant had access before it began.
 
     ``allowed_for``: the commands possible now, by the role that may send them; ``allowed_commands``: those
-    of all roles. ``time_zone``: the one its times are told in. ``warned``: the ``warnings`` for programs.
+    of all roles. ``desk``: the one that serves the company, by name. ``time_zone``: the one its times are
+    told in. ``warned``: the ``warnings`` for programs.
     ``external_id``: what the document to be signed carries at a provider of electronic signatures.
     """
 
@@ -337,6 +338,7 @@ class Status(Contract):
     contact_email: str | None = None
     bd: Person | None = None
     bd_lead: Person | None = None
+    desk: str | None = None
     company: CompanyShown | None = None
     company_confirmed: bool = False
     application: ApplicationForm | None = None
@@ -382,7 +384,7 @@ class Status(Contract):
             "sheet": {"issued_at"},
             "signing": {"partner": {"recorded_at"}, "vendor": {"recorded_at"}},
             **dict.fromkeys(("company", "contact_email", "bd", "bd_lead", "allowed_for"), True),
-            **dict.fromkeys(("questions", "time_zone", "warned", "external_id"), True),
+            **dict.fromkeys(("questions", "time_zone", "warned", "external_id", "desk"), True),
         }
         if self.access.reason == "not_signed":
             known["access"] = True

@@ -60,6 +60,7 @@ def describe(
         contact_email=application.recipient.email,
         bd=application.bd,
         bd_lead=application.bd_lead,
+        desk=application.desk,
         company=company_shown(application.company) if application.company else None,
         company_confirmed=application.company_confirmed,
         application=application.form,

@@ -1,22 +1,30 @@
 """Lists of applications, page by page: whole and without doubles while their rows change."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, not_, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, bindparam, false, func, not_, or_, select, true
 
 from activities.db.engine import Database
 from activities.db.tables import ApplicationRow
 from domain.contract import Stage, WaitingOn
+from domain.state import OUTCOMES
 from domain.values import Contract, Instant
 
-_BD: Final = ApplicationRow.state["bd"]["email"].as_string()
-_LEAD: Final = ApplicationRow.state["bd_lead"]["email"].as_string()
+_OPEN_OF: Final = (
+    select(ApplicationRow.bd, func.count().label("open"))
+    .where(
+        ApplicationRow.bd.in_(bindparam("bds", expanding=True)),
+        ApplicationRow.stage.not_in(sorted(OUTCOMES)),
+    )
+    .group_by(ApplicationRow.bd)
+)
+"""Made once: making a statement takes SQLAlchemy longer than sending it."""
 
 
 class ListedApplication(Contract):
     """An application in a list; ``sequence`` is the number of its newest audit event, ``bd`` who looks after
-    it, by e-mail address."""
+    it, by e-mail address, ``desk`` the one that serves the company."""
 
     application_id: str
     company_master_uid: str
@@ -26,22 +34,26 @@ class ListedApplication(Contract):
     due_at: Instant | None = None
     overdue: bool
     bd: str | None = None
+    desk: str | None = None
     sequence: int
     created_at: Instant
     updated_at: Instant
 
 
 class Brief(Contract):
-    """Which application it is, how far it is stored, and who looks after it, by e-mail address."""
+    """Which application it is, how far it is stored, and who looks after it: people by e-mail address, in
+    small letters, and the desk."""
 
     application_id: str
     sequence: int
     bd: str | None = None
     bd_lead: str | None = None
+    desk: str | None = None
 
 
 class Sight(Contract):
-    """What somebody may see: all, or what is his: of these companies, or that he is BD or lead of.
+    """What somebody may see: all, or what is his: of these companies, that he is BD or lead of, by any of
+    these addresses, or of these desks.
 
     ``never``: companies whose applications he does not see as BD, lead or vendor.
     """
@@ -49,8 +61,9 @@ class Sight(Contract):
     all: bool = False
     uids: tuple[str, ...] = ()
     vendor: bool = False
-    bd: str | None = None
-    bd_lead: str | None = None
+    bd: tuple[str, ...] = ()
+    bd_lead: tuple[str, ...] = ()
+    desks: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
 
 
@@ -61,6 +74,7 @@ class Wanted(Contract):
     waiting_on: WaitingOn | None = None
     overdue: bool | None = None
     bd: str | None = None
+    desk: str | None = None
     due_before: Instant | None = None
     q: str | None = None
 
@@ -82,10 +96,7 @@ class ApplicationLists:
         self, sight: Sight, wanted: Wanted, *, limit: int, after: Position | None = None
     ) -> tuple[ListedApplication, ...]:
         """At most ``limit`` applications, the latest first; what begins meanwhile is on a page before."""
-        query = _columns(*(name for name in ListedApplication.model_fields if name != "bd")).add_columns(
-            _BD.label("bd")
-        )
-        query = query.where(_seen(sight), *_terms(wanted))
+        query = _columns(*ListedApplication.model_fields).where(_seen(sight), *_terms(wanted))
         if after is not None:
             query = query.where(
                 or_(
@@ -104,11 +115,7 @@ class ApplicationLists:
     async def brief(self, company_master_uid: str, application_id: str | None = None) -> Brief | None:
         """The applicant's latest application, or the one of this ID."""
         query = (
-            _columns("application_id", "sequence")
-            .add_columns(
-                _BD.label("bd"),
-                _LEAD.label("bd_lead"),
-            )
+            _columns(*Brief.model_fields)
             .where(ApplicationRow.company_master_uid == company_master_uid)
             .order_by(ApplicationRow.created_at.desc(), ApplicationRow.updated_at.desc())
             .limit(1)
@@ -121,14 +128,16 @@ class ApplicationLists:
 
     async def in_charge(self, application_ids: Collection[str]) -> Mapping[str, Brief]:
         """Who looks after these applications, by their IDs."""
-        query = (
-            _columns("application_id", "sequence")
-            .add_columns(_BD.label("bd"), _LEAD.label("bd_lead"))
-            .where(ApplicationRow.application_id.in_(application_ids))
-        )
+        query = _columns(*Brief.model_fields).where(ApplicationRow.application_id.in_(application_ids))
         async with self._database.session() as session:
             rows = (await session.execute(query)).mappings().all()
         return {row["application_id"]: Brief.model_validate(dict(row)) for row in rows}
+
+    async def open_of(self, bds: Iterable[str]) -> Mapping[str, int]:
+        """How many open applications each BD with these addresses, in small letters, looks after."""
+        asked = tuple(bds)
+        rows = await self._database.rows(_OPEN_OF, {"bds": asked})
+        return dict.fromkeys(asked, 0) | {row.bd: row.open for row in rows}
 
 
 def _columns(*names: str) -> Select[tuple[object, ...]]:
@@ -140,8 +149,12 @@ def _seen(sight: Sight) -> ColumnElement[bool]:
         return true()
     company = ApplicationRow.company_master_uid
     for_vendor: list[ColumnElement[bool]] = [true()] if sight.vendor else []
-    for_vendor += [sight.bd.lower() == _BD] if sight.bd is not None else []
-    for_vendor += [sight.bd_lead.lower() == _LEAD] if sight.bd_lead is not None else []
+    for column, values in (
+        (ApplicationRow.bd, sight.bd),
+        (ApplicationRow.bd_lead, sight.bd_lead),
+        (ApplicationRow.desk, sight.desks),
+    ):
+        for_vendor += [column.in_(values)] if values else []
     own = company.in_(sight.uids) if sight.uids else false()
     if not for_vendor:
         return own
@@ -158,7 +171,9 @@ def _terms(wanted: Wanted) -> Sequence[ColumnElement[bool]]:
     if wanted.overdue is not None:
         terms.append(ApplicationRow.overdue.is_(wanted.overdue))
     if wanted.bd is not None:
-        terms.append(wanted.bd.lower() == _BD)
+        terms.append(ApplicationRow.bd == wanted.bd.lower())
+    if wanted.desk is not None:
+        terms.append(ApplicationRow.desk == wanted.desk)
     if wanted.due_before is not None:
         terms.append(ApplicationRow.due_at < wanted.due_before)
     if wanted.q is not None:
@@ -169,7 +184,3 @@ def _terms(wanted: Wanted) -> Sequence[ColumnElement[bool]]:
             )
         )
     return terms
-
-
-def _same(address: ColumnElement[str], wanted: str) -> ColumnElement[bool]:
-    return func.lower(address).is_not_distinct_from(wanted.lower())

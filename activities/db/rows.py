@@ -94,4 +94,7 @@ def application_values(
         "state": state,
         "created_at": entries[0].event.at,
         "updated_at": newest.at,
+        "bd": application.bd.email.lower(),
+        "bd_lead": application.bd_lead.email.lower(),
+        "desk": application.desk,
     }

@@ -14,11 +14,14 @@ from activities.db.accounts import SqlAccountDirectory
 from activities.db.applications import ApplicationRecords
 from activities.db.email_ledger import EmailLedger, LedgerState
 from activities.db.engine import Database
+from activities.db.lists import ApplicationLists, Brief
 from activities.db.schema import MIGRATIONS, Phase, Schema, SchemaMismatchError
 from activities.db.tables import Base, SchemaRow
+from activities.db.trail import AuditTrail
+from domain.contract import Person
 from domain.inquiry import Account
 from domain.publication import Receipt
-from tests.activities.examples import form, grant
+from tests.activities.examples import application, entry, form, grant, publication
 from tests.activities.schemas import ADDS, TAKES_AWAY, alembic, breaches, differences, release
 from tests.activities.senders import (
     FIRST,
@@ -75,6 +78,27 @@ async def test_migrations_make_the_schema_from_nothing_and_again_do_nothing(unmi
         assert (await schema.check()).words == f"schema {TODAY}, that of this release"
         async with database.engine.connect() as connection:
             assert await connection.run_sync(differences) == []
+    await database.dispose()
+
+
+async def test_who_is_in_charge_is_known_of_what_was_stored_before_there_were_columns(
+    unmigrated_url: str,
+) -> None:
+    database = Database(unmigrated_url)
+    await Schema(database).migrate()
+    kept = application("run-1", uid="1001").but(bd=Person(name="Li", email="Li@Vendor.example"))
+    await AuditTrail(database).publish(publication(kept, entry(1)))
+
+    def again(connection: Connection) -> None:
+        command.downgrade(alembic(connection), "0004")
+        command.upgrade(alembic(connection), "head")
+
+    async with database.engine.begin() as connection:
+        await connection.run_sync(again)
+    found = await ApplicationLists(database).brief("1001")
+    assert found == Brief(
+        application_id="run-1", sequence=1, bd="li@vendor.example", bd_lead="chen@vendor.example"
+    )
     await database.dispose()
 
 

@@ -22,7 +22,7 @@ from workflows.data_converter import DATA_CONVERTER
 # The models and the commands of the contract; "?" marks what may be left out. What stands after "+" came
 # later: additions, which the status and the start input may have.
 FIELDS: Final = """
-OnboardingInput   company_master_uid contact_name contact_email locale? bd bd_lead policy?
+OnboardingInput   company_master_uid contact_name contact_email locale? bd bd_lead policy? + desk?
 Policy            review_working_days? contact_working_days? reminder_working_days? partner_expiry_days? calendar? time_zone? + require_credit_control? access_delay_working_days? later_reminder_working_days? expiry_warning_days? mail_hour?
 Actor             role id name?
 Person            name email + locale?
@@ -50,7 +50,7 @@ Rejection         reason_code explanation
 Via               channel client?
 AuditEvent        sequence at command verdict command_id? actor? occurred_at? from_stage to_stage error? message? form_revision? sheet_revision? via? details?
 Link              previous salt commitment hash
-Status            stage status_text waiting_on allowed_commands? due_at? overdue? deadline? form_revision? company? application? warnings? justification? sheet? modification? confirmed_revision? signing? contract_start_at? amendments? access? last_refusals? pending_emails? failed_emails? rejection? outcome? sequence? + application_id company_master_uid contact_email? bd? bd_lead? company_confirmed? modification_fields? external_id? contacted_at? closing? answered? questions? coverage_changes? allowed_for? time_zone? warned?
+Status            stage status_text waiting_on allowed_commands? due_at? overdue? deadline? form_revision? company? application? warnings? justification? sheet? modification? confirmed_revision? signing? contract_start_at? amendments? access? last_refusals? pending_emails? failed_emails? rejection? outcome? sequence? + application_id company_master_uid contact_email? bd? bd_lead? company_confirmed? modification_fields? external_id? contacted_at? closing? answered? questions? coverage_changes? allowed_for? time_zone? warned? desk?
 Warned            code uid? day? time_zone?
 Unknown           what name
 Closing           by reason? code? days?
@@ -173,7 +173,8 @@ class TestDefaults:
         said = payloads.join(UID)
         del said["locale"]
         joined = OnboardingInput.model_validate(said)
-        assert (joined.locale, joined.policy) == ("en", None)
+        assert (joined.locale, joined.policy, joined.desk) == ("en", None, None)
+        assert "desk" not in joined.model_dump(mode="json"), "an input without one is written as before"
 
     def test_signing(self) -> None:
         signing = journey_to("awaiting_signatures").status.signing
