@@ -23,7 +23,7 @@ from starter.client.event_streams import LOOK_EVERY, EventStreams
 from starter.client.joining import Joined
 from starter.client.webhooks import Webhooks
 from starter.web.callers import Caller, CallerRole, InCharge, Reader, roles_on
-from starter.web.limits import check_media_type
+from starter.web.limits import StrictRequest, check_media_type
 from starter.web.problems import ApiError, DoorError, unavailable
 from starter.web.tokens import InvalidTokenError, IssuerError, Verifier
 
@@ -235,7 +235,8 @@ def authenticated_route(door: FrontDoor) -> type[APIRoute]:
         def get_route_handler(self) -> Handler:
             handle = super().get_route_handler()
 
-            async def handler(request: Request) -> Response:
+            async def handler(asked: Request) -> Response:
+                request = StrictRequest(asked.scope, asked.receive)
                 request.state.caller = await door.authenticated(request)
                 check_media_type(request, await request.body())
                 return await handle(request)

@@ -1,8 +1,9 @@
 """What a request may take of us: the size of its body, and the time it has to arrive."""
 
 import asyncio
+import json
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -78,8 +79,38 @@ def _too_large() -> ApiError:
     return ApiError(DoorError.TOO_LARGE, f"The body must not be larger than {most}.", headers=_CLOSE)
 
 
+class StrictRequest(Request):
+    """A request whose JSON says everything once: of a key that is there twice, readers before and behind this
+    one may each have taken another value (RFC 8259 §4)."""
+
+    async def json(self) -> Any:
+        """The body as JSON.
+
+        Raises:
+            ApiError: a key is there twice.
+            json.JSONDecodeError: it is none.
+        """
+        return json.loads(await self.body(), object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ApiError(DoorError.BAD_REQUEST, "An object of the body has a key twice. Send each once.")
+    return found
+
+
 def check_media_type(request: Request, body: bytes) -> None:
-    """Raises `ApiError` for a body that is not JSON by its own word."""
+    """Raises `ApiError` for a body that is not JSON by its own word, or is compressed: what it would come to
+    can't be told by its size."""
+    if not body:
+        return
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if body and kind != "application/json":
+    if kind != "application/json":
         raise ApiError(DoorError.UNSUPPORTED_MEDIA_TYPE, "Send Content-Type: application/json.")
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise ApiError(
+            DoorError.UNSUPPORTED_MEDIA_TYPE,
+            "Send the body as it is, without Content-Encoding.",
+            headers={"Accept-Encoding": "identity"},
+        )

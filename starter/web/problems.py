@@ -32,7 +32,8 @@ class DoorError(StrEnum):
     """What only the front door refuses, beside the contract's errors."""
 
     BAD_REQUEST = "bad_request"
-    """The request can't be read: no JSON, no ``Idempotency-Key``, an ``If-Match`` that is no number."""
+    """The request can't be read: no HTTP, no JSON, a key of an object twice, no ``Idempotency-Key``, an
+    ``If-Match`` that is no number."""
     UNAUTHENTICATED = "unauthenticated"
     """No bearer token, or one that opens nothing."""
     METHOD_NOT_ALLOWED = "method_not_allowed"
@@ -42,9 +43,11 @@ class DoorError(StrEnum):
     TOO_LARGE = "too_large"
     """The body is over 64 KiB."""
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
-    """The body is not ``application/json``."""
+    """The body is not ``application/json``, or is compressed."""
     TOO_MANY = "too_many"
     """Too many commands of one application are under way."""
+    HEADERS_TOO_LARGE = "headers_too_large"
+    """The request line and the headers are over 32 KiB."""
     INTERNAL = "internal"
     """A bug of the service; its log has more."""
 
@@ -77,6 +80,7 @@ KINDS: Final[Mapping[ErrorType | DoorError, Kind]] = {
     DoorError.TOO_LARGE: Kind(413, "The body is too large"),
     DoorError.UNSUPPORTED_MEDIA_TYPE: Kind(415, "The body must be JSON"),
     DoorError.TOO_MANY: Kind(429, "Too many at a time"),
+    DoorError.HEADERS_TOO_LARGE: Kind(431, "The headers are too large"),
     DoorError.INTERNAL: Kind(500, "Internal error"),
 }
 METHOD_NOT_ALLOWED: Final = 405

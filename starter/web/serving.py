@@ -21,6 +21,7 @@ from starter.client.onboarding_client import OnboardingClient
 from starter.client.webhooks import Webhooks
 from starter.web.app import front_door_app
 from starter.web.callers import ClaimNames
+from starter.web.connections import MOST_HEADER_BYTES, Connection, bounded
 from starter.web.door import FrontDoor
 from starter.web.idp import DemoIssuer
 from starter.web.personas import Persona, desk_of
@@ -32,7 +33,6 @@ STOP_WITHIN: Final = 5
 """Seconds that what is under way gets when the front door is to stop."""
 KEEP_ALIVE: Final = 15
 BACKLOG: Final = 2048
-MOST_HEADER_BYTES: Final = 32 * 1024
 
 
 class ListenError(Exception):
@@ -84,8 +84,12 @@ async def front_door(
 
 
 @asynccontextmanager
-async def listening(app: ASGIApp, address: str) -> AsyncIterator[None]:
+async def listening(
+    app: ASGIApp, address: str, *, connection: type[Connection] | None = None
+) -> AsyncIterator[None]:
     """Serve an application at ``host:port``; what is under way at the end is finished, for `STOP_WITHIN`.
+
+    ``connection``: other limits of one than those of `starter.web.connections`.
 
     Raises:
         ListenError: that can't be listened on.
@@ -94,7 +98,7 @@ async def listening(app: ASGIApp, address: str) -> AsyncIterator[None]:
         server = _Server(
             uvicorn.Config(
                 app,
-                http="h11",
+                http=connection or bounded(),
                 ws="none",
                 lifespan="off",
                 log_config=None,
