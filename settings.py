@@ -185,6 +185,9 @@ class Settings(signatures.SignatureSettings):
     """Claim that names the Company Master UIDs a partner acts for, or a path to it."""
     personas: Annotated[Path, AfterValidator(formats.readable_file)] | None = None
     """TOML file of who can sign in at the issuer of `onboarding up`; None: six examples."""
+    desks: Annotated[Path, AfterValidator(formats.readable_file)] | None = None
+    """TOML file of the desks that serve the companies of which countries; None: who serves a company has to
+    be named, but `onboarding up` makes a desk of its personas."""
 
     @field_validator("*", mode="before")
     @classmethod

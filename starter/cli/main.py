@@ -70,6 +70,7 @@ def up(
     from runtime.startup import StartupError, telling_of_waits
     from starter.local.dev_server import DevServerError
     from starter.local.up import Addresses, AlreadyUpError, DataFolderError, run_up
+    from starter.web.desks import DesksError
     from starter.web.personas import PersonasError
     from starter.web.serving import ListenError
 
@@ -123,7 +124,7 @@ def up(
         fail(f"{error}.", "Name another folder: --data DIR.")
     except DevServerError as error:
         fail(f"{error}", "Another port: --port N, --ui-port N.")
-    except (PersonasError, ListenError) as error:
+    except (DesksError, PersonasError, ListenError) as error:
         fail(str(error), code=USAGE)
     except (StartupError, SearchAttributesError, OSError) as error:
         fail(str(error))

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -10,6 +10,9 @@ from settings import Settings, SettingsError, TemporalSettings, load_settings, l
 from starter.cli.deploy import DEPLOY
 from starter.cli.runner import USAGE, fail, perform
 from starter.cli.session import Session
+
+if TYPE_CHECKING:
+    from starter.web.desks import Desks
 
 LOCAL: Final = "Run it here"
 
@@ -25,6 +28,8 @@ def serve() -> None:
     # Only this command needs a web server; the others start faster without.
     from runtime.process import log_plainly, until_signalled
     from runtime.startup import StartupError
+    from starter.web.desks import DesksError
+    from starter.web.personas import served_by
     from starter.web.serving import ListenError
 
     try:
@@ -35,21 +40,21 @@ def serve() -> None:
                 " (`onboarding up` has one of its own, for this machine)"
             )
         log_plainly(logging.StreamHandler())
-        asyncio.run(until_signalled(_serve(settings, temporal)))
+        asyncio.run(until_signalled(_serve(settings, temporal, served_by(settings.desks))))
     except SettingsError as error:
         fail(f"Wrong settings:\n{error}", code=USAGE)
-    except ListenError as error:
+    except (DesksError, ListenError) as error:
         fail(str(error), code=USAGE)
     except StartupError as error:
         fail(str(error))
 
 
-async def _serve(settings: Settings, temporal: TemporalSettings) -> None:
+async def _serve(settings: Settings, temporal: TemporalSettings, desks: "Desks") -> None:
     from runtime.startup import connect_when_up
     from starter.web.serving import front_door
 
     client = await connect_when_up(temporal, settings.codec)
-    async with front_door(client, settings) as address:
+    async with front_door(client, settings, desks=desks) as address:
         logging.getLogger("onboarding.web").info("Listening: %s", address)
         await asyncio.Event().wait()
 

@@ -1,5 +1,5 @@
-"""What speaks against JOIN NOW under a UID, asked before anything is started: that the account directory does
-not know it, or that it has access, by another company's application or its own."""
+"""What is asked of a UID before JOIN NOW starts anything: whether the account directory knows it, and in
+which country; whether it has access, by another company's application or its own."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -13,9 +13,10 @@ from activities.db.applications import ApplicationRecords
 from activities.db.covered import CoveredAccounts
 from activities.outside_service import ServiceAddress
 from domain import account_rules
-from domain.contract import Stage
-from domain.inquiry import AccountAnswers
+from domain.contract import ErrorType, Stage
+from domain.inquiry import Account, AccountAnswers
 from settings import Settings
+from starter.client.errors import OnboardingError
 from starter.client.joining import Standing
 from starter.client.stored import open_database
 
@@ -25,20 +26,39 @@ ANSWER_WITHIN: Final = timedelta(seconds=2)
 
 async def is_known(settings: Settings, uid: str) -> bool | None:
     """Whether the directory has an account of this UID; ``None`` when it does not say, as when it is down."""
-    try:
-        async with asyncio.timeout(ANSWER_WITHIN.total_seconds()), AsyncExitStack() as stack:
-            if settings.accounts_url is not None:
-                client = ServiceAddress.from_url(settings.accounts_url).client(ANSWER_WITHIN)
-                http = await stack.enter_async_context(client)
-                directory: AccountDirectory = HttpAccountDirectory(http)
-            else:
-                directory = SqlAccountDirectory(
-                    await stack.enter_async_context(open_database(settings.database))
-                )
-            return bool(await directory.find([uid]))
     # Each directory fails in its own ways; whatever it is, it has not answered.
+    try:
+        return await _account(settings, uid) is not None
     except Exception:
         return None
+
+
+async def country(settings: Settings, uid: str) -> str | None:
+    """The country of the company with this UID, as the directory has it; ``None``: it has none.
+
+    Raises:
+        OnboardingError: ``unavailable``, it does not answer.
+    """
+    try:
+        account = await _account(settings, uid)
+    # As above.
+    except Exception:
+        raise OnboardingError(
+            ErrorType.UNAVAILABLE, "The account directory does not answer: the company's country is unknown."
+        ) from None
+    enterprise = account.enterprise if account else None
+    return enterprise.country if enterprise else None
+
+
+async def _account(settings: Settings, uid: str) -> Account | None:
+    async with asyncio.timeout(ANSWER_WITHIN.total_seconds()), AsyncExitStack() as stack:
+        if settings.accounts_url is not None:
+            client = ServiceAddress.from_url(settings.accounts_url).client(ANSWER_WITHIN)
+            http = await stack.enter_async_context(client)
+            directory: AccountDirectory = HttpAccountDirectory(http)
+        else:
+            directory = SqlAccountDirectory(await stack.enter_async_context(open_database(settings.database)))
+        return next(iter(await directory.find([uid])), None)
 
 
 async def standing(settings: Settings, uid: str) -> Standing:

@@ -18,7 +18,7 @@ from starter.client.stored import open_archive
 from starter.local.dev_server import DevServer
 from starter.local.mail_sink import MailSink
 from starter.web.door import API
-from starter.web.personas import Persona, accounts_of, personas_of
+from starter.web.personas import Persona, accounts_of, personas_of, served_by
 from starter.web.serving import front_door
 from worker import running_worker
 
@@ -54,12 +54,13 @@ async def run_up(settings: Settings, *, port: int, ui_port: int, ready: Callable
         AlreadyUpError: another one uses the folder.
         DataFolderError: it can't be written to.
         DevServerError: a port is taken, Temporal does not start, or it ends by itself.
-        ListenError, PersonasError: the front door can't be opened.
+        DesksError, ListenError, PersonasError: the front door can't be opened.
         StartupError, SearchAttributesError: the database or the namespace can't be used as it is.
     """
     folder = settings.data
     logs = folder / "logs"
     personas = personas_of(settings.personas)
+    desks = served_by(settings.desks, personas)
     try:
         logs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -95,7 +96,7 @@ async def run_up(settings: Settings, *, port: int, ui_port: int, ready: Callable
         await stack.enter_async_context(running_worker(client, settings))
         if settings.oidc_issuer is None and settings.accounts_url is None:
             await _enter_accounts(settings, personas)
-        api = await stack.enter_async_context(front_door(client, settings, personas))
+        api = await stack.enter_async_context(front_door(client, settings, personas, desks=desks))
         ready(
             Addresses(
                 temporal=server.address,

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from domain.contract import Actor, Command, Person, Role, Via
+from domain.contract import Actor, Command, Role, Via
 from domain.readers import OUTSIDE, status_for
 from domain.status import Status
 from domain.steps import Step
@@ -37,7 +37,7 @@ class CallerRole(StrEnum):
     SERVICE = "service"
 
 
-_BY_VENDOR: Final = frozenset({CallerRole.BD, CallerRole.BD_LEAD, CallerRole.VENDOR})
+_BY_VENDOR: Final[frozenset[str]] = frozenset({CallerRole.BD, CallerRole.BD_LEAD, CallerRole.VENDOR})
 SEES_ALL: Final = frozenset({CallerRole.OPS, CallerRole.SERVICE})
 _READS_AS: Final = (
     CallerRole.SERVICE,
@@ -73,6 +73,8 @@ class Caller:
         acts_for: the roles a service may state.
         client: the program that shows the token.
         expires_at: Unix time from when on the token opens nothing.
+        also_at: more addresses by which he is in charge, as desks know him by his subject.
+        desks: the desks he works at, by name; ``leads``: those of them he leads.
     """
 
     subject: str
@@ -83,6 +85,14 @@ class Caller:
     acts_for: frozenset[Role] = frozenset()
     client: str | None = None
     expires_at: float | None = None
+    also_at: frozenset[str] = frozenset()
+    desks: frozenset[str] = frozenset()
+    leads: frozenset[str] = frozenset()
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Those by which he is in charge, in small letters."""
+        return self.also_at if self.email is None else self.also_at | {self.email.lower()}
 
     @property
     def is_service(self) -> bool:
@@ -97,11 +107,7 @@ class InCharge:
     company_master_uid: str
     bd: str | None = None
     bd_lead: str | None = None
-
-    @classmethod
-    def of(cls, status: Status) -> "InCharge":
-        """As its status has it."""
-        return cls(status.company_master_uid, _address(status.bd), _address(status.bd_lead))
+    desk: str | None = None
 
 
 def caller_of(claims: Mapping[str, Any], names: ClaimNames) -> Caller:
@@ -127,21 +133,28 @@ def caller_of(claims: Mapping[str, Any], names: ClaimNames) -> Caller:
     )
 
 
+def states(caller: Caller, company_master_uid: str) -> frozenset[Role]:
+    """For which roles a service may act on an application of this UID; who has the UID, for none of the
+    vendor's."""
+    mine = owns(caller, company_master_uid)
+    return frozenset(role for role in caller.acts_for if not (mine and role in _BY_VENDOR))
+
+
 def roles_on(caller: Caller, application: InCharge) -> tuple[CallerRole, ...]:
     """The caller's roles towards this application, in the token's order; none: it does not exist for him.
 
     Who has the UID never acts as BD, lead or vendor on it.
     """
-    own = application.company_master_uid in caller.uids
+    own = owns(caller, application.company_master_uid)
 
     def holds(role: CallerRole) -> bool:
         match role:
             case CallerRole.PARTNER:
                 return own
             case CallerRole.BD:
-                return _same(caller.email, application.bd)
+                return _is(application.bd, caller) or application.desk in caller.desks
             case CallerRole.BD_LEAD:
-                return _same(caller.email, application.bd_lead)
+                return _is(application.bd_lead, caller) or application.desk in caller.leads
             case _:
                 return True
 
@@ -203,12 +216,13 @@ def via(caller: Caller) -> Via:
     return Via(channel=CHANNEL, client=caller.subject if caller.is_service else caller.client)
 
 
-def _address(person: Person | None) -> str | None:
-    return person.email if person else None
+def owns(caller: Caller, company_master_uid: str) -> bool:
+    """Whether he has the UID, whatever his roles."""
+    return company_master_uid in caller.uids
 
 
-def _same(email: str | None, other: str | None) -> bool:
-    return email is not None and other is not None and email.lower() == other.lower()
+def _is(address: str | None, caller: Caller) -> bool:
+    return address is not None and address.lower() in caller.addresses
 
 
 def _line(claim: object) -> str | None:

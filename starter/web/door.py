@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Protocol
@@ -14,15 +14,15 @@ from starlette.responses import Response
 from activities.db.applications import ApplicationRecords, StoredApplication
 from activities.db.engine import Database
 from activities.db.lists import ApplicationLists, Brief
-from domain.contract import Command, ErrorType, OnboardingInput, Person
+from domain.contract import Command, ErrorType, OnboardingInput
 from domain.coverage import AnyCoverageCommand, CoverageAnswer
-from domain.policy import Policy
 from domain.status import Status
-from domain.values import Contract, Uid
+from domain.values import Uid
 from starter.client.event_streams import LOOK_EVERY, EventStreams
 from starter.client.joining import Joined
 from starter.client.webhooks import Webhooks
 from starter.web.callers import Caller, CallerRole, InCharge, Reader, roles_on
+from starter.web.desks import NO_DESKS, Desk, Desks
 from starter.web.limits import StrictRequest, check_media_type
 from starter.web.problems import ApiError, DoorError, unavailable
 from starter.web.tokens import InvalidTokenError, IssuerError, Verifier
@@ -36,6 +36,7 @@ _FIRST_LOOK: Final = 0.05
 _LONGEST_LOOK: Final = 1.0
 _BEARER: Final = "bearer "
 
+CountryOf = Callable[[str], Awaitable[str | None]]
 UidInPath = Annotated[Uid, Path(description="Company Master UID of the applicant.", examples=["5123456789"])]
 
 
@@ -55,12 +56,8 @@ class Service(Protocol):
         """Add an Associated UID, or take one away, after access is given."""
 
 
-class Desk(Contract):
-    """Who serves a company that joins by itself."""
-
-    bd: Person
-    bd_lead: Person
-    policy: Policy | None = None
+async def unknown(_uid: str) -> None:
+    """The country of a company where nobody can be asked."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,9 @@ class FrontDoor:
         database: what is read.
         verifier: who shows a token.
         webhooks: the endpoints that events are delivered to.
-        desk: who serves a company that joins by itself; ``None``: nobody, and it can't.
+        desks: who serves a company, and who of those who call works where.
+        country_of: the country of the company with this UID, as the account directory has it; ``None``: it
+            has none. Raises `starter.client.errors.OnboardingError` where it does not answer.
         look_every: seconds between two looks for events while nothing happens.
     """
 
@@ -97,7 +96,8 @@ class FrontDoor:
         verifier: Verifier,
         webhooks: Webhooks,
         *,
-        desk: Desk | None = None,
+        desks: Desks = NO_DESKS,
+        country_of: CountryOf = unknown,
         look_every: float = LOOK_EVERY,
     ) -> None:
         self.service: Final = service
@@ -106,7 +106,8 @@ class FrontDoor:
         self.lists: Final = ApplicationLists(database)
         self.webhooks: Final = webhooks
         self.streams: Final = EventStreams(database, look_every=look_every)
-        self.desk: Final = desk
+        self.desks: Final = desks
+        self._country_of = country_of
         self._verifier = verifier
         self._under_way: dict[str, int] = {}
 
@@ -120,11 +121,20 @@ class FrontDoor:
         if not shown.lower().startswith(_BEARER):
             raise unauthenticated("Send Authorization: Bearer and an access token of the issuer.")
         try:
-            return await self._verifier.caller(shown[len(_BEARER) :].strip())
+            caller = await self._verifier.caller(shown[len(_BEARER) :].strip())
         except InvalidTokenError as error:
             raise unauthenticated(f"This token opens nothing: {error}.", "invalid_token") from None
         except IssuerError as error:
             raise unavailable(f"No token can be judged now: {error}. Try again.") from None
+        return self.desks.placed(caller)
+
+    async def desk_of(self, uid: str) -> Desk | None:
+        """The desk that serves the company with this UID; ``None``: there is none.
+
+        Raises:
+            starter.client.errors.OnboardingError: ``unavailable``, its country can't be looked up now.
+        """
+        return self.desks.of(await self._country_of(uid) if self.desks.by_country else None)
 
     async def reader(self, caller: Caller, uid: str) -> Reader:
         """As whom the caller acts on the applicant's latest application, stored yet or not.
@@ -137,7 +147,7 @@ class FrontDoor:
         if not {CallerRole.BD, CallerRole.BD_LEAD}.isdisjoint(caller.roles):
             found = await self.lists.brief(uid)
             if found is not None:
-                roles = roles_on(caller, InCharge(uid, found.bd, found.bd_lead))
+                roles = roles_on(caller, in_charge(uid, found))
         if not roles:
             raise not_there(uid)
         return Reader(caller, roles)
@@ -160,7 +170,7 @@ class FrontDoor:
         until, pause = loop.time() + which.wait, _FIRST_LOOK
         while True:
             found = await self.lists.brief(uid, which.application)
-            roles = roles_on(caller, InCharge(uid, found.bd, found.bd_lead)) if found else ()
+            roles = roles_on(caller, in_charge(uid, found)) if found else ()
             left = until - loop.time()
             if (found and roles and found.sequence >= which.since) or left <= 0:
                 break
@@ -254,6 +264,11 @@ def shown(request: Request, content: bytes) -> Response:
     if known & {tag, "*"}:
         return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type="application/json")
+
+
+def in_charge(uid: str, stored: Brief) -> InCharge:
+    """Who looks after the application, as far as it is stored."""
+    return InCharge(uid, stored.bd, stored.bd_lead, stored.desk)
 
 
 def not_there(uid: str) -> ApiError:

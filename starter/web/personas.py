@@ -7,13 +7,16 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from domain.contract import Person
 from domain.inquiry import Account
 from domain.intake import field_errors
+from domain.policy import Policy
 from domain.status import Company
 from domain.values import Contract, Email, HeaderText, Uid
 from starter.web.callers import ACTS_FOR_CLAIM, CallerRole, ClaimNames
-from starter.web.door import Desk
+from starter.web.desks import Desk, DeskPerson, Desks, read_desks
+
+DESK: Final = "default"
+"""The name of the desk of personas."""
 
 
 class Persona(Contract):
@@ -86,10 +89,25 @@ def personas_of(file: Path | None) -> tuple[Persona, ...]:
     return found
 
 
-def desk_of(personas: Sequence[Persona]) -> Desk | None:
-    """The first BD and the first lead among them, who serve every company that joins by itself."""
-    bd, lead = (_first(personas, role) for role in (CallerRole.BD, CallerRole.BD_LEAD))
-    return None if bd is None or lead is None else Desk(bd=bd, bd_lead=lead)
+def desks_of(personas: Sequence[Persona]) -> Desks:
+    """One desk of the BDs among them and of the first lead, which serves every company; none where either is
+    missing."""
+    bds, leads = (_people(personas, role) for role in (CallerRole.BD, CallerRole.BD_LEAD))
+    if not bds or not leads:
+        return Desks()
+    policy = Policy()
+    return Desks(
+        [Desk(name=DESK, calendar=policy.calendar, time_zone=policy.time_zone, lead=leads[0], bds=bds)]
+    )
+
+
+def served_by(file: Path | None, personas: Sequence[Persona] = ()) -> Desks:
+    """The desks of the file, or that of the personas.
+
+    Raises:
+        DesksError: the file can't be used.
+    """
+    return desks_of(personas) if file is None else read_desks(file)
 
 
 def accounts_of(personas: Sequence[Persona]) -> tuple[Account, ...]:
@@ -99,10 +117,9 @@ def accounts_of(personas: Sequence[Persona]) -> tuple[Account, ...]:
     )
 
 
-def _first(personas: Sequence[Persona], role: CallerRole) -> Person | None:
-    return next(
-        (Person(name=each.name, email=each.email) for each in personas if role in each.roles and each.email),
-        None,
+def _people(personas: Sequence[Persona], role: CallerRole) -> tuple[DeskPerson, ...]:
+    return tuple(
+        DeskPerson(name=each.name, email=each.email) for each in personas if role in each.roles and each.email
     )
 
 

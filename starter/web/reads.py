@@ -68,6 +68,9 @@ def reads(door: FrontDoor) -> APIRouter:
         bd: Annotated[
             str | None, Query(description="Only of the BD with this e-mail.", max_length=254), _ONE_LINE
         ] = None,
+        desk: Annotated[
+            str | None, Query(description="Only of the desk with this name.", max_length=200), _ONE_LINE
+        ] = None,
         due_before: Annotated[Instant | None, Query(description="Only what is due before that.")] = None,
         q: Annotated[
             str | None,
@@ -79,7 +82,13 @@ def reads(door: FrontDoor) -> APIRouter:
     ) -> Response:
         """The applications one may see, the latest first."""
         wanted = Wanted(
-            stage=stage, waiting_on=waiting_on, overdue=overdue, bd=bd, due_before=due_before, q=q
+            stage=stage,
+            waiting_on=waiting_on,
+            overdue=overdue,
+            bd=bd,
+            desk=desk,
+            due_before=due_before,
+            q=q,
         )
         after = None if cursor is None else _position(cursor)
         found = await door.lists.page(sight_of(caller), wanted, limit=limit + 1, after=after)
@@ -182,13 +191,16 @@ def reads(door: FrontDoor) -> APIRouter:
 def sight_of(caller: Caller) -> Sight:
     """What the caller may see, as a list is asked for it; the same as `roles_on`."""
     roles = set(caller.roles)
-    uids = tuple(sorted(caller.uids))
+    uids, addresses = tuple(sorted(caller.uids)), tuple(sorted(caller.addresses))
+    desks = caller.desks if CallerRole.BD in roles else frozenset()
+    desks |= caller.leads if CallerRole.BD_LEAD in roles else frozenset()
     return Sight(
         all=not roles.isdisjoint(SEES_ALL),
         uids=uids if CallerRole.PARTNER in roles else (),
         vendor=CallerRole.VENDOR in roles,
-        bd=caller.email if CallerRole.BD in roles else None,
-        bd_lead=caller.email if CallerRole.BD_LEAD in roles else None,
+        bd=addresses if CallerRole.BD in roles else (),
+        bd_lead=addresses if CallerRole.BD_LEAD in roles else (),
+        desks=tuple(sorted(desks)),
         never=uids,
     )
 

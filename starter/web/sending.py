@@ -17,7 +17,7 @@ from domain.status import Status
 from domain.steps import Step
 from domain.values import CommandId
 from starter.client.errors import OnboardingError
-from starter.web.callers import Reader, acting, actor, via
+from starter.web.callers import Reader, acting, actor, states, via
 from starter.web.door import FrontDoor
 from starter.web.problems import ApiError, DoorError
 
@@ -54,10 +54,10 @@ async def send(
 
 
 def made(
-    reader: Reader, step: Step, given: Mapping[str, Any], command_id: str, if_sequence: int | None
+    reader: Reader, uid: str, step: Step, given: Mapping[str, Any], command_id: str, if_sequence: int | None
 ) -> Command:
-    """The command with these fields, by the actor the token makes of the caller, or by the one for whom he
-    acts, if he is a service.
+    """The command to the application of this UID with these fields, by the actor the token makes of the
+    caller, or by the one for whom he acts, if he is a service.
 
     Raises:
         ApiError: ``invalid``; ``forbidden``, he may not act for that role.
@@ -69,12 +69,14 @@ def made(
         if stated is None:
             raise _actor("must say for whom the service acts: role, id, and the name if there is one")
         command = _valid(step, {**given, **envelope})
-        if command.actor.role not in caller.acts_for:
-            mine = ", ".join(sorted(caller.acts_for)) or "nobody"
+        mine = states(caller, uid)
+        if command.actor.role not in mine:
+            named = ", ".join(sorted(mine)) or "nobody"
             raise ApiError(
                 ErrorType.FORBIDDEN,
-                f"This service does not act for '{command.actor.role}', but for: {mine}. The claim"
-                " onboarding_acts_for of its token names the roles.",
+                f"This service does not act for '{command.actor.role}', but for: {named}. The claim"
+                " onboarding_acts_for of its token names the roles; who has the UID acts for none of the"
+                " vendor's.",
             )
         return command
     if stated is not None:

@@ -17,14 +17,16 @@ from activities.db.schema import Schema
 from activities.webhooks.addresses import Allowed
 from activities.webhooks.sender import WebhookSender
 from settings import Settings
+from starter.client import accounts
 from starter.client.onboarding_client import OnboardingClient
 from starter.client.webhooks import Webhooks
 from starter.web.app import front_door_app
 from starter.web.callers import ClaimNames
 from starter.web.connections import MOST_HEADER_BYTES, Connection, bounded
+from starter.web.desks import NO_DESKS, Desks
 from starter.web.door import FrontDoor
 from starter.web.idp import DemoIssuer
-from starter.web.personas import Persona, desk_of
+from starter.web.personas import Persona
 from starter.web.ready import Ready
 from starter.web.signatures import WithSignatures, open_signatures
 from starter.web.tokens import IssuerKeys, OidcVerifier
@@ -41,15 +43,19 @@ class ListenError(Exception):
 
 @asynccontextmanager
 async def front_door(
-    client: Client, settings: Settings, personas: tuple[Persona, ...] = ()
+    client: Client, settings: Settings, personas: tuple[Persona, ...] = (), *, desks: Desks = NO_DESKS
 ) -> AsyncIterator[str]:
     """Serve until the block ends; gives the address. ``personas``: those of an issuer of its own, unless the
-    settings name one.
+    settings name one. ``desks``: who serves the companies that join.
 
     Raises:
         ListenError: the address is taken, or of more than this machine though the issuer is its own.
     """
     address = f"http://{settings.serve_address}"
+
+    async def country_of(uid: str) -> str | None:
+        return await accounts.country(settings, uid)
+
     names = ClaimNames(roles=settings.oidc_roles_claim, uids=settings.oidc_uids_claim)
     async with AsyncExitStack() as stack:
         own = None
@@ -68,7 +74,7 @@ async def front_door(
         service = OnboardingClient.over(client, settings)
         sender = WebhookSender(Allowed.from_text(settings.webhook_allow))
         webhooks = Webhooks(database, sender, client)
-        door = FrontDoor(service, database, verifier, webhooks, desk=desk_of(personas))
+        door = FrontDoor(service, database, verifier, webhooks, desks=desks, country_of=country_of)
 
         async def temporal() -> None:
             namespace = DescribeNamespaceRequest(namespace=client.namespace)

@@ -28,6 +28,7 @@ from starter.web.door import (
     UidInPath,
     WhichDependency,
     authenticated_route,
+    in_charge,
 )
 from starter.web.problems import ApiError
 
@@ -201,7 +202,7 @@ async def _in_charge(door: FrontDoor, caller: Caller, some: Events) -> Mapping[s
 
 
 def _reader(caller: Caller, uid: str, charged: Brief | None) -> Reader | None:
-    whose = InCharge(uid, charged.bd, charged.bd_lead) if charged else InCharge(uid)
+    whose = in_charge(uid, charged) if charged else InCharge(uid)
     roles = roles_on(caller, whose)
     return Reader(caller, roles) if roles else None
 

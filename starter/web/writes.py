@@ -4,20 +4,19 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Header
 from fastapi.openapi.models import Example
-from pydantic import Field
 from starlette.responses import Response
 
 from domain import coverage
-from domain.contract import ErrorType, Locale, OnboardingInput, Person
+from domain.contract import ErrorType
 from domain.coverage import CoverageAnswer
 from domain.lifecycle import newest_rows
-from domain.policy import Policy
 from domain.status import Status
 from domain.steps import Step
-from domain.values import Contract, Email, HeaderText, Uid
+from domain.values import Contract
 from starter.web.bodies import CommandBody, body_of, example_of, strictly
 from starter.web.callers import SEES_ALL, Caller, CallerRole, Reader, may_join
 from starter.web.door import API, CallerDependency, FrontDoor, UidInPath, authenticated_route, not_there
+from starter.web.joining import JoinBody, assigned
 from starter.web.problems import ApiError
 from starter.web.sending import KEY, command_id_of, made, send, sequence_of
 
@@ -41,18 +40,6 @@ IfMatch = Annotated[
         max_length=100,
     ),
 ]
-
-
-class JoinBody(Contract):
-    """JOIN NOW (guide §2.1, Step 3). Only ops and services may name ``bd``, ``bd_lead`` and ``policy``."""
-
-    company_master_uid: Uid = Field(examples=["5123456789"])
-    contact_name: HeaderText = Field(examples=["Mei Lin"])
-    contact_email: Email = Field(examples=["mei@lincloud.example"])
-    locale: Locale = "en"
-    bd: Person | None = None
-    bd_lead: Person | None = None
-    policy: Policy | None = None
 
 
 def writes(door: FrontDoor) -> APIRouter:
@@ -98,7 +85,7 @@ def _add(
         command_id, sequence = command_id_of(idempotency_key), sequence_of(if_match)
         reader = await door.reader(caller, uid)
         given = (body or body_model()).model_dump(exclude_unset=True) | dict.fromkeys(in_address, uid)
-        said = made(reader, step, given, command_id, sequence)
+        said = made(reader, uid, step, given, command_id, sequence)
         status = await send(door, reader, uid, said, if_match=sequence is not None)
         return Response(status.model_dump_json(), media_type="application/json", headers=PRIVATE)
 
@@ -139,33 +126,11 @@ async def _join(door: FrontDoor, caller: Caller, body: JoinBody) -> Response:
             " company is known here.",
         )
     reader = Reader(caller, roles)
-    joined = await door.service.join(_joining(door, body))
+    async with door.turn(uid):
+        joined = await door.service.join(await assigned(door, body))
     return Response(
         reader.status(joined.status).model_dump_json(),
         201 if joined.started else 200,
         {"Location": f"{API}/applications/{uid}", **PRIVATE},
         "application/json",
-    )
-
-
-def _joining(door: FrontDoor, body: JoinBody) -> OnboardingInput:
-    """What JOIN NOW hands over; the desk's people and policy where the body names none."""
-    desk = door.desk
-    bd, bd_lead = body.bd or (desk.bd if desk else None), body.bd_lead or (desk.bd_lead if desk else None)
-    if bd is None or bd_lead is None:
-        raise ApiError(
-            ErrorType.INVALID,
-            "Nobody is known here who would serve the company. Let ops or a service join for it.",
-            errors=[
-                (name, "must be named") for name, person in (("bd", bd), ("bd_lead", bd_lead)) if not person
-            ],
-        )
-    return OnboardingInput(
-        company_master_uid=body.company_master_uid,
-        contact_name=body.contact_name,
-        contact_email=body.contact_email,
-        locale=body.locale,
-        bd=bd,
-        bd_lead=bd_lead,
-        policy=body.policy or (desk.policy if desk else None),
     )

@@ -20,10 +20,10 @@ from starter.web.door import FrontDoor
 from starter.web.ready import Ready
 from tests import payloads
 from tests.rig import Service
-from tests.web.doors import DESK, Names
+from tests.web.doors import BD, CHINA, DESKS, Directory, Names
 
 PEOPLE = {role: Caller(role, roles=(CallerRole(role),)) for role in ("vendor", "ops")} | {
-    "bd": Caller("li", roles=(CallerRole.BD,), email=DESK.bd.email),
+    "bd": Caller("li", roles=(CallerRole.BD,), email=BD),
     "crm": Caller("crm", roles=(CallerRole.SERVICE,), acts_for=frozenset({Role.PARTNER})),
 }
 
@@ -34,7 +34,8 @@ async def calling(service: Service, uid: str) -> AsyncIterator["Api"]:
     partner = Caller("mei", name="Mei Lin", roles=(CallerRole.PARTNER,), uids=frozenset({uid}))
     client = OnboardingClient(service.env.client)
     webhooks = Webhooks(service.database, WebhookSender(Allowed()), service.env.client)
-    door = FrontDoor(client, service.database, Names(mei=partner, **PEOPLE), webhooks, desk=DESK)
+    names, directory = Names(mei=partner, **PEOPLE), Directory(countries={uid: "HK"})
+    door = FrontDoor(client, service.database, names, webhooks, desks=DESKS, country_of=directory)
     transport = httpx.ASGITransport(front_door_app(door, Ready({})), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://door/api/v1", timeout=60) as http:
         yield Api(http, uid)
@@ -62,6 +63,12 @@ class Api:
         path = f"/applications/{self.uid}/commands/{command}"
         return await self._http.post(path, json=fields, headers=headers)
 
+    async def listed(self, who: str, **query: str) -> Any:
+        response = await self._http.get(
+            "/applications", params=query, headers={"Authorization": f"Bearer {who}"}
+        )
+        return response.json()["items"]
+
     async def get(self, who: str, path: str = "") -> Any:
         response = await self._http.get(
             f"/applications/{self.uid}{path}", headers={"Authorization": f"Bearer {who}"}
@@ -76,6 +83,10 @@ async def test_an_application_goes_its_way_over_http(service: Service) -> None:
     async with calling(service, uid) as api:
         with service.env.with_time_skipping_disabled():
             assert [(await api.join()).status_code for _ in range(2)] == [201, 200]
+        joined = await api.get("mei", "?since=1&wait=20")
+        assert (joined["desk"], joined["bd"]["email"], joined["time_zone"]) == (CHINA, BD, "Asia/Shanghai")
+        listed = await api.listed("ops", desk=CHINA, q=uid)
+        assert [each["company_master_uid"] for each in listed] == [uid]
 
         confirmed = [await api.send("mei", "confirm_company", "c-1") for _ in range(2)]
         confirmed += await asyncio.gather(*(api.send("mei", "confirm_company", "c-1") for _ in range(3)))

@@ -4,6 +4,7 @@ import json
 import os
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -389,6 +390,17 @@ def test_the_api_is_not_served_without_an_issuer(
     result = Cli().run("serve")
     assert result.exit_code == 2
     assert told in result.stderr
+
+
+def test_desks_are_read_before_anything_is_connected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "desks.toml"
+    file.write_text("[[desk]]\nname = 7\n")
+    monkeypatch.setenv("ONBOARDING_OIDC_ISSUER", "https://login.example")
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+    monkeypatch.setenv("ONBOARDING_DESKS", str(file))
+    result = Cli().run("serve")
+    assert result.exit_code == 2
+    assert f"ONBOARDING_DESKS: {file}: desk.0.name: must be a JSON string" in result.stderr
 
 
 def test_a_token_comes_from_onboarding_up_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from activities.db.trail import AuditTrail
 from activities.webhooks.addresses import Allowed
 from activities.webhooks.sender import WebhookSender
 from domain.audit import Verdict
-from domain.contract import Command, ErrorType, OnboardingInput, Person, Stage, workflow_id
+from domain.contract import Command, ErrorType, OnboardingInput, Stage, workflow_id
 from domain.coverage import AnyCoverageCommand, CoverageAnswer
 from domain.state import Application
 from domain.status import CommandResult, Status
@@ -24,7 +24,8 @@ from starter.client.joining import Joined
 from starter.client.webhooks import Webhooks
 from starter.web.app import front_door_app
 from starter.web.callers import Caller, CallerRole
-from starter.web.door import Desk, FrontDoor
+from starter.web.desks import Desk, DeskPerson, Desks
+from starter.web.door import FrontDoor
 from starter.web.ready import Ready
 from starter.web.tokens import InvalidTokenError, IssuerError
 from tests.activities.examples import application, entry, publication
@@ -34,7 +35,33 @@ OTHERS: Final = "1002"
 NEVER_JOINED: Final = "1003"
 BD: Final = "li@vendor.example"
 LEAD: Final = "chen@vendor.example"
-DESK: Final = Desk(bd=Person(name="Li Wei", email=BD), bd_lead=Person(name="Chen Fang", email=LEAD))
+CHINA: Final = "china"
+REST: Final = "rest"
+COUNTRIES: Final = {OWN: "CN", OTHERS: "DE"}
+DESKS: Final = Desks(
+    [
+        Desk(
+            name=CHINA,
+            countries=("CN", "HK"),
+            calendar="CN",
+            time_zone="Asia/Shanghai",
+            mail_hour=8,
+            lead=DeskPerson(name="Chen Fang", email=LEAD),
+            bds=(
+                DeskPerson(name="Li Wei", email=BD),
+                DeskPerson(name="Ann Tan", email="Ann@vendor.example", locale="zh"),
+            ),
+        ),
+        Desk(
+            name=REST,
+            calendar="DE",
+            time_zone="Europe/Berlin",
+            lead=DeskPerson(name="Eva Roth", email="eva@vendor.example", sub="eva-7"),
+            bds=(DeskPerson(name="Bo Ek", email="bo@vendor.example", sub="bo-7"),),
+        ),
+    ]
+)
+"""That of `OWN`, and the one of `OTHERS`; both are of `BD` and `LEAD`."""
 
 
 def caller(*roles: str, **fields: Any) -> Caller:
@@ -55,9 +82,20 @@ CALLERS: Final[Mapping[str, Caller]] = {
     "unverified-bd": caller("bd", email=None),
     "bd_lead": caller("bd_lead"),
     "other-lead": caller("bd_lead", email="other@vendor.example"),
+    "bd-of-the-desk": caller("bd", email="ann@vendor.example"),
+    "bd-by-subject": caller("bd", subject="bo-7", email=None),
+    "lead-by-subject": caller("bd_lead", subject="eva-7", email="eva@elsewhere.example"),
+    "lead-as-bd": caller("bd", subject="eva-7", email=None),
+    "bd-as-lead": caller("bd_lead", subject="bo-7", email=None),
+    "not-the-subject": caller("bd", "bd_lead", email="bo@vendor.example"),
+    "bd-with-the-uid": caller("bd", "bd_lead", "vendor", email=BD, uids=frozenset({OWN})),
+    "all-with-the-uid": caller("bd", "vendor", "partner", email="ann@vendor.example"),
     "vendor": caller("vendor"),
     "ops": caller("ops"),
     "service": caller("service", acts_for=frozenset({"partner", "bd"})),
+    "service-with-the-uid": caller(
+        "service", acts_for=frozenset({"partner", "bd", "vendor"}), uids=frozenset({OWN})
+    ),
     "nobody": caller(),
 }
 
@@ -125,6 +163,21 @@ class Scripted:
 
 
 @dataclass
+class Directory:
+    """The countries of companies; ``asked``: how often."""
+
+    countries: dict[str, str] = field(default_factory=lambda: dict(COUNTRIES))
+    asked: int = 0
+    down: bool = False
+
+    async def __call__(self, uid: str) -> str | None:
+        self.asked += 1
+        if self.down:
+            raise OnboardingError(ErrorType.UNAVAILABLE, "The account directory does not answer.")
+        return self.countries.get(uid)
+
+
+@dataclass
 class Doors:
     """The door, who knocks, and what is behind it."""
 
@@ -134,6 +187,7 @@ class Doors:
     door: FrontDoor
     database: Database
     app: FastAPI
+    directory: "Directory"
 
     async def get(self, path: str, who: str = "ops", **more: Any) -> httpx.Response:
         """GET below the API."""
@@ -163,19 +217,22 @@ def _as(who: str, more: dict[str, Any]) -> dict[str, Any]:
 
 @asynccontextmanager
 async def opened(
-    database: Database, *, desk: Desk | None = DESK, parts: Mapping[str, Any] | None = None, **callers: Caller
+    database: Database, *, desks: Desks = DESKS, parts: Mapping[str, Any] | None = None, **callers: Caller
 ) -> AsyncIterator[Doors]:
     """A front door on this database."""
-    service, verifier = Scripted(), Names(**callers)
+    service, verifier, directory = Scripted(), Names(**callers), Directory()
     webhooks = Webhooks(database, WebhookSender(Allowed.from_text("127.0.0.1")))
-    door = FrontDoor(service, database, verifier, webhooks, desk=desk, look_every=0.02)
+    door = FrontDoor(
+        service, database, verifier, webhooks, desks=desks, country_of=directory, look_every=0.02
+    )
     app = front_door_app(door, Ready(parts or {}))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://door") as http:
-        yield Doors(http, service, verifier, door, database, app)
+        yield Doors(http, service, verifier, door, database, app, directory)
     await door.streams.close()
 
 
 def two_applications() -> Sequence[Application]:
     """One of the partner's, and one of another company, of the same BD and lead."""
-    return application("run-1", uid=OWN), application("run-2", uid=OTHERS)
+    own, others = application("run-1", uid=OWN), application("run-2", uid=OTHERS)
+    return own.but(desk=CHINA), others.but(desk=REST)

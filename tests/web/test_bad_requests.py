@@ -1,6 +1,7 @@
 """What cannot be a request: each gets a problem document, never a trace, and nothing is sent."""
 
 import asyncio
+import gzip
 import json
 from typing import Any
 
@@ -91,6 +92,30 @@ async def test_another_media_type(doors: Doors, kind: str | None) -> None:
     _problem(response, 415, "unsupported_media_type")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"question": "x", "question": "y"}',
+        b'{"question": "x", "\\u0071uestion": "y"}',
+        b'{"question": "x", "occurred_at": {"a": 1, "a": 1}}',
+    ],
+)
+async def test_a_key_that_is_there_twice(doors: Doors, body: bytes) -> None:
+    _problem(await doors.post(ASK, "partner", content=body, headers=JSON), 400, "bad_request")
+    assert not doors.service.sent
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip", "x"])
+async def test_a_body_that_is_compressed(doors: Doors, encoding: str) -> None:
+    """Whatever it would come to."""
+    bomb = gzip.compress(b'{"question": "' + b"x" * 20_000_000 + b'"}')
+    assert len(bomb) < MAX_COMMAND_BYTES
+    headers = {**JSON, "Content-Encoding": encoding}
+    response = await doors.post(ASK, "partner", content=bomb, headers=headers)
+    _problem(response, 415, "unsupported_media_type")
+    assert response.headers["Accept-Encoding"] == "identity"
+
+
 async def test_a_command_without_fields_needs_no_body(doors: Doors) -> None:
     assert (await doors.command("confirm_company", "partner")).status_code == 200
 
@@ -148,7 +173,7 @@ async def test_a_read_of_what_can_not_be(doors: Doors, query: str) -> None:
     "query",
     [
         *("stage=lost", "waiting_on=me", "overdue=perhaps", "due_before=tomorrow", "due_before=2026-01-01"),
-        *("limit=0", "limit=201", "q=%00", "bd=a%00b", f"q={'x' * 201}"),
+        *("limit=0", "limit=201", "q=%00", "bd=a%00b", "desk=%00", f"q={'x' * 201}"),
     ],
 )
 async def test_a_list_of_what_can_not_be(doors: Doors, query: str) -> None:

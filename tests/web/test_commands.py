@@ -8,9 +8,11 @@ import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.audit import Verdict
-from domain.contract import ErrorType, Stage
+from domain.contract import ErrorType, OnboardingInput, Stage
 from domain.status import CommandResult, Status
 from starter.client.errors import OnboardingError
+from starter.client.joining import Joined
+from starter.web.desks import Desks
 from starter.web.door import MOST_AT_ONCE
 from starter.web.problems import KINDS
 from tests.web.doors import OTHERS, OWN, Doors, opened
@@ -143,6 +145,27 @@ async def test_more_than_a_run_can_take_are_told_to_wait(doors: Doors) -> None:
     assert (await ask()).status_code == 200
 
 
+async def test_joins_of_one_company_are_bounded_as_well(doors: Doors) -> None:
+    entered: asyncio.Queue[None] = asyncio.Queue()
+    held = asyncio.Event()
+    join = doors.service.join
+
+    async def slow(joining: OnboardingInput) -> Joined:
+        entered.put_nowait(None)
+        await held.wait()
+        return await join(joining)
+
+    doors.service.join = slow  # type: ignore[method-assign]  # it is to take long
+    joining = {"company_master_uid": OWN, "contact_name": "Mei Lin", "contact_email": "mei@lincloud.example"}
+    ask = partial(doors.post, "/applications", "partner", json=joining)
+    under_way = [asyncio.create_task(ask()) for _ in range(MOST_AT_ONCE)]
+    for _ in range(MOST_AT_ONCE):
+        await entered.get()
+    assert (await ask()).status_code == 429
+    held.set()
+    assert {each.status_code for each in await asyncio.gather(*under_way)} == {201}
+
+
 async def test_who_enters_an_application_that_runs_is_told_so(doors: Doors) -> None:
     joining = {"company_master_uid": OWN, "contact_name": "Mei Lin", "contact_email": "mei@lincloud.example"}
     doors.service.started = False
@@ -152,7 +175,7 @@ async def test_who_enters_an_application_that_runs_is_told_so(doors: Doors) -> N
 
 async def test_a_company_nobody_serves_can_not_join_by_itself(doors: Doors) -> None:
     joining = {"company_master_uid": OWN, "contact_name": "Mei Lin", "contact_email": "mei@lincloud.example"}
-    async with opened(doors.database, desk=None) as nobody:
+    async with opened(doors.database, desks=Desks()) as nobody:
         response = await nobody.post("/applications", "partner", json=joining)
         assert response.status_code == 422
         assert [each["field"] for each in response.json()["errors"]] == ["bd", "bd_lead"]

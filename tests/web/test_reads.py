@@ -12,7 +12,7 @@ from domain.readers import status_for
 from domain.status import Status
 from domain.view import describe
 from tests.activities.examples import NOON, application, entry, publication
-from tests.web.doors import BD, OTHERS, OWN, Doors, caller, opened
+from tests.web.doors import BD, OTHERS, OWN, Doors, caller, opened, two_applications
 
 
 async def _published(doors: Doors, sequence: int, **changes: Any) -> None:
@@ -25,7 +25,7 @@ async def _published(doors: Doors, sequence: int, **changes: Any) -> None:
     ("who", "role"), [("partner", Role.PARTNER), ("bd", Role.BD), ("vendor", Role.VENDOR), ("ops", Role.OPS)]
 )
 async def test_each_reads_the_status_his_own_way(doors: Doors, who: str, role: Role) -> None:
-    whole = describe(application("run-1", uid=OWN), sequence=1)
+    whole = describe(two_applications()[0], sequence=1)
     response = await doors.get(f"/applications/{OWN}", who)
     assert Status.model_validate(response.json()) == status_for(whole, role)
     assert response.headers["Vary"] == "Authorization"

@@ -16,9 +16,10 @@ from starlette.routing import Route
 
 from activities import formats
 from activities.db.engine import Database
+from domain.policy import Policy
 from starter.web.callers import CallerRole, ClaimNames
 from starter.web.idp import DemoIssuer, token_of
-from starter.web.personas import DEFAULT, Persona, PersonasError, accounts_of, desk_of, personas_of
+from starter.web.personas import DEFAULT, Persona, PersonasError, accounts_of, desks_of, personas_of
 from starter.web.problems import answer_problems
 from starter.web.ready import Ready
 from starter.web.serving import ListenError, listener_at, listening
@@ -172,7 +173,7 @@ def test_who_plays_is_read_from_a_file(tmp_path: Path) -> None:
     )
     (found,) = personas_of(file)
     assert (found.id, found.uids) == ("eva", ("6200000001",))
-    assert (accounts_of((found,)), desk_of((found,))) == ((), None)
+    assert (accounts_of((found,)), desks_of((found,)).of("CN")) == ((), None)
 
 
 @pytest.mark.parametrize(
@@ -194,9 +195,11 @@ def test_a_file_that_says_wrongly_who_plays(tmp_path: Path, text: str, reason: s
 
 
 def test_the_examples_have_a_desk_and_the_accounts_of_the_tutorial() -> None:
-    desk = desk_of(DEFAULT)
+    desks = desks_of(DEFAULT)
+    desk = desks.of(None)
     assert desk is not None
-    assert (desk.bd.email, desk.bd_lead.email) == ("wei@vendor.example", "ada@vendor.example")
+    assert ([bd.email for bd in desk.bds], desk.lead.email) == (["wei@vendor.example"], "ada@vendor.example")
+    assert (desks.by_country, desk.policy()) == (False, Policy())
     assert {account.uid for account in accounts_of(DEFAULT)} == {"5123456789", "5123456790"}
 
 
