@@ -124,7 +124,7 @@ async def receiving(
         receiver.hang_up()
 
 
-async def until(reached: Callable[[], Awaitable[bool]], within: float = 30) -> None:
+async def until(reached: Callable[[], Awaitable[bool]], within: float = 120) -> None:
     """Wait until something is so; ``within``: seconds."""
     async with asyncio.timeout(within):
         while True:
