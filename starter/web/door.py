@@ -23,9 +23,10 @@ from starter.client.joining import Joined
 from starter.client.webhooks import Webhooks
 from starter.web.callers import Caller, CallerRole, InCharge, Reader, roles_on
 from starter.web.desks import NO_DESKS, Desk, Desks
+from starter.web.issuer import IssuerError
 from starter.web.limits import StrictRequest, check_media_type
 from starter.web.problems import ApiError, DoorError, unavailable
-from starter.web.tokens import InvalidTokenError, IssuerError, Verifier
+from starter.web.tokens import InvalidTokenError, Verifier
 
 API: Final = "/api/v1"
 LONGEST_WAIT: Final = 30

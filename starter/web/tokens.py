@@ -5,10 +5,10 @@ and not expired.
 """
 
 import asyncio
-import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Final, Protocol
 
 import httpx
@@ -16,6 +16,7 @@ import jwt
 
 from starter.web.callers import Caller, ClaimNames, UnusableClaimsError, caller_of
 from starter.web.claims import ALGORITHMS
+from starter.web.issuer import IssuerError, read
 
 MAX_TOKEN: Final = 16 * 1024
 """Characters of a token."""
@@ -29,21 +30,15 @@ ASK_AGAIN_AFTER: Final = 30.0
 """Seconds before an unknown key has it asked again."""
 ASK_FIRST_AFTER: Final = 2.0
 """The same, while it has not answered at all."""
-ANSWER_WITHIN: Final = 5.0
-_MOST_BYTES: Final = 512 * 1024
 _MOST_KEYS: Final = 100
 _PUBLIC: Final = frozenset({"RSA", "EC", "OKP"})
-_OF_ACCESS: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
+_OF_ACCESS: Final = ("jwt", "at+jwt", "application/at+jwt")
 _OF_ID: Final = frozenset({"nonce", "at_hash", "c_hash", "s_hash"})
 """Claims that only an ID token has (OpenID Connect Core §2, §3.3.2.11)."""
 
 
 class InvalidTokenError(Exception):
     """The token opens nothing; the message says why, and repeats nothing of it."""
-
-
-class IssuerError(Exception):
-    """The issuer's keys can't be had now, so no token can be judged; the message says why."""
 
 
 class Verifier(Protocol):
@@ -68,49 +63,59 @@ class OidcVerifier:
 
     async def caller(self, token: str) -> Caller:
         """As `Verifier.caller`."""
-        if len(token) > MAX_TOKEN:
-            raise InvalidTokenError("it is too long")
-        try:
-            header = jwt.get_unverified_header(token)
-        except (jwt.PyJWTError, ValueError, RecursionError):
-            raise InvalidTokenError("it is no JSON Web Token") from None
-        algorithm, kind = header.get("alg"), header.get("typ", "JWT")
-        if algorithm not in ALGORITHMS:
-            raise InvalidTokenError(f"its alg must be one of {', '.join(ALGORITHMS)}")
-        if not isinstance(kind, str) or kind.lower() not in _OF_ACCESS:
-            raise InvalidTokenError("its typ must be JWT or at+jwt")
-        key = await self._keys.key(header.get("kid"), algorithm)
-        if key is None:
-            raise InvalidTokenError("it is signed by no key of the issuer")
-        try:
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=ALGORITHMS,
-                issuer=self._keys.issuer,
-                audience=self._audience,
-                leeway=LEEWAY,
-                options={
-                    "require": ["exp", "iss", "aud", "sub"],
-                    "enforce_minimum_key_length": True,
-                },
-            )
-        except jwt.ExpiredSignatureError:
-            raise InvalidTokenError("it has expired") from None
-        except jwt.MissingRequiredClaimError as error:
-            raise InvalidTokenError(f"it has no {error.claim}") from None
-        except jwt.InvalidAudienceError:
-            raise InvalidTokenError(f"its aud is not {self._audience!r}") from None
-        except jwt.InvalidIssuerError:
-            raise InvalidTokenError(f"its iss is not {self._keys.issuer!r}") from None
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
-            raise InvalidTokenError("its signature, or a time in it, is wrong") from None
-        if kind.lower() == "jwt" and (claims.get("typ") == "ID" or not _OF_ID.isdisjoint(claims)):
+        kind, claims = await verified(token, self._keys, self._audience, _OF_ACCESS)
+        if kind == "jwt" and (claims.get("typ") == "ID" or not _OF_ID.isdisjoint(claims)):
             raise InvalidTokenError("it is an ID token; an access token is needed")
         try:
             return replace(caller_of(claims, self._names), expires_at=int(claims["exp"]) + LEEWAY)
         except UnusableClaimsError as error:
             raise InvalidTokenError(str(error)) from None
+
+
+async def verified(
+    token: str, keys: "IssuerKeys", audience: str, kinds: Collection[str]
+) -> tuple[str, Mapping[str, Any]]:
+    """The ``typ`` of a token, in small letters, and what it says.
+
+    Raises:
+        InvalidTokenError: it is not the issuer's, not for this audience, of no such ``typ``, or has expired.
+        IssuerError: nobody can tell now.
+    """
+    if len(token) > MAX_TOKEN:
+        raise InvalidTokenError("it is too long")
+    try:
+        header = jwt.get_unverified_header(token)
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        raise InvalidTokenError("it is no JSON Web Token") from None
+    algorithm, kind = header.get("alg"), header.get("typ", "JWT")
+    if algorithm not in ALGORITHMS:
+        raise InvalidTokenError(f"its alg must be one of {', '.join(ALGORITHMS)}")
+    if not isinstance(kind, str) or kind.lower() not in kinds:
+        raise InvalidTokenError(f"its typ must be one of {', '.join(kinds)}")
+    key = await keys.key(header.get("kid"), algorithm)
+    if key is None:
+        raise InvalidTokenError("it is signed by no key of the issuer")
+    try:
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=ALGORITHMS,
+            issuer=keys.issuer,
+            audience=audience,
+            leeway=LEEWAY,
+            options={"require": ["exp", "iss", "aud", "sub"], "enforce_minimum_key_length": True},
+        )
+    except jwt.ExpiredSignatureError:
+        raise InvalidTokenError("it has expired") from None
+    except jwt.MissingRequiredClaimError as error:
+        raise InvalidTokenError(f"it has no {error.claim}") from None
+    except jwt.InvalidAudienceError:
+        raise InvalidTokenError(f"its aud is not {audience!r}") from None
+    except jwt.InvalidIssuerError:
+        raise InvalidTokenError(f"its iss is not {keys.issuer!r}") from None
+    except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
+        raise InvalidTokenError("its signature, or a time in it, is wrong") from None
+    return kind.lower(), claims
 
 
 class IssuerKeys:
@@ -123,6 +128,7 @@ class IssuerKeys:
         self.issuer: Final = issuer
         self._http = http
         self._clock = clock
+        self._description: Mapping[str, Any] = {}
         self._keys: tuple[Mapping[str, Any], ...] = ()
         self._made: dict[tuple[object, str], jwt.PyJWK] = {}
         self._read_at: float | None = None
@@ -146,6 +152,18 @@ class IssuerKeys:
             await self._ask()
             found = self._found(key_id, algorithm)
         return found
+
+    async def described(self) -> Mapping[str, Any]:
+        """How the issuer describes itself (OpenID Connect Discovery §3).
+
+        Raises:
+            IssuerError: it did not answer.
+        """
+        if self._age() >= KEEP_FOR:
+            await self._ask()
+        if self._age() >= KEEP_WITHOUT_ISSUER:
+            raise IssuerError(self._problem)
+        return self._description
 
     async def check(self) -> None:
         """Ask for the keys if there are none.
@@ -191,7 +209,7 @@ class IssuerKeys:
             if asked_at is not None and self._clock() - asked_at < pause:
                 return
             try:
-                self._keys = await self._published()
+                self._description, self._keys = await self._published()
                 self._made = {}
                 self._read_at = self._clock()
             except IssuerError as error:
@@ -199,40 +217,29 @@ class IssuerKeys:
             finally:
                 self._asked_at = self._clock()
 
-    async def _published(self) -> tuple[Mapping[str, Any], ...]:
-        described = await self._json(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
+    async def _published(self) -> tuple[Mapping[str, Any], tuple[Mapping[str, Any], ...]]:
+        described = await read(self._http, f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
         if described.get("issuer") != self.issuer:
             raise IssuerError(f"The issuer at {self.issuer} calls itself otherwise; name it as it does")
-        address = described.get("jwks_uri")
-        if not isinstance(address, str):
+        address = endpoint(described, "jwks_uri")
+        if address is None:
             raise IssuerError(f"{self.issuer} names no jwks_uri")
-        if self.issuer.startswith("https:") and not address.startswith("https:"):
-            raise IssuerError(f"{self.issuer} publishes its keys unprotected, at {address}")
-        keys = (await self._json(address)).get("keys")
+        keys = (await read(self._http, address)).get("keys")
         if not isinstance(keys, list):
             raise IssuerError(f"{address} gives no keys")
-        return tuple(
-            each for each in keys[:_MOST_KEYS] if isinstance(each, Mapping) and each.get("kty") in _PUBLIC
-        )
+        usable = (each for each in keys if isinstance(each, Mapping) and each.get("kty") in _PUBLIC)
+        return described, tuple(islice(usable, _MOST_KEYS))
 
-    async def _json(self, address: str) -> Mapping[str, Any]:
-        body = bytearray()
-        try:
-            async with (
-                asyncio.timeout(ANSWER_WITHIN),
-                self._http.stream("GET", address, headers={"Accept": "application/json"}) as response,
-            ):
-                if response.status_code != httpx.codes.OK:
-                    raise IssuerError(f"{address} answers {response.status_code}")
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > _MOST_BYTES:
-                        raise IssuerError(f"{address} answers more than {_MOST_BYTES} bytes")
-            found = json.loads(body)
-        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise IssuerError(f"{address} does not answer ({type(error).__name__})") from None
-        except (ValueError, RecursionError):
-            raise IssuerError(f"{address} answers no JSON") from None
-        if not isinstance(found, Mapping):
-            raise IssuerError(f"{address} answers no JSON object")
-        return found
+
+def endpoint(described: Mapping[str, Any], name: str) -> str | None:
+    """An address of the issuer's, of those it names in its description; ``None``: it names none.
+
+    Raises:
+        IssuerError: it is less protected than the issuer itself.
+    """
+    address = described.get(name)
+    if not isinstance(address, str):
+        return None
+    if str(described["issuer"]).startswith("https:") and not address.startswith("https:"):
+        raise IssuerError(f"{described['issuer']} has its {name} unprotected, at {address}")
+    return address

@@ -26,8 +26,9 @@ from starter.web.app import front_door_app
 from starter.web.callers import Caller, CallerRole
 from starter.web.desks import Desk, DeskPerson, Desks
 from starter.web.door import FrontDoor
+from starter.web.issuer import IssuerError
 from starter.web.ready import Ready
-from starter.web.tokens import InvalidTokenError, IssuerError
+from starter.web.tokens import InvalidTokenError
 from tests.activities.examples import application, entry, publication
 
 OWN: Final = "1001"

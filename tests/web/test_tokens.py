@@ -14,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from starter.web.callers import CallerRole
+from starter.web.issuer import IssuerError
 from starter.web.tokens import (
     ASK_AGAIN_AFTER,
     ASK_FIRST_AFTER,
@@ -22,7 +23,6 @@ from starter.web.tokens import (
     LEEWAY,
     MAX_TOKEN,
     InvalidTokenError,
-    IssuerError,
 )
 from tests.web.identity import AUDIENCE, ISSUER, Issuer, another_key, elliptic_key
 
