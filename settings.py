@@ -36,7 +36,7 @@ OPTIONS: Final = {"data": "--data", "database_url": "--db", "smtp_url": "--smtp"
 """Settings that `onboarding up` also takes as options."""
 SECRETS: Final = (
     *("database_url", "smtp_url", "accounts_url", "acpn_api_url"),
-    *("encryption_keys", "codec_token", "codec_write_token"),
+    *("encryption_keys", "codec_token", "codec_write_token", "oidc_client_secret", "session_keys"),
     *signatures.SECRETS,
 )
 """Settings that may hold a secret: each can be in a file, named by its variable with ``_FILE`` at the end."""
@@ -122,8 +122,8 @@ class Settings(signatures.SignatureSettings):
     email_from: Annotated[str, AfterValidator(_sender)] = "Reseller Onboarding <onboarding@reseller.example>"
     """Sender of all e-mails; part of every Message-ID."""
     portal_url: Link = "https://www.alibabacloud.com/"
-    """Base URL of the portal. E-mails link to pages below it: to the partner ``/applications/{uid}``, to BD
-    and lead ``/desk/{uid}``; a query (``?lang=en``) stays."""
+    """Base URL of the portal, where people sign in. E-mails link to pages below it: to the partner
+    ``/applications/{uid}``, to BD and lead ``/desk/{uid}``; a query (``?lang=en``) stays."""
     acpn_url: Link = "https://www.alibabacloud.com/"
     """Link to ACPN, in ``access_granted``."""
     verify_url: Link = "https://account-console.alibabacloud.com/#/newIntlAuth"
@@ -183,8 +183,20 @@ class Settings(signatures.SignatureSettings):
     """Claim of a token that names the caller's roles, or a path to it (``realm_access.roles``)."""
     oidc_uids_claim: Annotated[str, AfterValidator(formats.claim)] = "onboarding_uids"
     """Claim that names the Company Master UIDs a partner acts for, or a path to it."""
+    oidc_client_id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """As whom the pages are known to the issuer; None: `onboarding serve` has none. It needs
+    ``ONBOARDING_PORTAL_URL`` and ``ONBOARDING_SESSION_KEYS``."""
+    oidc_client_secret: Annotated[SecretStr, Field(min_length=1)] | None = None
+    """What they show there; None: a public client, by PKCE alone."""
+    oidc_scope: Annotated[str, AfterValidator(formats.scope)] = "openid profile email"
+    """What they ask for; some issuers give a refresh token only for ``offline_access``."""
+    session_keys: Annotated[SecretStr, AfterValidator(formats.session_keys)] | None = None
+    """32 bytes in base64 that encrypt the sessions of the pages, or several, parted by commas, the one that
+    writes first; None: `onboarding up` makes one at each start."""
+    idp_demo: bool = False
+    """Whether `onboarding idp` may run, which takes anybody for whom he says, without a password."""
     personas: Annotated[Path, AfterValidator(formats.readable_file)] | None = None
-    """TOML file of who can sign in at the issuer of `onboarding up`; None: six examples."""
+    """TOML file of who can sign in at the issuer of `onboarding up` and `idp`; None: six examples."""
     desks: Annotated[Path, AfterValidator(formats.readable_file)] | None = None
     """TOML file of the desks that serve the companies of which countries; None: who serves a company has to
     be named, but `onboarding up` makes a desk of its personas."""
@@ -211,6 +223,15 @@ class Settings(signatures.SignatureSettings):
     def _of_its_own(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if value is not None and value == info.data.get("codec_token"):
             raise ValueError("must be another one than ONBOARDING_CODEC_TOKEN, which only reads")
+        return value
+
+    @field_validator("oidc_client_id")
+    @classmethod
+    def _no_audience(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and value == info.data.get("oidc_audience"):
+            raise ValueError(
+                "must be another than ONBOARDING_OIDC_AUDIENCE, or an ID token would open the API"
+            )
         return value
 
     @property

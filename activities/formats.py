@@ -74,6 +74,28 @@ def claim(value: str) -> str:
     return value
 
 
+def scope(value: str) -> str:
+    """What is asked of an issuer."""
+    if not re.fullmatch(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*", value) or "openid" not in value.split():
+        raise ValueError("must be words with blanks between, openid among them")
+    return value
+
+
+def session_keys(value: SecretStr) -> SecretStr:
+    """Keys that encrypt what browsers keep."""
+    from cryptography.fernet import Fernet
+
+    try:
+        for each in value.get_secret_value().split(","):
+            Fernet(each.strip())
+    # An error of its own would show the key.
+    except ValueError:
+        raise ValueError(
+            "must be 32 random bytes in base64 (openssl rand -base64 32), or several such with commas between"
+        ) from None
+    return value
+
+
 def readable_file(value: Path) -> Path:
     """A file that is there."""
     if not os.path.isfile(value):

@@ -63,7 +63,7 @@ def up(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Of Temporal.")] = DEFAULT_PORT,
     ui_port: Annotated[int, typer.Option(min=1, max=65535, help="Of Temporal's Web UI.")] = DEFAULT_UI_PORT,
 ) -> None:
-    """Run everything on this machine until Ctrl-C: Temporal, database, mail sink, worker, API."""
+    """Run everything on this machine until Ctrl-C: Temporal, database, mail sink, worker, API, pages."""
     # Only this command needs the worker and all its libraries; the others start faster without.
     from runtime.process import until_signalled
     from runtime.search_attributes import SearchAttributesError
@@ -80,6 +80,7 @@ def up(
     def ready(addresses: Addresses) -> None:
         lines = {
             "API": addresses.api,
+            "Pages": addresses.sign_in,
             "Temporal": addresses.temporal,
             "Web UI": addresses.web_ui,
             "Database": addresses.database,

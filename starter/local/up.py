@@ -20,6 +20,7 @@ from starter.local.mail_sink import MailSink
 from starter.web.door import API
 from starter.web.personas import Persona, accounts_of, personas_of, served_by
 from starter.web.serving import front_door
+from starter.web.signed_in import SIGN_IN
 from worker import running_worker
 
 
@@ -41,6 +42,7 @@ class Addresses(Contract):
     mails: Path | None
     logs: Path
     api: str
+    sign_in: str | None
 
 
 async def run_up(settings: Settings, *, port: int, ui_port: int, ready: Callable[[Addresses], None]) -> None:
@@ -106,6 +108,7 @@ async def run_up(settings: Settings, *, port: int, ui_port: int, ready: Callable
                 mails=mails,
                 logs=logs,
                 api=f"{api}{API}",
+                sign_in=f"{api}{SIGN_IN}" if settings.oidc_issuer is None else None,
             )
         )
         await server.until_it_ends()

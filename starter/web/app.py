@@ -7,7 +7,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
-from starter.web import reference_page
+from starter.web import pages, reference_page
 from starter.web.door import API, FrontDoor
 from starter.web.limits import Limits
 from starter.web.observed import Observed, Requests
@@ -15,15 +15,20 @@ from starter.web.openapi import described
 from starter.web.problems import answer_problems
 from starter.web.reads import reads
 from starter.web.ready import Ready
+from starter.web.sessions import Sessions
+from starter.web.sign_in import sign_in_pages
 from starter.web.streams import streams
 from starter.web.webhooks import webhooks
 from starter.web.writes import writes
 
 
-def front_door_app(door: FrontDoor, ready: Ready, *, more: Iterable[APIRouter] = ()) -> FastAPI:
+def front_door_app(
+    door: FrontDoor, ready: Ready, *, sessions: Sessions | None = None, more: Iterable[APIRouter] = ()
+) -> FastAPI:
     """The application.
 
-    ``ready``: whether the parts it needs answer. ``more``: routes that stand beside the API.
+    ``ready``: whether the parts it needs answer. ``sessions``: those of the pages, which there are none
+    without. ``more``: routes that stand beside.
     """
     app = FastAPI(
         openapi_url=None,
@@ -32,10 +37,11 @@ def front_door_app(door: FrontDoor, ready: Ready, *, more: Iterable[APIRouter] =
         redirect_slashes=False,
     )
     requests = Requests()
-    routers = (*api(door), *more, _about(app, ready, requests))
+    portal = sign_in_pages(sessions, door.desk) if sessions else ()
+    routers = (*api(door), *portal, *more, _about(app, ready, requests))
     for router in routers:
         app.include_router(router)
-    answer_problems(app, _allowed(routers))
+    answer_problems(app, _allowed(routers), pages.problem if sessions else None)
     app.add_middleware(Limits)
     app.add_middleware(Observed, requests=requests)
     return app

@@ -1,7 +1,7 @@
 """What a caller is told when a request is refused or can't be answered: problem documents (RFC 9457)."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -206,9 +206,13 @@ def answer(error: ApiError) -> Response:
     )
 
 
-def answer_problems(app: FastAPI, allowed: Mapping[str, str]) -> None:
+def answer_problems(
+    app: FastAPI,
+    allowed: Mapping[str, str],
+    page: Callable[[Request, ApiError], Response | None] | None = None,
+) -> None:
     """Answer whatever is raised in this application by a problem document; ``allowed``: the methods each
-    route takes."""
+    route takes; ``page``: what a person is shown instead, ``None`` for what is no person."""
 
     async def told(request: Request, error: Exception) -> Response:
         found = _api_error(error)
@@ -216,7 +220,7 @@ def answer_problems(app: FastAPI, allowed: Mapping[str, str]) -> None:
         # The library names those of the first route that fits.
         if found.status_code == METHOD_NOT_ALLOWED and path in allowed:
             found.headers = {"Allow": allowed[path]}
-        return answer(found)
+        return (page and page(request, found)) or answer(found)
 
     for kind in (
         *(StarletteHTTPException, RequestValidationError, OnboardingError),

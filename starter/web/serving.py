@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx
 import uvicorn
@@ -14,9 +15,10 @@ from temporalio.client import Client
 
 from activities.db.engine import Database
 from activities.db.schema import Schema
+from activities.loopback import is_loopback
 from activities.webhooks.addresses import Allowed
 from activities.webhooks.sender import WebhookSender
-from settings import Settings
+from settings import Settings, SettingsError
 from starter.client import accounts
 from starter.client.onboarding_client import OnboardingClient
 from starter.client.webhooks import Webhooks
@@ -25,10 +27,14 @@ from starter.web.callers import ClaimNames
 from starter.web.connections import MOST_HEADER_BYTES, Connection, bounded
 from starter.web.desks import NO_DESKS, Desks
 from starter.web.door import FrontDoor
-from starter.web.idp import DemoIssuer
+from starter.web.idp import PAGES_CLIENT, DemoIssuer
+from starter.web.idp_routes import issuer_client, issuer_routes
 from starter.web.personas import Persona
 from starter.web.ready import Ready
+from starter.web.relying_party import Registration, RelyingParty
+from starter.web.sessions import Seal, Sessions
 from starter.web.signatures import WithSignatures, open_signatures
+from starter.web.signed_in import CALLBACK
 from starter.web.tokens import IssuerKeys, OidcVerifier
 
 STOP_WITHIN: Final = 5
@@ -50,6 +56,7 @@ async def front_door(
 
     Raises:
         ListenError: the address is taken, or of more than this machine though the issuer is its own.
+        SettingsError: the pages have no address.
     """
     address = f"http://{settings.serve_address}"
 
@@ -58,15 +65,8 @@ async def front_door(
 
     names = ClaimNames(roles=settings.oidc_roles_claim, uids=settings.oidc_uids_claim)
     async with AsyncExitStack() as stack:
-        own = None
-        if settings.oidc_issuer is None:
-            try:
-                own = DemoIssuer(address, personas, audience=settings.oidc_audience, names=names)
-            except ValueError as error:
-                raise ListenError(
-                    f"ONBOARDING_SERVE_ADDRESS: {error}; name an issuer with ONBOARDING_OIDC_ISSUER"
-                ) from None
-        http = await stack.enter_async_context(own.client() if own else httpx.AsyncClient())
+        own = own_issuer(settings, address, personas) if settings.oidc_issuer is None else None
+        http = await stack.enter_async_context(issuer_client(own) if own else httpx.AsyncClient())
         keys = IssuerKeys(http, own.issuer if own else str(settings.oidc_issuer))
         verifier = OidcVerifier(keys, audience=settings.oidc_audience, names=names)
         database = Database(settings.database, pool_size=settings.database_pool_size)
@@ -80,13 +80,63 @@ async def front_door(
             namespace = DescribeNamespaceRequest(namespace=client.namespace)
             await client.workflow_service.describe_namespace(namespace)
 
+        sessions = None
+        if client_id := settings.oidc_client_id or (PAGES_CLIENT if own else None):
+            base = address if own else pages_base(settings)
+            party = RelyingParty(http, keys, _registration(settings, client_id, base), names)
+            keys_of_ours = settings.session_keys
+            seal = Seal(keys_of_ours.get_secret_value()) if keys_of_ours else Seal.of_its_own()
+            sessions = Sessions(base, seal, party)
         ready = Ready({"database": Schema(database).check, "temporal": temporal, "issuer": keys.check})
-        app = front_door_app(door, ready, more=(own.router(),) if own else ())
+        app = front_door_app(door, ready, sessions=sessions, more=issuer_routes(own) if own else ())
         signatures = await open_signatures(settings, database, client)
         await stack.enter_async_context(listening(WithSignatures(app, signatures), settings.serve_address))
         # Before the listener stops, which waits for what is under way.
         stack.push_async_callback(door.streams.close)
         yield address
+
+
+def own_issuer(settings: Settings, address: str, personas: tuple[Persona, ...]) -> DemoIssuer:
+    """An issuer of our own at ``address``.
+
+    Raises:
+        ListenError: that is of more than this machine.
+    """
+    names = ClaimNames(roles=settings.oidc_roles_claim, uids=settings.oidc_uids_claim)
+    try:
+        return DemoIssuer(address, personas, audience=settings.oidc_audience, names=names)
+    except ValueError as error:
+        raise ListenError(
+            f"{error}: whoever reaches it would be whom he says. Name an issuer with ONBOARDING_OIDC_ISSUER,"
+            " or listen on 127.0.0.1."
+        ) from None
+
+
+def pages_base(settings: Settings) -> str:
+    """The pages' own address, without a slash at its end.
+
+    Raises:
+        SettingsError: it is none where a browser keeps sessions.
+    """
+    named = "portal_url" in settings.model_fields_set
+    url = urlsplit(settings.portal_url if named else f"http://{settings.serve_address}")
+    protected = url.scheme == "https" or is_loopback(url.hostname or "")
+    if not protected or url.path not in {"", "/"} or url.username:
+        raise SettingsError(
+            "ONBOARDING_PORTAL_URL: must be the pages' public address, such as https://portal.example (http://"
+            " only on this machine; no path), as people sign in there by ONBOARDING_OIDC_CLIENT_ID"
+        )
+    return f"{url.scheme}://{url.netloc}"
+
+
+def _registration(settings: Settings, client_id: str, base: str) -> Registration:
+    secret = settings.oidc_client_secret
+    return Registration(
+        client_id=client_id,
+        callback=f"{base}{CALLBACK}",
+        secret=secret.get_secret_value() if secret else None,
+        scope=settings.oidc_scope,
+    )
 
 
 @asynccontextmanager

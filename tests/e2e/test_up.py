@@ -48,7 +48,12 @@ class Up:
     @property
     def api(self) -> str:
         """Where the HTTP API is."""
-        return f"http://127.0.0.1:{self.serve_port}/api/v1"
+        return f"{self.pages}/api/v1"
+
+    @property
+    def pages(self) -> str:
+        """Where people sign in."""
+        return f"http://127.0.0.1:{self.serve_port}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -133,6 +138,7 @@ def test_the_process_goes_on_after_everything_was_killed(up: Up) -> None:
         assert f"http://127.0.0.1:{up.ui_port}" in told
         assert str(up.folder / "mails") in told
         assert up.api in told
+        assert f"{up.pages}/sign-in" in told
         assert "\nIs all well? ONBOARDING_SMTP_URL=smtp://127.0.0.1:" in told
         accounts = up.folder / "accounts.jsonl"
         accounts.write_text(
@@ -173,6 +179,9 @@ def test_the_process_goes_on_after_everything_was_killed(up: Up) -> None:
         read = httpx.get(f"{up.api}/applications/{UID}", headers={"Authorization": f"Bearer {token}"})
         assert (read.status_code, read.json()["stage"]) == (200, "active")
         assert "mei, wei, ada, vic, ops, crm" in up.run("token", "joe").stderr
+        with httpx.Client(base_url=up.pages, follow_redirects=True) as browser:
+            chosen = browser.post(browser.get("/sign-in/start").url, data={"persona": "mei"})
+            assert (chosen.url.path, "Mei Lin" in chosen.text) == ("/me", True)
         again = up.run("join", UID, *contact, *people)
         assert (again.returncode, again.stderr.partition(":")[0]) == (1, "already_partner")
         second = subprocess.run(

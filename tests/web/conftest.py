@@ -6,6 +6,7 @@ import pytest_asyncio
 
 from activities.db.engine import Database
 from tests.web.doors import Doors, opened, two_applications
+from tests.web.people import PUBLIC, Portal, portal
 
 
 @pytest_asyncio.fixture
@@ -16,3 +17,17 @@ async def doors(sqlite_url: str) -> AsyncIterator[Doors]:
         await found.store(*two_applications())
         yield found
     await database.dispose()
+
+
+@pytest_asyncio.fixture
+async def here() -> AsyncIterator[Portal]:
+    """The pages as `onboarding up` has them."""
+    async with portal() as found:
+        yield found
+
+
+@pytest_asyncio.fixture
+async def public() -> AsyncIterator[Portal]:
+    """The pages at an address of their own, protected by TLS."""
+    async with portal(PUBLIC) as found:
+        yield found

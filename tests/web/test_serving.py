@@ -8,7 +8,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -19,8 +18,8 @@ from activities.db.engine import Database
 from domain.policy import Policy
 from starter.web.callers import CallerRole, ClaimNames
 from starter.web.idp import DemoIssuer, token_of
+from starter.web.idp_routes import issuer_client
 from starter.web.personas import DEFAULT, Persona, PersonasError, accounts_of, desks_of, personas_of
-from starter.web.problems import answer_problems
 from starter.web.ready import Ready
 from starter.web.serving import ListenError, listener_at, listening
 from starter.web.tokens import InvalidTokenError, IssuerKeys, OidcVerifier
@@ -122,7 +121,9 @@ def issuer() -> DemoIssuer:
 
 
 def _verifier(issuer: DemoIssuer, audience: str = "onboarding") -> OidcVerifier:
-    return OidcVerifier(IssuerKeys(issuer.client(), issuer.issuer), audience=audience, names=ClaimNames())
+    return OidcVerifier(
+        IssuerKeys(issuer_client(issuer), issuer.issuer), audience=audience, names=ClaimNames()
+    )
 
 
 @pytest.mark.parametrize("persona", DEFAULT, ids=lambda persona: persona.id)
@@ -149,10 +150,7 @@ def test_the_demo_issuer_is_for_this_machine(address: str) -> None:
 
 
 async def test_a_token_is_given_to_who_asks_from_here(issuer: DemoIssuer, sqlite_url: str) -> None:
-    app = FastAPI()
-    app.include_router(issuer.router())
-    answer_problems(app, {})
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http:
+    async with issuer_client(issuer) as http:
         token = await token_of(http, issuer.issuer, "mei")
         assert (await _verifier(issuer).caller(token)).roles == (CallerRole.PARTNER,)
         with pytest.raises(LookupError, match="mei, wei, ada, vic, ops, crm"):
