@@ -18,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test measured test-long coverage lint format generate docs lock replay histories chaos bench bench-open stack-test ui-test clean
+.PHONY: help setup demo test measured test-long coverage lint format generate docs lock replay histories chaos bench bench-open stack-test ui-test issuer-test clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -122,6 +122,17 @@ ui-test: setup ## Read an encrypted application, and the list, in Temporal's Web
 		|| { echo "make: Chromium is needed: install it as 'chromium'" >&2; exit 1; }
 	@$(PIP) install --require-hashes --no-deps --target .venv/ui --upgrade -r requirements-ui.lock
 	@PYTHONPATH=.venv/ui $(BIN)/python -m pytest -q tests/ui
+
+# An identity provider that is not ours; where it is installed `make test` runs its tests, too.
+ISSUER := .venv/issuer
+$(ISSUER)/.installed: $(wildcard tests/web/oidc_provider/*) | $(STAMP)
+	@command -v npm >/dev/null || { echo "make: Node.js 20 and npm are needed" >&2; exit 1; }
+	@mkdir -p $(ISSUER) && cp tests/web/oidc_provider/* $(ISSUER)
+	@npm ci --prefix $(ISSUER) --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+issuer-test: setup $(ISSUER)/.installed ## Sign in, and call the API, with an identity provider that is not ours (needs npm)
+	@$(BIN)/python -m pytest -q tests/web/test_another_issuer.py
 
 clean: ## Remove .venv, caches and reports (not the data of `onboarding up`)
 	@rm -rf .venv build dist *.egg-info .coverage .coverage.* coverage.json htmlcov \
