@@ -181,7 +181,10 @@ class Sessions:
             found = await self._again(session)
         except (SignInError, IssuerError):
             found = Identified(session.caller, "", session.refresh_token)
-        return await self._party.end(found, back)
+        there = await self._party.end(found, back)
+        # Nor is a copy of the cookie told what the issuer answered before.
+        self._asking.pop(_digest(session.refresh_token or ""), None)
+        return there
 
     def keep(self, response: Response, what: Session | Begun) -> None:
         """Have the browser keep it, in place of what it kept.
@@ -207,7 +210,7 @@ class Sessions:
     async def _again(self, session: Session) -> Identified:
         if session.refresh_token is None:
             raise SignInError("the issuer has given no refresh token")
-        key = hashlib.sha256(session.refresh_token.encode()).hexdigest()
+        key = _digest(session.refresh_token)
         asking = self._asking.get(key)
         if asking is None:
             asking = asyncio.create_task(self._party.again(session.caller, session.refresh_token))
@@ -246,6 +249,10 @@ class Sessions:
 
 _SESSION: Final = TypeAdapter(Session)
 _BEGUN: Final = TypeAdapter(Begun)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _prefix(kind: _Kind) -> bytes:

@@ -7,11 +7,13 @@ import httpx
 import jwt
 import pytest
 from cryptography.fernet import Fernet
+from fastapi.routing import APIRoute
 
 from activities.db.engine import Database
 from settings import SettingsError, load_settings
 from starter.web.idp import PAGES_CLIENT
 from starter.web.sessions import ASK_AFTER, Seal
+from starter.web.sign_in import sign_in_pages
 from starter.web.tokens import InvalidTokenError, IssuerKeys, OidcVerifier
 from tests.web.identity import another_key
 from tests.web.people import ADDRESS, NAMES, Browser, Portal, portal, query_of
@@ -246,6 +248,21 @@ async def test_another_sites_form_does_nothing(here: Portal, origin: str | None)
     assert refused.status_code == 403
     assert "did not come from a page of this site" in refused.text
     assert (await browser.get("/me")).status_code == 200
+
+
+async def test_every_route_of_the_pages_that_changes_something_asks_where_it_comes_from(here: Portal) -> None:
+    browser = here.browser()
+    await browser.sign_in("mei")
+    changing = {
+        (route.path, method)
+        for router in sign_in_pages(here.sessions, None)
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods - {"GET", "HEAD"}
+    }
+    assert ("/sign-out", "POST") in changing
+    for path, method in changing:
+        assert (await browser.http.request(method, path)).status_code == 403, path
 
 
 async def test_the_public_address_counts_not_the_one_that_is_listened_on(public: Portal) -> None:
