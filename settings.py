@@ -184,15 +184,14 @@ class Settings(signatures.SignatureSettings):
     oidc_uids_claim: Annotated[str, AfterValidator(formats.claim)] = "onboarding_uids"
     """Claim that names the Company Master UIDs a partner acts for, or a path to it."""
     oidc_client_id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """As whom the pages are known to the issuer; None: `onboarding serve` has none. It needs
-    ``ONBOARDING_PORTAL_URL`` and ``ONBOARDING_SESSION_KEYS``."""
+    """As whom the pages at ``ONBOARDING_PORTAL_URL`` sign people in; None: `onboarding serve` has none."""
     oidc_client_secret: Annotated[SecretStr, Field(min_length=1)] | None = None
     """What they show there; None: a public client, by PKCE alone."""
     oidc_scope: Annotated[str, AfterValidator(formats.scope)] = "openid profile email"
     """What they ask for; some issuers give a refresh token only for ``offline_access``."""
     session_keys: Annotated[SecretStr, AfterValidator(formats.session_keys)] | None = None
-    """32 bytes in base64 that encrypt the sessions of the pages, or several, parted by commas, the one that
-    writes first; None: `onboarding up` makes one at each start."""
+    """32 bytes in base64 that encrypt the pages' sessions, or several, with commas; the first one writes.
+    None: `onboarding up` makes one at each start, and `serve` has no pages."""
     idp_demo: bool = False
     """Whether `onboarding idp` may run, which takes anybody for whom he says, without a password."""
     personas: Annotated[Path, AfterValidator(formats.readable_file)] | None = None
