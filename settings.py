@@ -25,6 +25,7 @@ from pydantic_settings import SettingsError as SourceError
 from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
 
 from activities import formats
+from activities.front_door_settings import FrontDoorSettings
 from activities.secret_files import SUFFIX, Unusable, file_named, secret_of
 from activities.signatures import configuration as signatures
 
@@ -97,7 +98,7 @@ Link = Annotated[str, AfterValidator(_link)]
 ServiceUrl = Annotated[Link, AfterValidator(signatures.service_url)]
 
 
-class Settings(signatures.SignatureSettings):
+class Settings(FrontDoorSettings, signatures.SignatureSettings):
     """The ``ONBOARDING_*`` variables. An empty variable counts as not set.
 
     The links' defaults are the ones of the process guide (§2.1 Step 2, §2.5).
@@ -171,34 +172,6 @@ class Settings(signatures.SignatureSettings):
     codec_write_token: Annotated[SecretStr, AfterValidator(formats.token)] | None = None
     """What those show who may also have it encrypt; None: nobody may, except within this machine where no
     other token is needed either."""
-
-    serve_address: Annotated[str, AfterValidator(formats.listening)] = "127.0.0.1:8000"
-    """Where `onboarding serve` listens."""
-    oidc_issuer: Annotated[str, AfterValidator(formats.issuer)] | None = None
-    """The OpenID Connect issuer whose access tokens open the front door, as it names itself; None: it does
-    not start, but `onboarding up` has an issuer of its own."""
-    oidc_audience: Annotated[str, Field(min_length=1, max_length=200)] = "onboarding"
-    """What its tokens must name as their audience (``aud``)."""
-    oidc_roles_claim: Annotated[str, AfterValidator(formats.claim)] = "onboarding_roles"
-    """Claim of a token that names the caller's roles, or a path to it (``realm_access.roles``)."""
-    oidc_uids_claim: Annotated[str, AfterValidator(formats.claim)] = "onboarding_uids"
-    """Claim that names the Company Master UIDs a partner acts for, or a path to it."""
-    oidc_client_id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """As whom the pages at ``ONBOARDING_PORTAL_URL`` sign people in; None: `onboarding serve` has none."""
-    oidc_client_secret: Annotated[SecretStr, Field(min_length=1)] | None = None
-    """What they show there; None: a public client, by PKCE alone."""
-    oidc_scope: Annotated[str, AfterValidator(formats.scope)] = "openid profile email"
-    """What they ask for; some issuers give a refresh token only for ``offline_access``."""
-    session_keys: Annotated[SecretStr, AfterValidator(formats.session_keys)] | None = None
-    """32 bytes in base64 that encrypt the pages' sessions, or several, with commas; the first one writes.
-    None: `onboarding up` makes one at each start, and `serve` has no pages."""
-    idp_demo: bool = False
-    """Whether `onboarding idp` may run, which takes anybody for whom he says, without a password."""
-    personas: Annotated[Path, AfterValidator(formats.readable_file)] | None = None
-    """TOML file of who can sign in at the issuer of `onboarding up` and `idp`; None: six examples."""
-    desks: Annotated[Path, AfterValidator(formats.readable_file)] | None = None
-    """TOML file of the desks that serve the companies of which countries; None: who serves a company has to
-    be named, but `onboarding up` makes a desk of its personas."""
 
     @field_validator("*", mode="before")
     @classmethod

@@ -37,7 +37,7 @@ def front_door_app(
         redirect_slashes=False,
     )
     requests = Requests()
-    portal = sign_in_pages(sessions, door.desk) if sessions else ()
+    portal = sign_in_pages(sessions, door.desks) if sessions else ()
     routers = (*api(door), *portal, *more, _about(app, ready, requests))
     for router in routers:
         app.include_router(router)

@@ -9,8 +9,8 @@ from starlette.responses import RedirectResponse, Response
 
 from activities.loopback import is_loopback
 from starter.web import pages
-from starter.web.callers import Caller
-from starter.web.door import Desk
+from starter.web.desks import Desks
+from starter.web.door import CallerDependency
 from starter.web.issuer import IssuerError
 from starter.web.problems import unavailable
 from starter.web.relying_party import SignInError
@@ -31,9 +31,9 @@ log: Final = logging.getLogger("onboarding.web.sign_in")
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
-def sign_in_pages(sessions: Sessions, desk: Desk | None) -> tuple[APIRouter, ...]:
+def sign_in_pages(sessions: Sessions, desks: Desks) -> tuple[APIRouter, ...]:
     """Their routes."""
-    return _for_anybody(sessions), _for_who_has_signed_in(sessions, desk), pages.stylesheet()
+    return _for_anybody(sessions), _for_who_has_signed_in(sessions, desks), pages.stylesheet()
 
 
 def _for_anybody(sessions: Sessions) -> APIRouter:
@@ -93,29 +93,21 @@ def _for_anybody(sessions: Sessions) -> APIRouter:
     return router
 
 
-def _for_who_has_signed_in(sessions: Sessions, desk: Desk | None) -> APIRouter:
-    router = APIRouter(route_class=signed_in_route(sessions), include_in_schema=False)
+def _for_who_has_signed_in(sessions: Sessions, desks: Desks) -> APIRouter:
+    router = APIRouter(route_class=signed_in_route(sessions, desks), include_in_schema=False)
 
     @router.get(HOME)
-    async def me(request: Request, session: SignedIn) -> Response:
-        caller = session.caller
+    async def me(request: Request, session: SignedIn, caller: CallerDependency) -> Response:
         return pages.page(
             request,
             "me.html.j2",
             caller=caller,
             uids=sorted(caller.uids),
-            desk=desk if _serves(caller, desk) else None,
+            desks=sorted(caller.desks),
             ends=datetime.fromtimestamp(session.ends, UTC),
         )
 
     return router
-
-
-def _serves(caller: Caller, desk: Desk | None) -> bool:
-    """Whether he is of the desk."""
-    if desk is None or caller.email is None:
-        return False
-    return caller.email.lower() in {desk.bd.email.lower(), desk.bd_lead.email.lower()}
 
 
 def _by_another_name(request: Request, base: str) -> bool:

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from domain.contract import ErrorType
 from starter.web import pages
+from starter.web.desks import Desks
 from starter.web.door import Handler
 from starter.web.issuer import IssuerError
 from starter.web.problems import ApiError, unavailable
@@ -52,7 +53,7 @@ def page_route(sessions: Sessions) -> type[APIRoute]:
     return PageRoute
 
 
-def signed_in_route(sessions: Sessions) -> type[APIRoute]:
+def signed_in_route(sessions: Sessions, desks: Desks) -> type[APIRoute]:
     """The same for who has signed in; nobody else passes, whatever else he shows."""
 
     class SignedInRoute(APIRoute):
@@ -69,6 +70,7 @@ def signed_in_route(sessions: Sessions) -> type[APIRoute]:
                 except IssuerError as error:
                     raise unavailable(f"{error}. Try again.") from None
                 request.state.session = session
+                request.state.caller = desks.placed(session.caller)
                 response = await handle(request)
                 if session != before:
                     sessions.keep(response, session)

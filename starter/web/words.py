@@ -36,7 +36,7 @@ WORDS: Final[Mapping[str, Mapping[Locale, str]]] = {
         "zh": "暂无角色。请联系您的账号管理员授予角色。",
     },
     "me.uids": {"en": "Company Master UIDs you act for", "zh": "您所代表的公司主账号 UID"},
-    "me.desk": {"en": "Desk", "zh": "服务组"},
+    "me.desks": {"en": "Desk", "zh": "服务组"},
     "me.ends": {"en": "Signed in until", "zh": "登录有效期至"},
     "role.partner": {"en": "Partner", "zh": "合作伙伴"},
     "role.bd": {"en": "BD", "zh": "BD"},

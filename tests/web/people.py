@@ -20,7 +20,7 @@ from starter.web.callers import ClaimNames
 from starter.web.door import FrontDoor
 from starter.web.idp import PAGES_CLIENT, DemoIssuer
 from starter.web.idp_routes import issuer_app
-from starter.web.personas import DEFAULT, desk_of
+from starter.web.personas import DEFAULT, desks_of
 from starter.web.problems import answer_problems
 from starter.web.ready import Ready
 from starter.web.relying_party import Registration, RelyingParty
@@ -145,16 +145,16 @@ async def portal(
         registration = Registration(PAGES_CLIENT, f"{base}{CALLBACK}", **registered)
         party = RelyingParty(http, keys, registration, NAMES)
         sessions = Sessions(base, seal or Seal.of_its_own(), party, clock=clock)
-        desk, door = desk_of(DEFAULT), None
+        desks, door = desks_of(DEFAULT), None
         if database is None:
             app = FastAPI(redirect_slashes=False)
-            for router in sign_in_pages(sessions, desk):
+            for router in sign_in_pages(sessions, desks):
                 app.include_router(router)
             answer_problems(app, {}, pages.problem)
         else:
             verifier = OidcVerifier(keys, audience="onboarding", names=NAMES)
             webhooks = Webhooks(database, WebhookSender(Allowed.from_text("")))
-            door = FrontDoor(Scripted(), database, verifier, webhooks, desk=desk)
+            door = FrontDoor(Scripted(), database, verifier, webhooks, desks=desks)
             app = front_door_app(door, Ready({}), sessions=sessions)
         found = Portal(base, app, issuer, asked, clock, sessions)
         yield found

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import SecretStr
 from temporalio.common import SearchAttributeKey
 
+from activities.front_door_settings import FrontDoorSettings
 from activities.secret_files import SUFFIX
 from activities.signatures.configuration import SignatureSettings
 from domain.contract import ErrorType
@@ -24,21 +25,23 @@ def errors() -> str:
 
 
 def settings() -> str:
-    """Each variable: its default and its meaning; those a part of its own brings, last."""
-    own = Described("settings.py", "Settings")
-    of_signatures = Described("activities/signatures/configuration.py", "SignatureSettings")
-    rows = [
-        (name in SignatureSettings.model_fields, name, field.default)
-        for name, field in Settings.model_fields.items()
-    ]
+    """Each variable: its default and its meaning; those that parts of the service bring, last."""
+    parts = (
+        ("settings.py", Settings),
+        ("activities/front_door_settings.py", FrontDoorSettings),
+        ("activities/signatures/configuration.py", SignatureSettings),
+    )
     return table(
         ("variable", "default", "meaning"),
         (
             [
-                *(f"`{PREFIX}{name.upper()}`", _default(default)),
-                _meaning(name, (of_signatures if brought else own)[name]),
+                *(f"`{PREFIX}{name.upper()}`", _default(part.model_fields[name].default)),
+                _meaning(name, meanings[name]),
             ]
-            for brought, name, default in sorted(rows, key=lambda row: row[0])
+            for module, part in parts
+            for meanings in (Described(module, part.__name__),)
+            for name in part.model_fields
+            if name in part.__annotations__
         ),
     )
 
