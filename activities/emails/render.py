@@ -67,10 +67,13 @@ class Renderer:
 
 
 def _render(environment: Environment, template: str, context: Mapping[str, Any]) -> tuple[str, str]:
-    notice = environment.get_template(f"{template}.j2").make_module(dict(context))
+    # One set of names for both, and for what the layout includes; by itself Jinja makes one for each.
+    known = {**environment.globals, **context}
+    notice = environment.get_template(f"{template}.j2").make_module(known, shared=True)
     subject = vars(notice)["subject"]
     layout = environment.get_template("layout.j2")
-    return str(subject), layout.render(**context, subject=subject, body=notice)
+    written = layout.make_module({**known, "subject": subject, "body": notice}, shared=True)
+    return str(subject), str(written)
 
 
 def _tidy(text: str) -> str:
