@@ -21,15 +21,18 @@ from activities.access import AccessActivities
 from activities.coverage import CoverageActivities
 from activities.look_up import LookUpActivities
 from activities.publishing import PublishingActivities
+from activities.signatures.carrying import SignatureActivities
+from activities.webhooks.delivering import WebhookActivities
 from domain import coverage
 from domain.contract import COVERAGE_TYPE, UPDATE_NAME, WORKFLOW_TYPE, OnboardingInput
 from domain.coverage import CoverageAnswer
 from domain.editions import FIRST
 from domain.lifecycle import NEWEST, STEPS
+from domain.signatures import SIGNATURE_TYPE, SWEEP_TYPE, CarriedSignature, Swept
 from domain.status import Status
 from tests.replay.corpus import Recorded
 from tests.replay.tables import Tables, tables
-from workflows import calls
+from workflows import calls, signatures
 from workflows.memory import Memory
 
 CONTRACTS: Final = Path(__file__).parent / "contracts"
@@ -41,6 +44,13 @@ _START: Final = "start input"
 _MEMORY: Final = "memory"
 _STATUS: Final = "status"
 _CHANGE: Final = "answer to a change of coverage"
+_RESULTS: Final[Mapping[str, tuple[str, type[BaseModel]]]] = {
+    WORKFLOW_TYPE: (_STATUS, Status),
+    COVERAGE_TYPE: (_CHANGE, CoverageAnswer),
+    SIGNATURE_TYPE: ("how a signature was judged", CarriedSignature),
+    SWEEP_TYPE: ("what a sweep did", Swept),
+}
+"""What a run ends with, by its workflow type; the others end with nothing."""
 ACTIVITIES: Final[Mapping[str, Any]] = {
     calls.LOOK_UP: LookUpActivities.look_up,
     calls.OPEN_ACCESS: AccessActivities.open_access,
@@ -49,15 +59,18 @@ ACTIVITIES: Final[Mapping[str, Any]] = {
     calls.TAKE_UP: PublishingActivities.take_up,
     calls.RECALL: CoverageActivities.recall,
     calls.CLOSE_ACCESS: AccessActivities.close_access,
+    calls.SEND_WEBHOOKS: WebhookActivities.send_webhooks,
+    calls.TELL_OF_WEBHOOKS: WebhookActivities.tell_of_webhooks,
+    signatures.CARRY_SIGNATURE: SignatureActivities.carry_signature,
+    signatures.SWEEP_SIGNATURES: SignatureActivities.sweep_signatures,
 }
 """What carries out each activity, by the name that stands in histories."""
 
 
 def readers() -> dict[str, Any]:
     """Today's models: of the start input, of what runs hand on, of commands, answers and activities."""
-    found: dict[str, Any] = {_START: OnboardingInput, _MEMORY: Memory, _STATUS: Status}
+    found: dict[str, Any] = {_START: OnboardingInput, _MEMORY: Memory, **dict(_RESULTS.values())}
     found |= {step.name: step.command for step in (*STEPS, *coverage.STEPS)}
-    found[_CHANGE] = CoverageAnswer
     for name in ACTIVITIES:
         found[f"input of {name}"], found[f"result of {name}"] = _signature(name)
     return found
@@ -247,10 +260,9 @@ def _of(
             return [(UPDATE_NAME, payload) for payload in arguments]
         case "workflow_execution_update_completed_event_attributes":
             return [(_STATUS, payload) for payload in attributes.outcome.success.payloads]
-        case "workflow_execution_completed_event_attributes" if workflow_type == WORKFLOW_TYPE:
-            return [(_STATUS, payload) for payload in attributes.result.payloads]
-        case "workflow_execution_completed_event_attributes" if workflow_type == COVERAGE_TYPE:
-            return [(_CHANGE, payload) for payload in attributes.result.payloads]
+        case "workflow_execution_completed_event_attributes" if workflow_type in _RESULTS:
+            what, _ = _RESULTS[workflow_type]
+            return [(what, payload) for payload in attributes.result.payloads]
         case "activity_task_scheduled_event_attributes":
             name = attributes.activity_type.name
             return [(f"input of {name}", payload) for payload in attributes.input.payloads]

@@ -36,7 +36,7 @@ from workflows.search_attributes import STAGE
 HISTORIES: Final = Path(__file__).parent / "histories"
 _TRAIL: Final = ".trail.jsonl"
 _CLOSED: Final = frozenset(
-    f"EVENT_TYPE_WORKFLOW_EXECUTION_{how}" for how in ("COMPLETED", "FAILED", "CONTINUED_AS_NEW")
+    f"EVENT_TYPE_WORKFLOW_EXECUTION_{how}" for how in ("COMPLETED", "FAILED", "CANCELED", "CONTINUED_AS_NEW")
 )
 
 
@@ -110,6 +110,11 @@ class Recorded:
     def editions(self) -> frozenset[int]:
         """The edition of its application; none where the run goes on with that of another."""
         return editions(self.history().events)
+
+    @property
+    def workflow_type(self) -> str:
+        """What ran."""
+        return self.history().events[0].workflow_execution_started_event_attributes.workflow_type.name
 
     @property
     def closed(self) -> bool:

@@ -41,8 +41,9 @@ from tests.replay.corpus import HISTORIES, Recorded, Replayed, parse, recorded, 
 from tests.replay.coverage import coverage
 from tests.replay.journeys import ORDINARY
 from tests.replay.outages import outages
+from tests.replay.signatures import SIGNATURES, runs_of_signatures, runs_of_sweeps
 from tests.replay.ways import Journey
-from tests.replay.webhooks import WEBHOOKS, runs_of_endpoints
+from tests.replay.webhooks import runs_of_endpoints, webhooks
 from tests.rig import Applicant, Service, serve
 from tests.smtp_server import Plan, SmtpServer
 from tests.temporal_env import SEARCH_ATTRIBUTES, TIME_SKIPPING
@@ -63,7 +64,10 @@ class RefusedError(Exception):
 
 def journeys(server: SmtpServer) -> tuple[Journey, ...]:
     """All journeys of the corpus, with ``server`` as the service's mail server."""
-    return (*ORDINARY, *accidents(server), *outages(server), *coverage(server), *WEBHOOKS)
+    return (
+        *(*ORDINARY, *accidents(server), *outages(server), *coverage(server)),
+        *(*webhooks(server), *SIGNATURES),
+    )
 
 
 def names() -> tuple[str, ...]:
@@ -221,7 +225,7 @@ def remove(folder: Path, journey: str) -> None:
 
 async def _runs(name: str, applicant: Applicant) -> AsyncIterator[tuple[str, WorkflowHistory]]:
     """The applicant's newest application, run by run, the changes of what it covers, the children they leave
-    behind, and the runs that deliver webhooks of it.
+    behind, and the runs that deliver webhooks of it, or carry signatures to it.
 
     Of a run that was reset, what it was turned into: that has its history in it.
     """
@@ -257,10 +261,16 @@ async def _runs(name: str, applicant: Applicant) -> AsyncIterator[tuple[str, Wor
         child = client.get_workflow_handle(child_id)
         await child.result()
         yield f"{name}.child", await child.fetch_history()
-    number = 0
-    async for delivered in runs_of_endpoints(applicant.service, applicant.uid):
-        number += 1
-        yield f"{name}.webhook-{number}", delivered
+    beside = {
+        "webhook": runs_of_endpoints(applicant.service, applicant.uid),
+        "signature": runs_of_signatures(applicant.service, str(applicant.handle.first_execution_run_id)),
+        "sweep": runs_of_sweeps(applicant.service, applicant.uid),
+    }
+    for what, histories in beside.items():
+        number = 0
+        async for history in histories:
+            number += 1
+            yield f"{name}.{what}-{number}", history
 
 
 def _children(history: WorkflowHistory) -> list[str]:

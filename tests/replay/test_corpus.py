@@ -5,6 +5,7 @@ from functools import cache
 from typing import Final
 
 import pytest
+from temporalio import workflow
 
 from domain.audit import Verdict
 from domain.clocks import ClockKind
@@ -16,9 +17,12 @@ from domain.state import OUTCOMES
 from domain.steps import Step
 from tests.replay import record
 from tests.replay.corpus import HISTORIES, Recorded, Trail, recorded, release
-from workflows import calls
+from worker import WORKFLOWS
+from workflows import calls, signatures
 
-ADD: Final = "Add a journey to tests/replay/journeys.py (or accidents.py, outages.py), then `make histories`."
+ADD: Final = (
+    "Add a journey to tests/replay/journeys.py (or the module of its subject), then `make histories`."
+)
 ELSEWHERE: Final = frozenset({ErrorType.CLOSED, ErrorType.ALREADY_PARTNER})
 """Never on an application's own record: after its end, or instead of one."""
 
@@ -102,11 +106,18 @@ def test_every_notice_leaves_in_some_history(template: str) -> None:
     assert found, f"No history in which the notice {template} is sent. {ADD}"
 
 
-@pytest.mark.parametrize("ask", [*calls.NAMES, DELIVERY_TYPE, "continue_as_new"])
+@pytest.mark.parametrize("ask", [*calls.NAMES, *signatures.NAMES, DELIVERY_TYPE, "continue_as_new"])
 def test_everything_a_run_can_ask_for_has_a_history(ask: str) -> None:
     assert any(ask in {one.ask for one in trail} for trail in trails().values()), (
         f"No history that asks for {ask}. {ADD}"
     )
+
+
+@pytest.mark.parametrize("kind", WORKFLOWS, ids=lambda kind: kind.__name__)
+def test_every_workflow_has_a_history(kind: type) -> None:
+    name = workflow._Definition.must_from_class(kind).name
+
+    assert name in {one.workflow_type for one in recorded(release())}, f"No history of {name}. {ADD}"
 
 
 def test_what_is_published_again_after_a_reset_has_a_history() -> None:

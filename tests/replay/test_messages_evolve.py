@@ -13,6 +13,7 @@ from tests.replay import contracts
 from tests.replay.contracts import Release, Schema, contract, narrowed, readers, unread
 from tests.replay.corpus import HISTORIES, Recorded, recorded, release
 from tests.replay.tables import Tables, changed
+from workflows import calls, signatures
 
 REMEDY: Final = (
     "Give a new field a default, keep a field and a value that were written once, and only ever widen a type."
@@ -55,6 +56,10 @@ def test_the_corpus_has_payloads_of_every_kind() -> None:
     unmet = set(readers()) - met - LOCAL_INPUTS
     assert not unmet, f"No history with {', '.join(sorted(unmet))}. Add a journey, then `make histories`."
     assert not LOCAL_INPUTS & met
+
+
+def test_every_activity_a_run_asks_for_has_its_models_in_the_contract() -> None:
+    assert contracts.ACTIVITIES.keys() == {*calls.NAMES, *signatures.NAMES}
 
 
 def test_no_model_asks_for_a_null() -> None:
