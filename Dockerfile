@@ -2,18 +2,22 @@
 ARG PYTHON_IMAGE=python:3.12-slim
 
 FROM ${PYTHON_IMAGE} AS build
-WORKDIR /build
+# The service runs from its folder: it is no package that could be installed beside others.
+WORKDIR /opt/onboarding/service
 RUN python -m venv --without-pip /opt/onboarding
 COPY requirements.lock ./
 RUN pip --python /opt/onboarding/bin/python install --no-cache-dir --require-hashes --no-deps --requirement requirements.lock
-COPY pyproject.toml README.md LICENSE settings.py worker.py ./
+COPY pyproject.toml setup.py README.md LICENSE settings.py worker.py ./
 COPY domain domain
 COPY workflows workflows
 COPY activities activities
 COPY runtime runtime
 COPY starter starter
+COPY client client
 # setuptools is in the lock to build with, not to run with.
-RUN pip --python /opt/onboarding/bin/python install --no-cache-dir --no-deps --no-build-isolation . \
+RUN pip --python /opt/onboarding/bin/python install --no-cache-dir --no-deps --no-build-isolation \
+        --editable . --editable ./client \
+    && /opt/onboarding/bin/python -m compileall -q . \
     && pip --python /opt/onboarding/bin/python uninstall --yes setuptools
 
 FROM ${PYTHON_IMAGE}

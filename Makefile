@@ -28,14 +28,14 @@ setup: $(STAMP) ## Make .venv from the lock, if the lock or pyproject.toml chang
 # The stamp comes last: an interrupted set-up is taken up by the next one. --no-deps: the lock is whole, and where a
 # package asks for another's extras, pip's resolver would try that one's newest release, which has no hash here.
 # --no-compile: most of what is installed is never imported, and Python compiles the rest when it is.
-$(STAMP): requirements-dev.lock pyproject.toml
+$(STAMP): requirements-dev.lock pyproject.toml client/pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "make: no '$(PYTHON)' here; name one: make setup PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "make: Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1); name another: make setup PYTHON=python3.12" >&2; exit 1; }
 	@echo "Setting up .venv (a minute the first time)"
 	@$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
 	@$(PIP) install --no-compile --require-hashes --no-deps -r requirements-dev.lock
-	@$(PIP) install --no-deps --no-build-isolation -e .
+	@$(PIP) install --no-deps --no-build-isolation -e . -e client
 	@touch $@
 
 demo: setup ## Play the reference story on a real Temporal server, weeks in seconds

@@ -37,7 +37,8 @@ OPTIONS: Final = {"data": "--data", "database_url": "--db", "smtp_url": "--smtp"
 """Settings that `onboarding up` also takes as options."""
 SECRETS: Final = (
     *("database_url", "smtp_url", "accounts_url", "acpn_api_url"),
-    *("encryption_keys", "codec_token", "codec_write_token", "oidc_client_secret", "session_keys"),
+    *("encryption_keys", "codec_token", "codec_write_token", "api_token"),
+    *("oidc_client_secret", "session_keys"),
     *signatures.SECRETS,
 )
 """Settings that may hold a secret: each can be in a file, named by its variable with ``_FILE`` at the end."""
@@ -172,6 +173,12 @@ class Settings(FrontDoorSettings, signatures.SignatureSettings):
     codec_write_token: Annotated[SecretStr, AfterValidator(formats.token)] | None = None
     """What those show who may also have it encrypt; None: nobody may, except within this machine where no
     other token is needed either."""
+
+    api_url: Annotated[str, AfterValidator(formats.api)] | None = None
+    """Where an `onboarding serve` listens, for the console to go through; None: it goes to Temporal and the
+    database itself."""
+    api_token: SecretStr | None = None
+    """The access token the console shows there: it says who acts."""
 
     @field_validator("*", mode="before")
     @classmethod

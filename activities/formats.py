@@ -67,6 +67,14 @@ def issuer(value: str) -> str:
     return value
 
 
+def api(value: str) -> str:
+    """Where the API is, protected unless it is on this machine."""
+    try:
+        return issuer(value).rstrip("/")
+    except ValueError:
+        raise ValueError("must be the API's address, https://… (http:// only on this machine)") from None
+
+
 def claim(value: str) -> str:
     """The name of a claim, or a path to one."""
     if not re.fullmatch(r"[\x21-\x7e]{1,200}", value):

@@ -284,6 +284,8 @@ Instant = Annotated[
     BeforeValidator(_not_a_number),
     AfterValidator(_in_utc),
     PlainSerializer(instant_text, return_type=str, when_used="json"),
+    # The serializer's is a text of any kind.
+    WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """A point in time; read in any zone, kept and written in UTC with ``Z``."""
 Amount = Annotated[Decimal, *_DECIMAL, AfterValidator(_not_negative)]

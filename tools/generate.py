@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from tools import blocks, commands, diagram
+from tools import blocks, client_package, commands, diagram
 from tools.reference import api, console, documents, layout, process, words
 from tools.reference.markdown import ROOT
 
@@ -46,6 +46,7 @@ def files() -> dict[Path, str]:
 
 
 if __name__ == "__main__":
-    for path, text in files().items():
+    # The package takes seconds, so it has a test of its own.
+    for path, text in {**files(), **client_package.files(api.document())}.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -19,7 +19,8 @@ app: Final = typer.Typer(
 )
 
 ActingRole = Annotated[
-    Role, typer.Option("--as", help="The role that acts: partner, bd or bd_lead.", show_default="partner")
+    Role | None,
+    typer.Option("--as", help="The role that acts: partner, bd or bd_lead.", show_default="partner"),
 ]
 AssociatedUid = Annotated[str, typer.Argument(metavar="ASSOCIATED_UID", help="The Associated UID.")]
 
@@ -30,40 +31,38 @@ def _add(name: str, kind: type[AnyCoverageCommand], told: str, example: str) -> 
         ctx: typer.Context,
         uid: UidArgument,
         associated_uid: AssociatedUid,
-        acting_role: ActingRole = Role.PARTNER,
+        acting_role: ActingRole = None,
         actor_id: ActorId = None,
         actor_name: ActorName = None,
         command_id: CommandIdOption = None,
         if_sequence: IfSequence = None,
         as_json: JsonOption = False,
     ) -> None:
-        fields = {
-            "company_master_uid": uid,
-            "associated_uid": associated_uid,
-            **envelope(acting_role, actor_id, actor_name, command_id, if_sequence),
-        }
-        _change(ctx, kind, fields, as_json=as_json)
+
+        async def action(session: Session) -> None:
+            fields = {
+                "company_master_uid": uid,
+                "associated_uid": associated_uid,
+                **envelope(session, Role.PARTNER, acting_role, actor_id, actor_name, command_id, if_sequence),
+            }
+            await _change(session, OnboardingError.unless_valid(kind, fields), as_json=as_json)
+
+        perform(ctx, action)
 
 
-def _change(
-    ctx: typer.Context, kind: type[AnyCoverageCommand], fields: dict[str, object], *, as_json: bool
-) -> None:
-    async def action(session: Session) -> None:
-        command = OnboardingError.unless_valid(kind, fields)
-        with telling_of_command() as progress:
-            async with session.service() as service:
-                progress.told = (
-                    f"{command.kind} was sent, unless another change of this company still ran,"
-                    " and may still be carried out."
-                )
-                progress.remedy = ask_again(command)
-                answer = await service.change_coverage(command)
-        if as_json:
-            print_json(session.console, answer)
-        else:
-            session.console.print(Text(shown(_told(command, answer))), soft_wrap=True)
-
-    perform(ctx, action)
+async def _change(session: Session, command: AnyCoverageCommand, *, as_json: bool) -> None:
+    with telling_of_command() as progress:
+        async with session.service() as service:
+            progress.told = (
+                f"{command.kind} was sent, unless another change of this company still ran,"
+                " and may still be carried out."
+            )
+            progress.remedy = ask_again(command)
+            answer = await service.change_coverage(command)
+    if as_json:
+        print_json(session.console, answer)
+    else:
+        session.console.print(Text(shown(_told(command, answer))), soft_wrap=True)
 
 
 def _told(command: AnyCoverageCommand, answer: CoverageAnswer) -> str:

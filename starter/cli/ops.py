@@ -1,10 +1,12 @@
 """What ops and services ask the console script: who waits for what, what happened, who may log in."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
+from click import MissingParameter
 from rich.live import Live
 from rich.text import Text
 
@@ -42,6 +44,7 @@ from starter.terminal.times import FALL_BACK, moment, zone_of
 _FALL_BACK: Final = frozenset({ErrorType.NOT_FOUND, ErrorType.UNAVAILABLE})
 
 LOOK: Final = "Look"
+NAMED: Final = "must be named, unless through the API"
 LIST_ZONE: Final = Policy().time_zone
 """Where the days of most applications begin; a list has no zone of its own."""
 
@@ -258,6 +261,8 @@ def access(ctx: typer.Context, uid: UidArgument, as_json: JsonOption = False) ->
 
 async def _gate(session: Session, uid: str) -> Access:
     """The answer for an account: the applicant's own, or one that an application of another UID covers."""
+    if session.api is not None:
+        return await session.api.access(uid)
     grant = stored = None
     # Without a database the status still knows.
     with suppress(ArchiveError):
@@ -281,10 +286,16 @@ def join(
     uid: UidArgument,
     contact_name: Annotated[str, typer.Option(help="The applicant's contact.")],
     contact_email: Annotated[str, typer.Option(help="Gets the applicant's mails until a form is accepted.")],
-    bd_name: Annotated[str, typer.Option(help="The BD who looks after the application.")],
-    bd_email: Annotated[str, typer.Option(help="Gets the mails to BD.")],
-    lead_name: Annotated[str, typer.Option(help="The BD lead, told of missed deadlines.")],
-    lead_email: Annotated[str, typer.Option(help="Gets the mails to the BD lead.")],
+    bd_name: Annotated[
+        str | None, typer.Option(help="The BD who looks after the application.", show_default=NAMED)
+    ] = None,
+    bd_email: Annotated[str | None, typer.Option(help="Gets the mails to BD.", show_default=NAMED)] = None,
+    lead_name: Annotated[
+        str | None, typer.Option(help="The BD lead, told of missed deadlines.", show_default=NAMED)
+    ] = None,
+    lead_email: Annotated[
+        str | None, typer.Option(help="Gets the mails to the BD lead.", show_default=NAMED)
+    ] = None,
     locale: Annotated[str, typer.Option(help="Language of the applicant's mails: en or zh.")] = "en",
     bd_locale: Annotated[
         str | None, typer.Option(help="Language of the mails to BD: en or zh.", show_default="en")
@@ -299,12 +310,14 @@ def join(
         "contact_name": contact_name,
         "contact_email": contact_email,
         "locale": locale,
+    }
+    people = {
         "bd": {"name": bd_name, "email": bd_email, "locale": bd_locale},
         "bd_lead": {"name": lead_name, "email": lead_email, "locale": lead_locale},
     }
 
     async def action(session: Session) -> None:
-        joining = OnboardingError.unless_valid(OnboardingInput, fields)
+        joining = _joining(session, fields, people)
         with telling_how_far() as progress:
             async with session.service() as service:
                 progress.told = f"JOIN NOW was sent; an application of UID {uid} may have started."
@@ -314,3 +327,17 @@ def join(
         print_status(session.console, joined.status, note)
 
     perform(ctx, action)
+
+
+def _joining(
+    session: Session, fields: Mapping[str, Any], people: Mapping[str, Mapping[str, str | None]]
+) -> OnboardingInput:
+    if session.api is not None:
+        # Who serves the company is known there, and only some callers may name others.
+        named: dict[str, Any] = {role: person for role, person in people.items() if any(person.values())}
+        return OnboardingInput.model_construct({*fields, *named}, **fields, **named)
+    for option, person in (("bd", people["bd"]), ("lead", people["bd_lead"])):
+        for field in ("name", "email"):
+            if person[field] is None:
+                raise MissingParameter(param_type="option", param_hint=f"'--{option}-{field}'")
+    return OnboardingError.unless_valid(OnboardingInput, {**fields, **people})

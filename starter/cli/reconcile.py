@@ -8,7 +8,7 @@ from rich.text import Text
 from settings import load_settings, load_temporal_settings
 from starter.cli.ops import LOOK
 from starter.cli.runner import perform
-from starter.cli.session import Session, reach
+from starter.cli.session import Session, beside_the_api, reach
 from starter.terminal.output import print_table, shown
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def reconcile(
         from starter.client.lost import reconcile as look
 
         settings = load_settings()
+        beside_the_api(settings, "runs to look for")
         client = await reach(load_temporal_settings(), settings)
         found = await look(client, settings, close=yes, forgotten=forgotten)
         print_table(session.console, ("UID", "application", "its run", "at"), [*map(_row, found)])

@@ -20,7 +20,7 @@ from domain.values import Uid
 from runtime.errors import answered
 from runtime.search_attributes import NotSetUpError
 from settings import SettingsError, load_temporal_settings
-from starter.cli.session import Session, UnreachableError
+from starter.cli.session import ApiRefusedError, NotInApiError, Session, UnreachableError
 from starter.client.errors import ArchiveError, OnboardingError
 from starter.terminal.output import shown
 
@@ -131,11 +131,13 @@ def perform(ctx: typer.Context, action: Callable[[Session], Awaitable[None]]) ->
         asyncio.run(_awaited(action, session, terminated))
     except OnboardingError as error:
         fail(f"{error.type}: {error.message}", error.remedy)
+    except ApiRefusedError as error:
+        fail(str(error))
     except SettingsError as error:
         fail(f"Wrong settings:\n{error}", code=USAGE)
     except UnreachableError as error:
         fail(f"Temporal does not answer at {error}.", error.remedy)
-    except NotSetUpError as error:
+    except (NotSetUpError, NotInApiError) as error:
         fail(str(error), error.remedy)
     except RPCError as error:
         fail(*answered(error, load_temporal_settings().namespace))

@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Protocol
 
 from rich.console import Console
 from temporalio.client import Client
@@ -13,7 +14,7 @@ from domain.coverage import AnyCoverageCommand, CoverageAnswer
 from domain.inquiry import Account
 from domain.status import Status
 from runtime.errors import unconnected
-from settings import Settings, TemporalSettings, load_settings, load_temporal_settings
+from settings import Settings, SettingsError, TemporalSettings, load_settings, load_temporal_settings
 from starter.client.joining import Joined
 from starter.client.listed import Listed
 from starter.client.onboarding_client import OnboardingClient, connect
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from activities.acpn_access import Grant
     from activities.db.applications import StoredApplication, StoredSheet
     from activities.db.email_ledger import LedgerRow
+    from starter.cli.api import Api
 
 
 class Service(Protocol):
@@ -88,6 +90,10 @@ class Session(Protocol):
     def console(self) -> Console:
         """Standard output."""
 
+    @property
+    def api(self) -> "Api | None":
+        """The API, if service and archive are reached through it: it knows who calls, and what he may."""
+
     def service(self) -> AbstractAsyncContextManager[Service]:
         """The running service."""
 
@@ -115,22 +121,67 @@ async def reach(temporal: TemporalSettings, settings: Settings) -> Client:
         raise UnreachableError(temporal.address, error) from None
 
 
+class ApiRefusedError(Exception):
+    """The API has refused what the process has not heard of, as for a token that has expired."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(f"{kind}: {detail}")
+
+
+class NotInApiError(Exception):
+    """The API does not have what was asked for; Temporal or the database do."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"The API has no {what}.")
+        self.remedy: Final = (
+            "Run it where Temporal and the database are reached, without ONBOARDING_API_URL, which is set."
+        )
+
+
+def beside_the_api(settings: Settings, what: str) -> None:
+    """Refuse what needs Temporal or the database where the console goes through the API.
+
+    Raises:
+        NotInApiError: it does.
+    """
+    if settings.api_url is not None:
+        raise NotInApiError(what)
+
+
 class SettingsSession:
     """The `Session` the environment describes.
 
-    Both openings raise `settings.SettingsError` when a setting is wrong.
+    What it opens raises `settings.SettingsError` when a setting is wrong.
     """
 
     def __init__(self) -> None:
         self.console: Console = Console(highlight=False)
 
+    @cached_property
+    def api(self) -> "Api | None":
+        """The API at ``ONBOARDING_API_URL``."""
+        settings = load_settings()
+        if settings.api_url is None:
+            return None
+        if settings.api_token is None:
+            raise SettingsError(
+                "ONBOARDING_API_TOKEN: must be set to an access token, as ONBOARDING_API_URL is set"
+            )
+        # Who goes to Temporal starts faster without the API's client.
+        from starter.cli.api import Api
+
+        return Api(settings.api_url, settings.api_token.get_secret_value())
+
     @asynccontextmanager
     async def service(self) -> AsyncIterator[Service]:
-        """The service at ``TEMPORAL_ADDRESS``.
+        """The service at ``TEMPORAL_ADDRESS``, or as the API gives it.
 
         Raises:
             UnreachableError: nothing answers there.
         """
+        if self.api is not None:
+            yield self.api
+            return
         temporal = load_temporal_settings()
         try:
             client = await OnboardingClient.connect(load_settings(), temporal)
@@ -140,11 +191,14 @@ class SettingsSession:
 
     @asynccontextmanager
     async def archive(self) -> "AsyncIterator[Archive]":
-        """The database at ``ONBOARDING_DATABASE_URL``.
+        """The database at ``ONBOARDING_DATABASE_URL``, or what the API gives of it.
 
         Raises:
             ArchiveError: it can't be used; it is never made here.
         """
+        if self.api is not None:
+            yield self.api
+            return
         # Most commands need no database, and start faster without its libraries.
         from starter.client.stored import open_archive
 

@@ -6,13 +6,14 @@ It is also known by the contract's name.
 
 import getpass
 import inspect
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 from uuid import uuid4
 
 import typer
 from rich.markup import escape
 
-from domain.contract import Command, Role
+from domain.contract import Actor, Command, Role
 from domain.lifecycle import newest_rows
 from domain.readers import status_for
 from domain.status import Status
@@ -93,7 +94,9 @@ def _command(step: Step, options: tuple[Option, ...]) -> Any:
     ) -> None:
         async def action(session: Session) -> None:
             fields = fields_from(options, values)
-            fields |= envelope(acting_role or step.by[0], actor_id, actor_name, command_id, if_sequence)
+            fields |= envelope(
+                session, step.by[0], acting_role, actor_id, actor_name, command_id, if_sequence
+            )
             await _send(session, uid, step, fields, own_role=acting_role is None, as_json=as_json)
 
         perform(ctx, action)
@@ -131,7 +134,8 @@ async def _send(
             progress.remedy = ask_again(command)
             answer = await service.send(uid, command)
             progress.told = f"{step.name} was answered; `onboarding status {uid}` shows what it led to."
-            status = await _whole(service, uid, answer)
+            # The API answers with the whole of it, as its caller may read it.
+            status = await _whole(service, uid, answer) if session.api is None else answer
     # The answer is for whoever sent it: to a partner nothing of what only the vendor's people read.
     status = status_for(status, command.actor.role)
     if as_json:
@@ -160,20 +164,26 @@ async def _whole(service: Service, uid: str, answer: Status) -> Status:
 
 
 def envelope(
-    role: Role,
+    session: Session,
+    default_role: Role,
+    role: Role | None,
     actor_id: str | None,
     actor_name: str | None,
     command_id: str | None,
     if_sequence: int | None,
 ) -> dict[str, Any]:
-    """The fields every command has, as they are typed; what is left out is who is logged in, and a new ID."""
+    """The fields every command has, as they are typed; what is left out is who is logged in, or who the API's
+    token says, and a new ID."""
+    acting: Mapping[str, Any] | Actor = {
+        "role": role or default_role,
+        "id": _acting_here() if actor_id is None else actor_id,
+        "name": actor_name,
+    }
+    if session.api is not None and role is actor_id is actor_name is None:
+        acting = session.api.token_says(default_role)
     return {
         "command_id": str(uuid4()) if command_id is None else command_id,
-        "actor": {
-            "role": role,
-            "id": _acting_here() if actor_id is None else actor_id,
-            "name": actor_name,
-        },
+        "actor": acting,
         "via": {"channel": CHANNEL},
         "if_sequence": if_sequence,
     }

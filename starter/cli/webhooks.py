@@ -10,7 +10,7 @@ from rich.text import Text
 from domain.webhooks import WebhookType
 from settings import load_settings, load_temporal_settings
 from starter.cli.runner import FAILED, JsonOption, fail, perform
-from starter.cli.session import Session, reach
+from starter.cli.session import Session, beside_the_api, reach
 from starter.terminal.output import print_json, print_table, shown
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ async def _webhooks(*, temporal: bool = False) -> "AsyncIterator[Webhooks]":
     from starter.client.webhooks import Webhooks
 
     settings = load_settings()
+    beside_the_api(settings, "endpoints for webhooks")
     client = await reach(load_temporal_settings(), settings) if temporal else None
     async with open_database(settings.database) as database:
         yield Webhooks(database, WebhookSender(Allowed.from_text(settings.webhook_allow)), client)

@@ -74,6 +74,19 @@ class OnboardingError(Exception):
         except ValidationError as error:
             raise cls(ErrorType.INVALID, field_errors(error), remedy=NOT_DONE) from None
 
+    @classmethod
+    def from_detail(
+        cls, error: ErrorType, detail: str, fields: str, answered: CommandResult | None
+    ) -> "OnboardingError":
+        """As it was raised behind the API, whose problem documents have message and remedy in one ``detail``,
+        and what is wrong with fields beside it."""
+        if fields:
+            return cls(error, fields, remedy=detail, answered=answered)
+        begins, _, ends = _REMEDIES[error].partition("{verify_url}")
+        message, found, rest = detail.partition(f" {begins}")
+        remedy = f"{begins}{rest}{ends}" if found else " "
+        return cls(error, message, remedy=remedy, answered=answered)
+
 
 class ArchiveError(Exception):
     """The database can't be read or written; ``remedy`` says what to do."""

@@ -1,11 +1,15 @@
 """The description of the API (OpenAPI 3.1), made from its routes; generators of clients read it."""
 
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
+from itertools import chain
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 
+from domain.webhooks import WebhookBody, WebhookType
 from starter.web.problems import KINDS, MEDIA_TYPE, Problem
 
 _ABOUT: Final = (
@@ -20,6 +24,7 @@ _REFUSALS: Final = {
     "delete": (401, 403, 404, 405, 422, 500, 503),
 }
 """What a call of this method may be refused with."""
+_REFERENCE: Final = "#/components/schemas/"
 _MEANINGS: Final = {412: "The application has moved on since `If-Match`"}
 
 
@@ -42,9 +47,11 @@ def _made(app: FastAPI) -> dict[str, Any]:
     schemas = components.setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    problem = Problem.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
-    schemas.update(problem.pop("$defs"))
-    schemas["Problem"] = problem
+    _always_there(document)
+    for model in (Problem, WebhookBody):
+        schemas.update(_schemas(model))
+    _one_enumeration(schemas)
+    document["webhooks"] = {"event": {"post": _delivery()}}
     components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     components["responses"] = {f"Problem{status}": _refusal(status) for status in _statuses()}
     document["security"] = [{"bearer": []}]
@@ -69,3 +76,85 @@ def _refusal(status: int) -> dict[str, Any]:
         "description": _MEANINGS.get(status) or "; ".join(titles),
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
+
+
+def _schemas(model: type[BaseModel]) -> dict[str, Any]:
+    """The schema of what is answered outside the routes, and those of its parts."""
+    schema = model.model_json_schema(mode="serialization", ref_template=f"{_REFERENCE}{{model}}")
+    return {**schema.pop("$defs", {}), model.__name__: schema}
+
+
+def _delivery() -> dict[str, Any]:
+    """What an endpoint for webhooks is sent."""
+    types = "; ".join(f"`{kind}`" for kind in WebhookType)
+    return {
+        "operationId": "event",
+        "summary": "An event",
+        "description": "What an endpoint of yours is sent, signed as Standard Webhooks say (`webhook-id`,"
+        " the same on every attempt, `webhook-timestamp`, `webhook-signature`)."
+        f" Types: {types}.",
+        "security": [],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": f"{_REFERENCE}WebhookBody"}}},
+        },
+        "responses": {"2XX": {"description": "It is taken; with any other answer it is sent again."}},
+    }
+
+
+def _always_there(document: dict[str, Any]) -> None:
+    """Say of what is only answered that every field is there: that it has a default matters to nobody who
+    reads it, but types that are generated would have all of them optional."""
+    schemas = document["components"]["schemas"]
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    sent = _used([operation.get("requestBody") for operation in operations], schemas)
+    answered = _used(
+        [
+            answer
+            for operation in operations
+            for status, answer in operation["responses"].items()
+            if status.startswith("2")
+        ],
+        schemas,
+    )
+    for name in answered - sent:
+        if "properties" in schemas[name]:
+            schemas[name]["required"] = list(schemas[name]["properties"])
+
+
+def _used(part: Any, schemas: Mapping[str, Any]) -> set[str]:
+    """The schemas this part of the document is made of."""
+    found: set[str] = set()
+    names = set(_names(part))
+    while names:
+        found |= names
+        names = {each for name in names for each in _names(schemas[name])} - found
+    return found
+
+
+def _names(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        reference = part.get("$ref")
+        if isinstance(reference, str) and reference.startswith(_REFERENCE):
+            yield reference.removeprefix(_REFERENCE)
+    children = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    for child in children:
+        yield from _names(child)
+
+
+def _one_enumeration(schemas: dict[str, Any]) -> None:
+    """Words of which some are an enumeration of their own are one enumeration: some generators know no
+    alternatives of texts."""
+    for schema in schemas.values():
+        for said in schema.get("properties", {}).values():
+            kinds = said.get("anyOf", [])
+            resolved = [schemas.get(kind.get("$ref", "").removeprefix(_REFERENCE), kind) for kind in kinds]
+            words = [
+                kind.get("enum") or [kind["const"]] for kind in resolved if {"enum", "const"} & kind.keys()
+            ]
+            if len(words) > 1:
+                others = [kind for kind in resolved if not {"enum", "const"} & kind.keys()]
+                said["anyOf"] = [
+                    {"type": "string", "enum": [*dict.fromkeys(chain.from_iterable(words))]},
+                    *others,
+                ]

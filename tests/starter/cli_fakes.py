@@ -20,6 +20,7 @@ from domain.documents import DecisionSheet, sheet_hash
 from domain.inquiry import Account
 from domain.sheets import IssuedSheet
 from domain.status import CommandResult, Status
+from starter.cli.api import Api
 from starter.cli.main import app
 from starter.cli.session import UnreachableError
 from starter.client.errors import OnboardingError
@@ -170,6 +171,7 @@ class Cli:
     reachable: bool = True
     terminal: bool = False
     columns: int = 200
+    api: Api | None = None
 
     @property
     def console(self) -> Console:
