@@ -95,7 +95,10 @@ class CommissionPolicy(BaseModel):
 
     code: str
     name: str
-    bands: Annotated[list[Band], Field(validate_default=True)] = []
+    bands: list[Band] | None = None
+    """
+    Default: `[]`.
+    """
 
 
 class Commitment(BaseModel):
@@ -257,17 +260,50 @@ class Policy(BaseModel):
     at midnight in ``time_zone``. ``require_credit_control`` makes credit control a condition of access.
     """
 
-    review_working_days: int = 3
-    contact_working_days: int = 3
-    reminder_working_days: int = 3
-    partner_expiry_days: int = 90
-    access_delay_working_days: int = 1
-    later_reminder_working_days: int = 10
-    expiry_warning_days: list[int] = [14, 3]
-    mail_hour: int = 9
-    calendar: str = "CN"
-    time_zone: str = "Asia/Shanghai"
-    require_credit_control: bool = False
+    review_working_days: int | None = None
+    """
+    Default: `3`.
+    """
+    contact_working_days: int | None = None
+    """
+    Default: `3`.
+    """
+    reminder_working_days: int | None = None
+    """
+    Default: `3`.
+    """
+    partner_expiry_days: int | None = None
+    """
+    Default: `90`.
+    """
+    access_delay_working_days: int | None = None
+    """
+    Default: `1`.
+    """
+    later_reminder_working_days: int | None = None
+    """
+    Default: `10`.
+    """
+    expiry_warning_days: list[int] | None = None
+    """
+    Default: `[14, 3]`.
+    """
+    mail_hour: int | None = None
+    """
+    Default: `9`.
+    """
+    calendar: str | None = None
+    """
+    Default: `"CN"`.
+    """
+    time_zone: str | None = None
+    """
+    Default: `"Asia/Shanghai"`.
+    """
+    require_credit_control: bool | None = None
+    """
+    Default: `false`.
+    """
 
 
 class Question(BaseModel):
@@ -569,10 +605,19 @@ class ApplicationForm(BaseModel):
     contact: Contact
     business_type: BusinessType
     main_uid: str
-    associated_uids: list[str] = []
-    territories: list[str] = []
+    associated_uids: list[str] | None = None
+    """
+    Default: `[]`.
+    """
+    territories: list[str] | None = None
+    """
+    Default: `[]`.
+    """
     qualification: str
-    evidence: Annotated[list[Evidence], Field(validate_default=True)] = []
+    evidence: list[Evidence] | None = None
+    """
+    Default: `[]`.
+    """
 
 
 class AuditEvent(BaseModel):
@@ -610,7 +655,10 @@ class BasicTerms(BaseModel):
 
     business_type: BusinessType
     partner_level: str
-    territories: list[str] = []
+    territories: list[str] | None = None
+    """
+    Default: `[]`.
+    """
     currency: str
     contract_start_date: date
     time_zone: str
@@ -693,7 +741,10 @@ class DecisionSheet(BaseModel):
     basic: BasicTerms
     commitment: Commitment | None = None
     commission_policy: CommissionPolicy
-    discounts: Annotated[list[Discount], Field(validate_default=True)] = []
+    discounts: list[Discount] | None = None
+    """
+    Default: `[]`.
+    """
 
 
 class IssuedSheet(BaseModel):

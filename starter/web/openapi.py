@@ -1,5 +1,6 @@
 """The description of the API (OpenAPI 3.1), made from its routes; generators of clients read it."""
 
+import json
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from itertools import chain
@@ -47,7 +48,7 @@ def _made(app: FastAPI) -> dict[str, Any]:
     schemas = components.setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    _always_there(document)
+    _as_it_is_read(document)
     for model in (Problem, WebhookBody):
         schemas.update(_schemas(model))
     _one_enumeration(schemas)
@@ -102,24 +103,30 @@ def _delivery() -> dict[str, Any]:
     }
 
 
-def _always_there(document: dict[str, Any]) -> None:
-    """Say of what is only answered that every field is there: that it has a default matters to nobody who
-    reads it, but types that are generated would have all of them optional."""
+def _as_it_is_read(document: dict[str, Any]) -> None:
+    """Say what may be left out as generators understand it.
+
+    Of what is only answered every field is there: that it has a default matters to nobody who reads it, but
+    types that are generated would have all of them optional. Of what is sent they take a field with a
+    default for one that must be there: its default is told in words.
+    """
     schemas = document["components"]["schemas"]
     operations = [operation for path in document["paths"].values() for operation in path.values()]
+    answers = [
+        answer
+        for operation in operations
+        for status, answer in operation["responses"].items()
+        if status.startswith("2")
+    ]
     sent = _used([operation.get("requestBody") for operation in operations], schemas)
-    answered = _used(
-        [
-            answer
-            for operation in operations
-            for status, answer in operation["responses"].items()
-            if status.startswith("2")
-        ],
-        schemas,
-    )
-    for name in answered - sent:
+    for name in _used(answers, schemas) - sent:
         if "properties" in schemas[name]:
             schemas[name]["required"] = list(schemas[name]["properties"])
+    for name in sent:
+        for field in schemas[name].get("properties", {}).values():
+            if "default" in field:
+                told = f"Default: `{json.dumps(field.pop('default'))}`."
+                field["description"] = f"{field.get('description', '')} {told}".strip()
 
 
 def _used(part: Any, schemas: Mapping[str, Any]) -> set[str]:

@@ -42,7 +42,7 @@ sheet = wei.issue_decision_sheet(uid, terms).sheet
 assert sheet
 status = mei.confirm_terms(uid, sheet.revision, sheet.hash)
 wei.record_contact(uid)
-wei.choose_signing_path(uid, SigningPath.paper)
+wei.choose_signing_path(uid, SigningPath.offline_paper)
 for signer, party in ((mei, Party.partner), (vic, Party.vendor)):
     status = signer.sign_contract(uid, party, "A. Signer", sheet.revision, sheet.hash, datetime.now(UTC))
 while status.stage is not Stage.active:

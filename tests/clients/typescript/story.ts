@@ -62,7 +62,7 @@ done(await wei.POST("/api/v1/applications/{uid}/commands/record_contact", { para
 done(
   await wei.POST("/api/v1/applications/{uid}/commands/choose_signing_path", {
     params: params(),
-    body: { path: "paper", order: "any" },
+    body: { path: "offline_paper", order: "any" },
   }),
 );
 let now: Status | undefined;
