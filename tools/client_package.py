@@ -17,6 +17,7 @@ FOLDER: Final = ROOT / "client/onboarding_client"
 AIO: Final = FOLDER / "aio"
 SYNC: Final = FOLDER / "sync"
 COMMANDS: Final = "/commands/"
+STREAM: Final = "text/event-stream"
 KEY: Final = "Idempotency-Key"
 _REFERENCE: Final = "#/components/schemas/"
 _PLAIN: Final = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
@@ -31,7 +32,7 @@ _HEAD: Final = '''\
 """A typed method for each call of the API, written by `make generate` from its description."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import date, datetime
 from typing import Any, Unpack
 
@@ -58,6 +59,11 @@ class AsyncCalls:
 
     @abstractmethod
     async def _join(self, path: str, fields: Mapping[str, Any]) -> Joined: ...
+
+    @abstractmethod
+    def _events(
+        self, path: str, query: Mapping[str, Any], last: str | None
+    ) -> AsyncIterator[StreamedEvent]: ...
 
 '''
 _WITHOUT_ASYNC: Final[Mapping[str, str]] = {
@@ -198,14 +204,20 @@ def _method(schemas: Mapping[str, Any], path: str, method: str, operation: Mappi
     where = f"path_of({json.dumps(path)}{where.removeprefix('path')})" if placed["path"] else json.dumps(path)
     sent = "{" + ", ".join(f'"{name}": {name}' for name in fields) + "}"
     own = [f"{name}: {said}" for name, said in fields.items()]
+    streamed = STREAM in next(iter(answers.values())).get("content", {})
+    keyword, awaited = "async def", "await "
     if method == "get":
         queried = [each["name"] for each in placed["query"]]
-        parameters += ["*"] if queried else []
+        parameters += ["*"] if queried or streamed else []
         parameters += [
             f"{each['name']}: {_or_none(_kind(each['schema']))} = None" for each in placed["query"]
         ]
         query = "{" + ", ".join(f'"{name}": {name}' for name in queried) + "}"
         made = f"self._read({where}, {kind}, {query})"
+        if streamed:
+            parameters.append("last_event_id: str | None = None")
+            keyword, awaited, kind = "def", "", "AsyncIterator[StreamedEvent]"
+            made = f"self._events({where}, {query}, last_event_id)"
     elif any(each["name"] == KEY for each in placed["header"]):
         # The options say for whom, and when.
         parameters += [*own, "**options: Unpack[Options]"]
@@ -223,8 +235,8 @@ def _method(schemas: Mapping[str, Any], path: str, method: str, operation: Mappi
     told = f"{told}\n        " if "\n" in told else told
     kind = "None" if kind == "type(None)" else kind
     return (
-        f"    async def {operation['operationId']}(self, {', '.join(parameters)}) -> {kind}:\n"
-        f'        """{told}"""\n        return await {made}\n'
+        f"    {keyword} {operation['operationId']}(self, {', '.join(parameters)}) -> {kind}:\n"
+        f'        """{told}"""\n        return {awaited}{made}\n'
     )
 
 
@@ -243,6 +255,7 @@ def _fields(schemas: Mapping[str, Any], operation: Mapping[str, Any]) -> dict[st
 
 
 def _answer(response: Mapping[str, Any]) -> str:
+    # The library describes a stream as JSON, too.
     content = response.get("content", {}).get("application/json")
     return _kind(content["schema"]) if content else "type(None)"
 

@@ -1,11 +1,8 @@
 """Answers that are more than their body."""
 
-from datetime import datetime
 from typing import NamedTuple
 
-from pydantic import BaseModel
-
-from onboarding_client.models import Status, WebhookData
+from onboarding_client.models import Status
 
 
 class Joined(NamedTuple):
@@ -13,15 +10,3 @@ class Joined(NamedTuple):
 
     started: bool
     status: Status
-
-
-class StreamedEvent(BaseModel):
-    """An audit event, with nothing personal. ``id``: where to resume after it.
-
-    ``types``: of the webhooks it gives; none for what concerns nobody outside, such as a reminder.
-    """
-
-    id: str
-    at: datetime
-    types: list[str]
-    data: WebhookData

@@ -134,6 +134,15 @@ class Contact(BaseModel):
     phone: str | None = None
 
 
+class DeliveryState(OpenEnum):
+    """
+    What became of a delivery.
+    """
+
+    pending = "pending"
+    delivered = "delivered"
+
+
 class Discount(BaseModel):
     """
     One line of "Discount information"; both days of validity are included.
@@ -143,6 +152,15 @@ class Discount(BaseModel):
     percent: str
     valid_from: date | None = None
     valid_to: date | None = None
+
+
+class EndpointState(OpenEnum):
+    """
+    Whether events are delivered.
+    """
+
+    on = "on"
+    off = "off"
 
 
 class ErrorType(OpenEnum):
@@ -218,6 +236,15 @@ class Missing(BaseModel):
 
     cause: AccessCause
     uids: list[str] = []
+
+
+class NewEndpoint(BaseModel):
+    """
+    An endpoint and its secret, which is shown here and never again.
+    """
+
+    id: str
+    secret: str
 
 
 class Party(OpenEnum):
@@ -424,6 +451,16 @@ class Outcome(OpenEnum):
     already_partner = "already_partner"
 
 
+class TriedEndpoint(BaseModel):
+    """
+    What an endpoint made of a test: its HTTP status, if it answered, and why that does not do.
+    """
+
+    webhook_id: str
+    answer: int | None = None
+    reason: str | None = None
+
+
 class What(OpenEnum):
     calendar = "calendar"
     time_zone = "time_zone"
@@ -494,6 +531,37 @@ class WarningCode(OpenEnum):
     access_taken_back = "access_taken_back"
 
 
+class WebhookData(BaseModel):
+    """
+    What a delivery says of its event; who wants more reads the application.
+
+    ``command``: a command of the contract, or what the service did by itself.
+    """
+
+    application_id: str
+    company_master_uid: str
+    sequence: int
+    stage: Stage
+    from_stage: Stage
+    command: str | None = None
+    error: str | None = None
+
+
+class WebhookType(OpenEnum):
+    """
+    What other systems may be told, in the order in which one event tells it.
+    """
+
+    application_started = "application.started"
+    application_stage_changed = "application.stage_changed"
+    application_command_accepted = "application.command_accepted"
+    application_command_refused = "application.command_refused"
+    application_overdue = "application.overdue"
+    application_access_granted = "application.access_granted"
+    application_ended = "application.ended"
+    email_failed = "email.failed"
+
+
 class FieldError(BaseModel):
     """
     What is wrong with a field; ``field`` is its path, with dots.
@@ -519,22 +587,6 @@ class Problem(BaseModel):
     errors: Annotated[list[FieldError], Field(validate_default=True)] = []
     allowed_commands: list[str] | None = None
     stage: Stage | None = None
-
-
-class WebhookData(BaseModel):
-    """
-    What a delivery says of its event; who wants more reads the application.
-
-    ``command``: a command of the contract, or what the service did by itself.
-    """
-
-    application_id: str
-    company_master_uid: str
-    sequence: int
-    stage: Stage
-    from_stage: Stage
-    command: str | None = None
-    error: str | None = None
 
 
 class WebhookBody(BaseModel):
@@ -747,6 +799,39 @@ class DecisionSheet(BaseModel):
     """
 
 
+class Delivery(BaseModel):
+    """
+    A delivery; ``id``: its ``webhook-id``; ``answer``: the HTTP status of the latest attempt, if there was
+    an answer; ``reason``: why that did not do.
+    """
+
+    id: str
+    application_id: str
+    sequence: int
+    type: str
+    state: DeliveryState
+    attempts: int
+    queued_at: AwareDatetime
+    next_at: AwareDatetime
+    delivered_at: AwareDatetime | None = None
+    answer: int | None = None
+    reason: str | None = None
+
+
+class Endpoint(BaseModel):
+    """
+    An endpoint; ``types``: which events it gets, all without; ``reason``: why it was switched off.
+    """
+
+    id: str
+    url: str
+    types: list[str] | None = None
+    state: EndpointState
+    created_at: AwareDatetime
+    switched_off_at: AwareDatetime | None = None
+    reason: str | None = None
+
+
 class IssuedSheet(BaseModel):
     """
     An immutable revision of the decision sheet.
@@ -858,6 +943,19 @@ class StoredSheet(BaseModel):
     sheet: IssuedSheet
     issued_at: AwareDatetime
     void: bool = False
+
+
+class StreamedEvent(BaseModel):
+    """
+    An audit event as it is told, with nothing personal. ``id``: where to resume after it.
+
+    ``types``: of the deliveries it gives, none for what concerns nobody outside.
+    """
+
+    id: str
+    at: AwareDatetime
+    types: list[WebhookType]
+    data: WebhookData
 
 
 class Warned(BaseModel):

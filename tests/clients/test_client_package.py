@@ -83,7 +83,8 @@ def test_there_is_a_method_for_each_call() -> None:
     for operations in document()["paths"].values():
         for operation in operations.values():
             name = operation["operationId"]
-            assert inspect.iscoroutinefunction(getattr(AsyncOnboardingClient, name))
+            streamed = "text/event-stream" in str(operation["responses"])
+            assert inspect.iscoroutinefunction(getattr(AsyncOnboardingClient, name)) is not streamed
             assert not inspect.iscoroutinefunction(getattr(OnboardingClient, name))
 
 
@@ -250,7 +251,7 @@ def test_events_are_resumed_after_the_last_one_that_came() -> None:
         httpx.Response(200, content=(event(2) + event(3)).encode()),
     )
     with api.client() as client:
-        events = client.events(UID, last_event_id="0")
+        events = client.stream_application_events(UID, last_event_id="0")
         assert [next(events).id for _ in range(3)] == ["1", "2", "3"]
     assert [asked.headers["Last-Event-ID"] for asked in api.asked] == ["0", "1", "1", "1"]
 
@@ -258,9 +259,17 @@ def test_events_are_resumed_after_the_last_one_that_came() -> None:
 def test_events_that_are_not_for_one_are_not_asked_for_again() -> None:
     api = Api(problem(404))
     with api.client() as client, pytest.raises(RefusedError):
-        next(client.all_events())
+        next(client.stream_events())
     assert len(api.asked) == 1
     assert "Last-Event-ID" not in api.asked[0].headers
+
+
+def test_an_id_without_an_event_is_where_to_resume() -> None:
+    ended = httpx.Response(200, content=b"retry: 2000\n\nid: 5\n\nid: 6\n")
+    api = Api(ended, httpx.Response(200, content=event(7).encode()))
+    with api.client() as client:
+        assert next(client.stream_events(last_event_id="4")).id == "7"
+    assert [asked.headers["Last-Event-ID"] for asked in api.asked] == ["4", "5"]
 
 
 def test_a_stream_may_be_cut_anywhere() -> None:

@@ -1,7 +1,7 @@
 """A typed method for each call of the API, written by `make generate` from its description."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import date, datetime
 from typing import Any, Unpack
 
@@ -12,8 +12,11 @@ from onboarding_client.models import (
     AuditEvent,
     CoverageAnswer,
     DecisionSheet,
+    Delivery,
+    Endpoint,
     Evidence,
     LedgerRow,
+    NewEndpoint,
     Page,
     Party,
     Person,
@@ -23,7 +26,10 @@ from onboarding_client.models import (
     Stage,
     Status,
     StoredSheet,
+    StreamedEvent,
+    TriedEndpoint,
     WaitingOn,
+    WebhookType,
 )
 from onboarding_client.requests import Answer, Options, path_of
 
@@ -46,6 +52,11 @@ class AsyncCalls:
 
     @abstractmethod
     async def _join(self, path: str, fields: Mapping[str, Any]) -> Joined: ...
+
+    @abstractmethod
+    def _events(
+        self, path: str, query: Mapping[str, Any], last: str | None
+    ) -> AsyncIterator[StreamedEvent]: ...
 
     async def list_applications(
         self,
@@ -165,6 +176,26 @@ class AsyncCalls:
             Access,
             {"application": application, "since": since, "wait": wait},
         )
+
+    def stream_application_events(
+        self,
+        uid: str,
+        *,
+        application: str | None = None,
+        since: int | None = None,
+        wait: int | None = None,
+        last_event_id: str | None = None,
+    ) -> AsyncIterator[StreamedEvent]:
+        """The events of an application as they happen; `id` is their `sequence`."""
+        return self._events(
+            path_of("/api/v1/applications/{uid}/events", uid=uid),
+            {"application": application, "since": since, "wait": wait},
+            last_event_id,
+        )
+
+    def stream_events(self, *, last_event_id: str | None = None) -> AsyncIterator[StreamedEvent]:
+        """The events of all applications one may see, as they happen; `id` is opaque."""
+        return self._events("/api/v1/events", {}, last_event_id)
 
     async def confirm_company(
         self, uid: str, company_hash: str | None = None, **options: Unpack[Options]
@@ -472,4 +503,52 @@ class AsyncCalls:
             CoverageAnswer,
             {"associated_uid": associated_uid},
             options,
+        )
+
+    async def list_webhooks(
+        self,
+    ) -> list[Endpoint]:
+        """The endpoints, the oldest first."""
+        return await self._read("/api/v1/webhooks", list[Endpoint], {})
+
+    async def add_webhook(self, *, url: str, types: list[WebhookType] | None = None) -> NewEndpoint:
+        """Add an endpoint for what happens from now on; its secret is shown in this answer only."""
+        return await self._call("POST", "/api/v1/webhooks", NewEndpoint, {"url": url, "types": types})
+
+    async def remove_webhook(self, endpoint: str) -> None:
+        """Remove an endpoint; what waits for it never leaves."""
+        return await self._call(
+            "DELETE", path_of("/api/v1/webhooks/{endpoint}", endpoint=endpoint), type(None)
+        )
+
+    async def rotate_webhook_secret(self, endpoint: str) -> NewEndpoint:
+        """A new secret, shown in this answer only; for a day, that of before signs deliveries, too."""
+        return await self._call(
+            "POST", path_of("/api/v1/webhooks/{endpoint}/rotate", endpoint=endpoint), NewEndpoint
+        )
+
+    async def list_webhook_deliveries(self, endpoint: str, *, pending: bool | None = None) -> list[Delivery]:
+        """The newest deliveries to an endpoint, a hundred at most."""
+        return await self._read(
+            path_of("/api/v1/webhooks/{endpoint}/deliveries", endpoint=endpoint),
+            list[Delivery],
+            {"pending": pending},
+        )
+
+    async def resend_webhook_delivery(self, endpoint: str, delivery: str) -> None:
+        """Send a delivery once more, under its ID; an endpoint that was switched off is on again."""
+        return await self._call(
+            "POST",
+            path_of(
+                "/api/v1/webhooks/{endpoint}/deliveries/{delivery}/resend",
+                endpoint=endpoint,
+                delivery=delivery,
+            ),
+            type(None),
+        )
+
+    async def test_webhook(self, endpoint: str) -> TriedEndpoint:
+        """Send a signed delivery of type `webhook.test` now, from here; what the endpoint answered."""
+        return await self._call(
+            "POST", path_of("/api/v1/webhooks/{endpoint}/test", endpoint=endpoint), TriedEndpoint
         )

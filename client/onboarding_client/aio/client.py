@@ -11,10 +11,10 @@ import httpx
 from pydantic import ValidationError
 
 from onboarding_client.aio.calls import AsyncCalls
-from onboarding_client.answers import Joined, StreamedEvent
+from onboarding_client.answers import Joined
 from onboarding_client.errors import AGAIN, NoAnswerError, OnboardingError, RefusedError, failure_of
 from onboarding_client.events import EventReader
-from onboarding_client.models import Status
+from onboarding_client.models import Status, StreamedEvent
 from onboarding_client.requests import (
     KEY,
     TIMEOUT,
@@ -24,7 +24,6 @@ from onboarding_client.requests import (
     auth_of,
     given,
     parsed,
-    path_of,
     pause,
     told,
 )
@@ -98,32 +97,26 @@ class AsyncOnboardingClient(AsyncCalls):
                 raise failure
             await asyncio.sleep(rest)
 
-    def events(self, uid: str, *, last_event_id: str | None = None) -> AsyncIterator[StreamedEvent]:
-        """The events of the company's application after the one with this ``id``, for ever, through lost
-        connections; without it from now on."""
-        return self._events(path_of("/api/v1/applications/{uid}/events", uid=uid), last_event_id)
-
-    def all_events(self, *, last_event_id: str | None = None) -> AsyncIterator[StreamedEvent]:
-        """As `events`, of all applications the caller may see."""
-        return self._events("/api/v1/events", last_event_id)
-
-    async def _events(self, path: str, last: str | None) -> AsyncIterator[StreamedEvent]:
+    async def _events(
+        self, path: str, query: Mapping[str, Any], last: str | None
+    ) -> AsyncIterator[StreamedEvent]:
+        asked = given(query)
         until, attempt = time.monotonic() + self._retry_for, 0
         while True:
             headers = {"Accept": "text/event-stream"} | ({} if last is None else {"Last-Event-ID": last})
             failure: OnboardingError
             try:
-                async with self._http.stream("GET", path, headers=headers) as response:
+                async with self._http.stream("GET", path, params=asked, headers=headers) as response:
                     if not response.is_success:
                         await response.aread()
                         raise failure_of(response)
-                    reader = EventReader()
+                    reader = EventReader(last)
                     async for chunk in response.aiter_bytes():
                         attempt, until = 0, time.monotonic() + self._retry_for
                         for data in reader.read(chunk):
-                            event = StreamedEvent.model_validate_json(data)
-                            last = event.id
-                            yield event
+                            last = reader.last_id
+                            yield StreamedEvent.model_validate_json(data)
+                        last = reader.last_id
                 # A stream ends where the process at its other end stops; another goes on.
                 failure = NoAnswerError(f"{self._http.base_url} ended the stream of events.")
             except httpx.TransportError as error:
