@@ -124,7 +124,7 @@ class Api:
 
     async def grant(self, uid: str) -> Grant | None:
         """Grants are not given; `access` says what follows from them."""
-        raise NotInApiError("grants")
+        raise NotInApiError("the grants")
 
     async def accounts(self, uids: Sequence[str] | None = None) -> tuple[Account, ...]:
         """The API has none."""
@@ -187,7 +187,7 @@ class _Page(BaseModel):
 
 
 def _no_accounts() -> Never:
-    raise NotInApiError("account directory")
+    raise NotInApiError("the account directory")
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def reconcile(
         from starter.client.lost import reconcile as look
 
         settings = load_settings()
-        beside_the_api(settings, "runs to look for")
+        beside_the_api(settings, "the runs in Temporal")
         client = await reach(load_temporal_settings(), settings)
         found = await look(client, settings, close=yes, forgotten=forgotten)
         print_table(session.console, ("UID", "application", "its run", "at"), [*map(_row, found)])

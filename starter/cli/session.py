@@ -129,10 +129,10 @@ class ApiRefusedError(Exception):
 
 
 class NotInApiError(Exception):
-    """The API does not have what was asked for; Temporal or the database do."""
+    """The console has no way through the API to what was asked for; ``what``: to what it has none."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"The API has no {what}.")
+        super().__init__(f"The console does not go through the API to {what}.")
         self.remedy: Final = (
             "Run it where Temporal and the database are reached, without ONBOARDING_API_URL, which is set."
         )

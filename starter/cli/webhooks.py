@@ -30,7 +30,7 @@ async def _webhooks(*, temporal: bool = False) -> "AsyncIterator[Webhooks]":
     from starter.client.webhooks import Webhooks
 
     settings = load_settings()
-    beside_the_api(settings, "endpoints for webhooks")
+    beside_the_api(settings, "the endpoints (GET and POST /api/v1/webhooks do)")
     client = await reach(load_temporal_settings(), settings) if temporal else None
     async with open_database(settings.database) as database:
         yield Webhooks(database, WebhookSender(Allowed.from_text(settings.webhook_allow)), client)
