@@ -12,7 +12,7 @@ REFUSED = (
 )
 
 
-class NoWheel(bdist_wheel):
+class NoWheel(bdist_wheel):  # type: ignore[misc]  # setuptools brings no types
     """An editable installation, as `make setup` and the image make, builds no such wheel."""
 
     def run(self) -> Never:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from domain.contract import Stage as DomainStage
 from domain.view import describe
 from domain.webhooks import WebhookBody, WebhookData
 from onboarding_client import AsyncOnboardingClient, NoAnswerError, OnboardingClient, RefusedError, requests
@@ -127,7 +128,11 @@ def test_a_read_carries_what_is_given_and_nothing_else() -> None:
 
 def test_joining_says_whether_it_started() -> None:
     api = Api(httpx.Response(201, text=STATUS), ok())
-    joining = {"company_master_uid": UID, "contact_name": "Mei Lin", "contact_email": "mei@lin.example"}
+    joining: dict[str, Any] = {
+        "company_master_uid": UID,
+        "contact_name": "Mei Lin",
+        "contact_email": "mei@lin.example",
+    }
     with api.client() as client:
         assert [client.join(**joining).started for _ in range(2)] == [True, False]
     assert json.loads(api.asked[0].content) == joining
@@ -290,8 +295,8 @@ def delivered(secret: str = SECRET) -> tuple[bytes, dict[str, str]]:
         application_id="run-1",
         company_master_uid=UID,
         sequence=3,
-        stage="qualified",
-        from_stage="under_review",
+        stage=DomainStage.QUALIFIED,
+        from_stage=DomainStage.UNDER_REVIEW,
     )
     now = datetime.now(UTC)
     body = WebhookBody(type="application.stage_changed", timestamp=now, data=data).model_dump_json()

@@ -5,6 +5,7 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from onboarding_client import OnboardingClient, RefusedError
 from onboarding_client.models import ApplicationForm, DecisionSheet, Party, SigningPath, Stage
@@ -18,7 +19,11 @@ for module in ("settings", "worker", "domain", "workflows", "activities", "runti
 
 clients = {name: OnboardingClient(url, token) for name, token in tokens.items()}
 mei, wei, vic = clients["mei"], clients["wei"], clients["vic"]
-joining = {"company_master_uid": uid, "contact_name": "Mei Lin", "contact_email": "mei@lincloud.example"}
+joining: dict[str, Any] = {
+    "company_master_uid": uid,
+    "contact_name": "Mei Lin",
+    "contact_email": "mei@lincloud.example",
+}
 assert mei.join(**joining).started
 assert not mei.join(**joining).started
 status = mei.get_status(uid, since=2, wait=30)
@@ -44,7 +49,9 @@ status = mei.confirm_terms(uid, sheet.revision, sheet.hash)
 wei.record_contact(uid)
 wei.choose_signing_path(uid, SigningPath.offline_paper)
 for signer, party in ((mei, Party.partner), (vic, Party.vendor)):
-    status = signer.sign_contract(uid, party, "A. Signer", sheet.revision, sheet.hash, datetime.now(UTC))
+    status = signer.sign_contract(
+        uid, party, "A. Signer", sheet.revision, sheet.hash, datetime.now(UTC), document_ref="DOC-1"
+    )
 while status.stage is not Stage.active:
     status = mei.get_status(uid, since=status.sequence + 1, wait=30)
 assert mei.get_access(uid).granted

@@ -70,7 +70,7 @@ for (const [signer, party] of [[mei, "partner"], [vic, "vendor"]] as const) {
   now = done(
     await signer.POST("/api/v1/applications/{uid}/commands/sign_contract", {
       params: params(),
-      body: { ...terms, party, signer_name: "A. Signer", signed_at: new Date().toISOString() },
+      body: { ...terms, party, signer_name: "A. Signer", document_ref: "DOC-1", signed_at: new Date().toISOString() },
     }),
   );
 }
