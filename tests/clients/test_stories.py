@@ -112,7 +112,7 @@ def test_the_console_goes_through_the_api(up: Up) -> None:
     with up.running():
         tokens = {name: up.done("token", name).strip() for name in ("mei", "wei", "ops", "crm")}
         contact = ("--contact-name", "Mei Lin", "--contact-email", "mei@lincloud.example")
-        assert "Company Information" in printed("mei", "join", UID, *contact)
+        assert "stage: drafting" in printed("mei", "join", UID, *contact)
         assert "running already" in printed("mei", "join", UID, *contact)
         printed("mei", "confirm-company", UID)
         printed("mei", "submit", UID, "--form", str(EXAMPLES / "application.json"))
