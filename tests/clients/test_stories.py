@@ -92,6 +92,14 @@ def test_a_go_client_compiles(tmp_path: Path) -> None:
     done(go, "build", "./api/", cwd=tmp_path, environment=environment)
 
 
+def everybodys(printed: str) -> object:
+    """What is printed, without what the reader himself may do: the API knows who he is."""
+    found = json.loads(printed)
+    if isinstance(found, dict):
+        found = {name: value for name, value in found.items() if not name.startswith("allowed_")}
+    return found
+
+
 def test_the_console_goes_through_the_api(up: Up) -> None:
     def run(who: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         # Neither Temporal nor a database is where this looks.
@@ -122,10 +130,8 @@ def test_the_console_goes_through_the_api(up: Up) -> None:
         assert early.returncode == 1
         for told in ("status", "audit", "mails", "sheets", "access"):
             through, direct = run("ops", told, UID, "--json"), up.run(told, UID, "--json")
-            assert (through.returncode, json.loads(through.stdout)) == (
-                direct.returncode,
-                json.loads(direct.stdout),
-            ), told
+            assert through.returncode == direct.returncode, told
+            assert everybodys(through.stdout) == everybodys(direct.stdout), told
         listed = json.loads(printed("ops", "list", "--json"))
         assert [(each["uid"], each["stage"]) for each in listed] == [(UID, "under_review")]
         acting = ("--as", "partner", "--actor-id", "mei", "--actor-name", "Mei Lin")
