@@ -868,7 +868,7 @@ class LedgerRow(BaseModel):
 class ListedApplication(BaseModel):
     """
     An application in a list; ``sequence`` is the number of its newest audit event, ``bd`` who looks after
-    it, by e-mail address.
+    it, by e-mail address, ``desk`` the one that serves the company.
     """
 
     application_id: str
@@ -879,6 +879,7 @@ class ListedApplication(BaseModel):
     due_at: AwareDatetime | None = None
     overdue: bool
     bd: str | None = None
+    desk: str | None = None
     sequence: int
     created_at: AwareDatetime
     updated_at: AwareDatetime
@@ -980,7 +981,8 @@ class Status(BaseModel):
     in, or ``already_partner`` where the applicant had access before it began.
 
     ``allowed_for``: the commands possible now, by the role that may send them; ``allowed_commands``: those
-    of all roles. ``time_zone``: the one its times are told in. ``warned``: the ``warnings`` for programs.
+    of all roles. ``desk``: the one that serves the company, by name. ``time_zone``: the one its times are
+    told in. ``warned``: the ``warnings`` for programs.
     ``external_id``: what the document to be signed carries at a provider of electronic signatures.
     """
 
@@ -1000,6 +1002,7 @@ class Status(BaseModel):
     contact_email: str | None = None
     bd: Person | None = None
     bd_lead: Person | None = None
+    desk: str | None = None
     company: CompanyShown | None = None
     company_confirmed: bool = False
     application: ApplicationForm | None = None
