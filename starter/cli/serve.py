@@ -43,8 +43,9 @@ def serve() -> None:
             )
         if settings.oidc_client_id is not None:
             _check_pages(settings)
+        desks = served_by(settings.desks)
         log_plainly(logging.StreamHandler())
-        asyncio.run(until_signalled(_serve(settings, temporal, served_by(settings.desks))))
+        asyncio.run(until_signalled(_serve(settings, temporal, desks)))
     except SettingsError as error:
         fail(f"Wrong settings:\n{error}", code=USAGE)
     except (DesksError, ListenError) as error:
@@ -73,7 +74,7 @@ async def _serve(settings: Settings, temporal: TemporalSettings, desks: "Desks")
         await asyncio.Event().wait()
 
 
-@app.command(rich_help_panel=LOCAL, epilog="Example: ONBOARDING_IDP_DEMO=true onboarding idp")
+@app.command(rich_help_panel=LOCAL, epilog="Example: onboarding idp")
 def idp(
     ctx: typer.Context,
     host: Annotated[str, typer.Option(help="Address to listen on, of this machine.")] = "127.0.0.1",

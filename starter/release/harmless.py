@@ -28,14 +28,16 @@ from domain.inquiry import (
 )
 from domain.lifecycle import STEPS
 from domain.publication import Delivery, Publication, Receipt, TakeUp
+from domain.signatures import CarriedSignature, CarrySignature, Sweep, Swept
 from domain.status import Status
 from domain.values import Amount, Percentage
+from domain.webhooks import Outcome, Outgoing
 from workflows.memory import Memory
 
 _MODELS: Final[TypeAdapter[Any]] = TypeAdapter(
     AnyCommand | OnboardingInput | Memory | Inquiry | Answers | Publication | Delivery | Receipt | TakeUp
     | Head | Status | AccessClosed | AccessRequest | AccessOutcome | AnyCoverageCommand | CoverageAnswer
-    | Recall | Recalled
+    | Recall | Recalled | Outgoing | Outcome | CarrySignature | CarriedSignature | Sweep | Swept
 )  # fmt: skip
 """Whatever our payloads hold."""
 
@@ -48,8 +50,11 @@ _DATE_OR_TIME: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?:[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
+_DURATION: Final = re.compile(
+    r"-?P(?:[0-9]{1,6}D)?(?:T(?:[0-9]{1,6}H)?(?:[0-9]{1,6}M)?(?:[0-9]{1,6}(?:\.[0-9]{1,6})?S)?)?"
+)
 _NUMBER: Final = f"[0-9]{{1,{_SMALL_DIGITS}}}"
-_PATTERNS: Final = {"date": _DATE_OR_TIME, "date-time": _DATE_OR_TIME}
+_PATTERNS: Final = {"date": _DATE_OR_TIME, "date-time": _DATE_OR_TIME, "duration": _DURATION}
 _LETTER_KEY: Final = re.compile(rf"{_NUMBER}\.([a-z_]+)")
 _CALENDAR: Final = re.compile(
     r"([A-Z]{2}(?:-[A-Z0-9]{1,10})?)(?: \(holidays [0-9]{1,2}(?:\.[0-9]{1,3}){1,2}\))?"

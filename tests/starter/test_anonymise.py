@@ -218,6 +218,7 @@ def test_what_the_contract_lists_and_counts_stays() -> None:
         "key": "3.application_received",
         "allowed_commands": ["approve_application"],
         "form_revision": 2,
+        "pause": "PT0.942636S",
         "verified": True,
         "phone": None,
     }
