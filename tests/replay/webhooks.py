@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final
 
 from sqlalchemy import update
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus, WorkflowHistory
 
 from activities.db.tables import WebhookDeliveryRow
@@ -111,17 +112,24 @@ async def _woken(applicant: Applicant) -> None:
     """Something happens while a run waits for the next event."""
     env = applicant.service.env
     async with receiving(takes) as receiver, _endpoint(applicant, receiver) as endpoint:
+        # Or the wait would be over before anything happens.
         with env.with_time_skipping_disabled():
             await wake(env.client, [endpoint.endpoint_id])
-        [run] = await _runs(env.client, endpoint)
-        handle = env.client.get_workflow_handle(run.id, run_id=run.run_id)
-        await applicant.join()
+            [run] = await _runs(env.client, endpoint)
+            handle = env.client.get_workflow_handle(run.id, run_id=run.run_id)
 
-        async def all_taken() -> bool:
-            waiting = await WebhookDeliveries(applicant.service.database).pending(endpoint.endpoint_id)
-            return bool(receiver.taken) and not waiting
+            async def waits() -> bool:
+                history = await handle.fetch_history()
+                return any(event.event_type == EventType.EVENT_TYPE_TIMER_STARTED for event in history.events)
 
-        await until(all_taken)
+            await until(waits)
+            await applicant.join()
+
+            async def all_taken() -> bool:
+                waiting = await WebhookDeliveries(applicant.service.database).pending(endpoint.endpoint_id)
+                return bool(receiver.taken) and not waiting
+
+            await until(all_taken)
         assert len(await _runs(env.client, endpoint)) == 1, "the run that waits takes it"
         await fast_forward(env, handle, 2 * LINGERS)
 
