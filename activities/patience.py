@@ -2,10 +2,12 @@
 of ours, nor what this process takes to hear the answer."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+import threading
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 _SLICES: Final = 32
@@ -18,21 +20,43 @@ T = TypeVar("T")
 class _Queued:
     """In how many queues of ours parts of a question wait."""
 
-    count = 0
+    def __init__(self) -> None:
+        self.count = 0
+        self._lock: Final = threading.Lock()
+
+    def add(self, number: int) -> None:
+        """From whatever thread."""
+        with self._lock:
+            self.count += number
 
 
 _QUEUED: Final[ContextVar[_Queued | None]] = ContextVar("queued", default=None)
 
 
+def queue_up() -> Callable[[], None]:
+    """From now on what is asked waits for something of ours, such as a free thread: that does not count.
+
+    What is returned leaves the queue; any thread may call it, once.
+    """
+    queued = _QUEUED.get()
+    if queued is None:
+        return _leave_nothing
+    queued.add(1)
+    return partial(queued.add, -1)
+
+
+def _leave_nothing() -> None:
+    """Nobody counts."""
+
+
 @contextmanager
 def in_our_queue() -> Iterator[None]:
-    """What is asked within waits for something of ours, such as a free connection: that does not count."""
-    queued = _QUEUED.get() or _Queued()
-    queued.count += 1
+    """As `queue_up`, until the block is left."""
+    leave = queue_up()
     try:
         yield
     finally:
-        queued.count -= 1
+        leave()
 
 
 class Asked(Generic[T]):

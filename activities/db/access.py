@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import bindparam, delete, exists, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, delete, exists, select, text
 
 from activities.acpn_access import Grant, TakenError
 from activities.db.engine import Database
@@ -39,12 +38,12 @@ class SqlAcpnAccess:
             .order_by(AccessGrantRow.uid)
         )
 
-        async def write(connection: AsyncConnection) -> None:
+        def write(connection: Connection) -> None:
             # Two at once would each find nothing: on SQLite the insert holds the file, on PostgreSQL this.
             if connection.dialect.name == "postgresql":
-                await connection.execute(text(_ONE_AT_A_TIME))
-            await connection.execute(statement, rows)
-            if taken := (await connection.scalars(others)).all():
+                connection.execute(text(_ONE_AT_A_TIME))
+            connection.execute(statement, rows)
+            if taken := connection.scalars(others).all():
                 raise TakenError(taken)
 
         await self._database.write(write)
@@ -59,10 +58,8 @@ class SqlAcpnAccess:
         )
         if uids is not None:
             given = given.where(AccessGrantRow.uid.in_(uids))
-        gone = await self._database.write(
-            lambda connection: connection.execute(given.returning(AccessGrantRow.uid))
-        )
-        return bool(gone.all())
+        gone = given.returning(AccessGrantRow.uid)
+        return bool(await self._database.write(lambda connection: connection.execute(gone).all()))
 
     async def is_partner(self, company_master_uid: str) -> bool:
         """Whether an application of this company ended in access."""
@@ -72,10 +69,9 @@ class SqlAcpnAccess:
     async def grants(self, company_master_uid: str) -> tuple[Grant, ...]:
         """The company's accounts with access, the oldest grant first."""
         query = (
-            select(AccessGrantRow)
+            select(AccessGrantRow.__table__)
             .where(AccessGrantRow.company_master_uid == company_master_uid)
             .order_by(AccessGrantRow.granted_at, AccessGrantRow.uid)
         )
-        async with self._database.session() as session:
-            rows = (await session.scalars(query)).all()
+        rows = await self._database.rows(query, {})
         return tuple(Grant.model_validate(row, from_attributes=True) for row in rows)

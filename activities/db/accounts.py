@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, cast
 
-from sqlalchemy import Table, bindparam, delete, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Table, bindparam, delete, select
 
 from activities.account_directory import usable
 from activities.db.engine import AnyRow, Database
@@ -32,8 +31,7 @@ class SqlAccountDirectory:
 
     async def all(self) -> tuple[Account, ...]:
         """Every account, by UID, as it was entered."""
-        async with self._database.session() as session:
-            rows = (await session.execute(select(_ACCOUNTS).order_by(_ACCOUNTS.c.uid))).all()
+        rows = await self._database.rows(select(_ACCOUNTS).order_by(_ACCOUNTS.c.uid), {})
         return tuple(map(_account, rows))
 
     async def put(self, *accounts: Account) -> None:
@@ -48,18 +46,16 @@ class SqlAccountDirectory:
         statement = self._database.insert(AccountRow)
         replaced = {name: statement.excluded[name] for name in _values(entered[0])}
 
-        async def enter(connection: AsyncConnection) -> None:
+        def enter(connection: Connection) -> None:
             # At once: nobody else can write into SQLite meanwhile.
-            await connection.execute(
-                statement.on_conflict_do_update(index_elements=["uid"], set_=replaced), rows
-            )
+            connection.execute(statement.on_conflict_do_update(index_elements=["uid"], set_=replaced), rows)
 
         await self._database.write(enter)
 
     async def delete(self, uid: str) -> bool:
         """Delete an account; false: it was not there."""
         found = delete(AccountRow).where(AccountRow.uid == uid)
-        return (await self._database.write(lambda connection: connection.execute(found))).rowcount > 0
+        return await self._database.write(lambda connection: connection.execute(found).rowcount > 0)
 
 
 _ACCOUNTS: Final = cast("Table", AccountRow.__table__)

@@ -1,13 +1,12 @@
 """What is known of the applications: newest state, audit trail, revisions of the decision sheet."""
 
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Select, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection, Select, func, select
 
 from activities.db.documents import issued_sheets, restored, sheet_rows, with_changes
 from activities.db.email_ledger import LedgerState
-from activities.db.engine import Database
+from activities.db.engine import AnyRow, Database
 from activities.db.resets import counting_events, within
 from activities.db.tables import ApplicationRow, AuditEventRow, AuditHeadRow, EmailRow
 from domain.audit import AuditEvent
@@ -68,22 +67,21 @@ class ApplicationRecords:
 
     async def newest(self, company_master_uid: str) -> StoredApplication | None:
         """The applicant's latest application."""
-        async with self._database.session() as session:
-            row = (await session.scalars(_of(company_master_uid).limit(1))).first()
-            return None if row is None else await _whole(session, row)
+        return next(iter(await self._wholes(_of(company_master_uid).limit(1))), None)
 
     async def stored(self, application_id: str) -> StoredApplication | None:
         """The application of this ID."""
-        query = select(ApplicationRow).where(ApplicationRow.application_id == application_id)
-        async with self._database.session() as session:
-            row = (await session.scalars(query)).first()
-            return None if row is None else await _whole(session, row)
+        query = select(ApplicationRow.__table__).where(ApplicationRow.application_id == application_id)
+        return next(iter(await self._wholes(query)), None)
 
     async def applications_of(self, company_master_uid: str) -> tuple[StoredApplication, ...]:
         """All applications of an applicant, the latest first."""
-        async with self._database.session() as session:
-            rows = (await session.scalars(_of(company_master_uid))).all()
-            return tuple([await _whole(session, row) for row in rows])
+        return await self._wholes(_of(company_master_uid))
+
+    async def _wholes(self, query: Select[Any]) -> tuple[StoredApplication, ...]:
+        return await self._database.read(
+            lambda connection: tuple(_whole(connection, row) for row in connection.execute(query).all())
+        )
 
     async def newest_stage(self, company_master_uid: str) -> Stage | None:
         """The stage of the applicant's latest application."""
@@ -92,9 +90,8 @@ class ApplicationRecords:
             .where(ApplicationRow.company_master_uid == company_master_uid)
             .order_by(*_LATEST_FIRST)
         )
-        async with self._database.session() as session:
-            stage = (await session.scalars(query)).first()
-            return None if stage is None else Stage(stage)
+        stage = await self._database.read(lambda connection: connection.scalars(query).first())
+        return None if stage is None else Stage(stage)
 
     async def newest_id(self, company_master_uid: str) -> str | None:
         """The ID of the applicant's latest application, of those this release can go on with."""
@@ -103,8 +100,7 @@ class ApplicationRecords:
             .where(ApplicationRow.company_master_uid == company_master_uid, ApplicationRow.state.is_not(None))
             .order_by(*_LATEST_FIRST)
         )
-        async with self._database.session() as session:
-            return (await session.scalars(query)).first()
+        return await self._database.read(lambda connection: connection.scalars(query).first())
 
     async def recalled(self, application_id: str) -> tuple[Application, Head]:
         """The application as it is stored, and where its trail ends, for going on with it."""
@@ -113,17 +109,21 @@ class ApplicationRecords:
             .join(AuditHeadRow, AuditHeadRow.application_id == ApplicationRow.application_id)
             .where(ApplicationRow.application_id == application_id)
         )
-        async with self._database.session() as session:
-            state, generation, sequence = (await session.execute(query)).one()
-            return await restored(session, state), Head(generation=generation, sequence=sequence)
+
+        def read(connection: Connection) -> tuple[Application, Head]:
+            state, generation, sequence = connection.execute(query).one()
+            return restored(connection, state), Head(generation=generation, sequence=sequence)
+
+        return await self._database.read(read)
 
     async def answered(self, application_id: str, command_id: str, last: int) -> AuditEvent | None:
         """The first event of the command with this ID, of those that count for who stands after the event
         ``last``; what did not parse, or was to be sent again, is no answer to it."""
-        async with self._database.session() as session:
-            counting = await counting_events(session, application_id, last)
+
+        def read(connection: Connection) -> AnyRow | None:
+            counting = counting_events(connection, application_id, last)
             query = (
-                select(AuditEventRow)
+                select(AuditEventRow.__table__)
                 .where(
                     AuditEventRow.application_id == application_id,
                     AuditEventRow.command_id == command_id,
@@ -133,7 +133,9 @@ class ApplicationRecords:
                 )
                 .order_by(AuditEventRow.sequence)
             )
-            row = (await session.scalars(query)).first()
+            return connection.execute(query).first()
+
+        row = await self._database.read(read)
         return None if row is None else AuditEvent.model_validate(row, from_attributes=True)
 
     async def open(self, company_master_uid: str | None = None) -> tuple[OpenApplication, ...]:
@@ -144,9 +146,8 @@ class ApplicationRecords:
         )
         if company_master_uid is not None:
             query = query.where(ApplicationRow.company_master_uid == company_master_uid)
-        async with self._database.session() as session:
-            rows = (await session.execute(query.order_by(ApplicationRow.application_id))).mappings()
-            return tuple(OpenApplication.model_validate(dict(row)) for row in rows)
+        rows = await self._database.rows(query.order_by(ApplicationRow.application_id), {})
+        return tuple(OpenApplication.model_validate(row, from_attributes=True) for row in rows)
 
     async def audit(self, application_id: str) -> tuple[AuditEvent, ...]:
         """The audit trail in order; gaps mean that the database lags behind the workflow."""
@@ -155,12 +156,11 @@ class ApplicationRecords:
     async def trail(self, application_id: str) -> tuple[ChainedEvent, ...]:
         """The audit trail with its chain."""
         query = (
-            select(AuditEventRow)
+            select(AuditEventRow.__table__)
             .where(AuditEventRow.application_id == application_id)
             .order_by(AuditEventRow.sequence)
         )
-        async with self._database.session() as session:
-            rows = (await session.scalars(query)).all()
+        rows = await self._database.rows(query, {})
         return tuple(
             ChainedEvent(
                 event=AuditEvent.model_validate(row, from_attributes=True),
@@ -177,35 +177,34 @@ class ApplicationRecords:
     async def sheets(self, application_id: str) -> tuple[StoredSheet, ...]:
         """The revisions of the decision sheet in order, each with its differences from the one it
         replaced."""
-        async with self._database.session() as session:
-            rows = await sheet_rows(session, application_id)
+        rows = await self._database.read(lambda connection: sheet_rows(connection, application_id))
         return tuple(
             StoredSheet(sheet=sheet, issued_at=row.issued_at, void=row.void)
             for row, sheet in with_changes(rows)
         )
 
 
-def _of(company_master_uid: str) -> Select[ApplicationRow]:
+def _of(company_master_uid: str) -> Select[Any]:
     """An applicant's applications, the latest first."""
     return (
-        select(ApplicationRow)
+        select(ApplicationRow.__table__)
         .where(ApplicationRow.company_master_uid == company_master_uid)
         .order_by(*_LATEST_FIRST)
     )
 
 
-async def _whole(session: AsyncSession, row: ApplicationRow) -> StoredApplication:
+def _whole(connection: Connection, row: AnyRow) -> StoredApplication:
     """The row with what has tables of its own: documents, e-mails, refusals."""
     application_id = row.application_id
     if row.state is None:
         return StoredApplication.model_validate(row, from_attributes=True)
-    application = await restored(session, row.state)
+    application = restored(connection, row.state)
     mine = EmailRow.application_id == application_id
-    waiting = await session.scalar(select(func.count()).where(mine, EmailRow.state == LedgerState.PENDING))
+    waiting = connection.scalar(select(func.count()).where(mine, EmailRow.state == LedgerState.PENDING))
     # What a reset has undone was not refused.
-    counting = await counting_events(session, application_id, row.sequence)
+    counting = counting_events(connection, application_id, row.sequence)
     refused = (
-        select(AuditEventRow)
+        select(AuditEventRow.__table__)
         .where(
             AuditEventRow.application_id == application_id,
             AuditEventRow.error.is_not(None),
@@ -216,11 +215,11 @@ async def _whole(session: AsyncSession, row: ApplicationRow) -> StoredApplicatio
     )
     refusals = [
         Refusal.of(AuditEvent.model_validate(event, from_attributes=True))
-        for event in reversed((await session.scalars(refused)).all())
+        for event in reversed(connection.execute(refused).all())
     ]
     if application.sheet:
         revision = application.sheet.revision
-        sheets = await issued_sheets(session, application_id, [revision])
+        sheets = issued_sheets(connection, application_id, [revision])
         application = application.but(sheet=sheets[revision])
     whole = describe(application, sequence=row.sequence, refusals=refusals, pending_emails=waiting or 0)
     values = {name: getattr(row, name) for name in StoredApplication.model_fields if name != "status"}

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, func, not_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, delete, func, not_, select
 
 from activities.db.engine import Database
 from activities.db.tables import ApplicationRow, CoveredAccountRow, FormRow
@@ -65,13 +64,13 @@ def holds_by(state: Mapping[str, Any]) -> tuple[object, ...]:
     return ended, state.get("submitted_revision"), state.get("associated_uids")
 
 
-async def keep_covered(database: Database, connection: AsyncConnection, application: Application) -> None:
+def keep_covered(database: Database, connection: Connection, application: Application) -> None:
     """Bring what is stored of an application's accounts to what it covers now."""
     mine = CoveredAccountRow.application_id == application.application_id
-    stored = set((await connection.scalars(select(CoveredAccountRow.uid).where(mine))).all())
+    stored = set(connection.scalars(select(CoveredAccountRow.uid).where(mine)).all())
     covered = set(application.holds_uids)
     if gone := stored - covered:
-        await connection.execute(delete(CoveredAccountRow).where(mine, CoveredAccountRow.uid.in_(gone)))
+        connection.execute(delete(CoveredAccountRow).where(mine, CoveredAccountRow.uid.in_(gone)))
     if fresh := sorted(covered - stored):
         rows = [{"application_id": application.application_id, "uid": uid} for uid in fresh]
-        await connection.execute(database.insert(CoveredAccountRow), rows)
+        connection.execute(database.insert(CoveredAccountRow), rows)

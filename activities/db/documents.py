@@ -5,8 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, TypedDict
 
 from pydantic_core import to_json
-from sqlalchemy import Integer, Select, bindparam, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy import Connection, Integer, Select, bindparam, or_, select
 
 from activities.db.engine import AnyRow
 from activities.db.tables import DecisionSheetRow, FormRow
@@ -22,31 +21,29 @@ class Brought(TypedDict, total=False):
     sheet: Mapping[str, Any]
 
 
-async def submitted_forms(
-    connection: AsyncConnection, application_id: str, revisions: Collection[int]
+def submitted_forms(
+    connection: Connection, application_id: str, revisions: Collection[int]
 ) -> dict[int, ApplicationForm]:
     """The forms of these revisions."""
     values = {"application": application_id, "revisions": tuple(revisions)}
-    rows = (await connection.execute(_FORMS, values)).all()
+    rows = connection.execute(_FORMS, values).all()
     return {row.revision: ApplicationForm.model_validate(row.content) for row in rows}
 
 
-async def sheet_rows(connection: AsyncConnection | AsyncSession, application_id: str) -> Sequence[AnyRow]:
+def sheet_rows(connection: Connection, application_id: str) -> Sequence[AnyRow]:
     """All revisions, in order."""
-    return (await connection.execute(_SHEETS, {"application": application_id})).all()
+    return connection.execute(_SHEETS, {"application": application_id}).all()
 
 
-async def issued_sheets(
-    connection: AsyncConnection | AsyncSession, application_id: str, revisions: Collection[int]
+def issued_sheets(
+    connection: Connection, application_id: str, revisions: Collection[int]
 ) -> dict[int, IssuedSheet]:
     """The decision sheets of these revisions, each with its differences from the one it replaced."""
-    rows = await sheet_rows(connection, application_id)
+    rows = sheet_rows(connection, application_id)
     return {row.revision: sheet for row, sheet in with_changes(rows) if row.revision in revisions}
 
 
-async def restored(
-    connection: AsyncConnection | AsyncSession, state: Mapping[str, Any], brought: Brought | None = None
-) -> Application:
+def restored(connection: Connection, state: Mapping[str, Any], brought: Brought | None = None) -> Application:
     """The application from its stored state (`domain.publication.stored_state`), with the documents it names.
 
     One that is not stored yet, as a later publication brings it, is stood for by the one before it. The sheet
@@ -57,21 +54,21 @@ async def restored(
     if revision := whole.get("submitted_revision"):
         form = rows.get("form")
         if form is None or form["revision"] != revision:
-            form = await _newest(connection, _NEWEST_FORM, application_id, revision)
+            form = _newest(connection, _NEWEST_FORM, application_id, revision)
         whole["form"] = form and form["content"]
     if sheet := whole.get("sheet"):
         issued = rows.get("sheet")
         if issued is None or issued["revision"] != sheet["revision"]:
-            issued = await _newest(connection, _NEWEST_SHEET, application_id, sheet["revision"])
+            issued = _newest(connection, _NEWEST_SHEET, application_id, sheet["revision"])
         whole["sheet"] = issued and {name: issued[name] for name in _OF_SHEET}
     return Application.model_validate_json(to_json(whole))
 
 
-async def _newest(
-    connection: AsyncConnection | AsyncSession, query: Select[Any], application_id: str, revision: int
+def _newest(
+    connection: Connection, query: Select[Any], application_id: str, revision: int
 ) -> Mapping[str, Any] | None:
     values = {"application": application_id, "revision": revision}
-    row = (await connection.execute(query, values)).mappings().one_or_none()
+    row = connection.execute(query, values).mappings().one_or_none()
     return None if row is None else {str(name): value for name, value in row.items()}
 
 
@@ -91,7 +88,6 @@ def _newest_of(table: type[FormRow] | type[DecisionSheetRow], *columns: str) -> 
 
 
 _SHEETS: Final = (
-    # The table, so that sessions and connections return the same rows.
     select(DecisionSheetRow.__table__)
     .where(DecisionSheetRow.application_id == bindparam("application"))
     .order_by(DecisionSheetRow.revision)

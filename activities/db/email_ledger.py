@@ -13,6 +13,7 @@ from typing import Final
 
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     Row,
     Update,
     and_,
@@ -25,7 +26,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activities.db.documents import issued_sheets, submitted_forms
 from activities.db.engine import AnyRow, Database
@@ -126,13 +126,16 @@ class EmailLedger:
         ``put_off``: also those to a recipient who is refused for now.
         """
         values = {"application": lineage.application_id, "own": lineage.generation}
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(_WAITING, values)).all()
+
+        def read(connection: Connection) -> tuple[AddressedNotice, ...]:
+            rows = connection.execute(_WAITING, values).all()
             if not put_off:
                 refused = _refused(rows)
                 rows = [row for row in rows if row.recipient not in refused]
-            documents = await self._documents(connection, lineage.application_id, rows)
-        return tuple(_mail(row, documents) for row in rows)
+            documents = _documents(connection, lineage.application_id, rows)
+            return tuple(_mail(row, documents) for row in rows)
+
+        return await self._database.read(read)
 
     async def attempt(self, lineage: Lineage, mail: AddressedNotice, message_id: str, subject: str) -> bool:
         """Record, before sending, that the e-mail is about to be sent; false if it does not wait any more."""
@@ -186,10 +189,10 @@ class EmailLedger:
             .returning(EmailRow.deferrals, EmailRow.refused_at, EmailRow.denied_at)
         )
 
-        async def write(connection: AsyncConnection) -> Row[int, datetime | None, datetime | None] | None:
-            row = (await connection.execute(statement)).one_or_none()
+        def write(connection: Connection) -> Row[int, datetime | None, datetime | None] | None:
+            row = connection.execute(statement).one_or_none()
             if row:
-                await connection.execute(behind.values(times))
+                connection.execute(behind.values(times))
             return row
 
         row = await self._database.write(write)
@@ -200,6 +203,8 @@ class EmailLedger:
 
         No time of sending is later than that at which the server took it.
         """
+        if proof is Proof.NOTHING:
+            return True
         of_partner = EmailRow.template.in_(templates_for(Audience.PARTNER))
         other = EmailRow.recipient != mail.to.email
         taken = (other, EmailRow.state == LedgerState.SENT, EmailRow.sent_at >= since)
@@ -215,8 +220,8 @@ class EmailLedger:
             shown = alike
         else:
             shown = or_(alike, and_(anybody, not_(fellow)))
-        async with self._database.session() as session:
-            return proof is Proof.NOTHING or bool(await session.scalar(select(shown)))
+        [[found]] = await self._database.rows(select(shown), {})
+        return bool(found)
 
     async def sent(self, application_id: str, key: str, at: datetime) -> None:
         """Record that the mail server took the e-mail, also one withdrawn while it was on its way.
@@ -227,12 +232,12 @@ class EmailLedger:
         if await self._database.change(_SENT_AT_FIRST, values):
             return
 
-        async def write(connection: AsyncConnection) -> None:
-            row = (await connection.execute(_SENT, values)).one_or_none()
+        def write(connection: Connection) -> None:
+            row = connection.execute(_SENT, values).one_or_none()
             # What is refused is marked with all that waits behind it, so nothing waits behind what is not.
             if row and row.refused_at:
                 waiting = _waiting_for(application_id, row.recipient)
-                await connection.execute(waiting.values(refused_at=None, denied_at=None))
+                connection.execute(waiting.values(refused_at=None, denied_at=None))
 
         await self._database.write(write)
 
@@ -248,33 +253,23 @@ class EmailLedger:
         known = (*application.resent_emails, *(email.key for email in application.failed_emails))
         failed = EmailRow.application_id == application.application_id, EmailRow.state == LedgerState.FAILED
         unknown = (
-            select(EmailRow)
+            select(EmailRow.__table__)
             .where(*failed, EmailRow.key.not_in(known))
             .order_by(EmailRow.position.desc())
             .limit(REPORTED_FAILURES)
         )
-        async with self._database.session() as session:
-            rows = (await session.scalars(unknown)).all()
-            newest = await session.scalar(select(func.max(EmailRow.position)).where(*failed))
-        return tuple(failed_email(row) for row in reversed(rows)), newest or 0
+
+        def read(connection: Connection) -> tuple[tuple[FailedEmail, ...], int]:
+            rows = connection.execute(unknown).all()
+            newest = connection.scalar(select(func.max(EmailRow.position)).where(*failed))
+            return tuple(failed_email(row) for row in reversed(rows)), newest or 0
+
+        return await self._database.read(read)
 
     async def of(self, application_id: str) -> list[LedgerRow]:
         """The e-mails of an application in the order they were queued."""
-        query = select(EmailRow).where(EmailRow.application_id == application_id).order_by(EmailRow.position)
-        async with self._database.session() as session:
-            rows = (await session.scalars(query)).all()
+        rows = await self._database.rows(_OF, {"application": application_id})
         return [LedgerRow.model_validate(row, from_attributes=True) for row in rows]
-
-    async def _documents(
-        self, connection: AsyncConnection, application_id: str, rows: Sequence[AnyRow]
-    ) -> "_Documents":
-        notices = [row.notice["notice"] for row in rows if row.notice]
-        sheets = {notice["sheet_revision"] for notice in notices if notice.get("sheet_revision")}
-        forms = {notice["form_revision"] for notice in notices if notice.get("form_revision")}
-        return _Documents(
-            sheets=await issued_sheets(connection, application_id, sheets) if sheets else {},
-            forms=await submitted_forms(connection, application_id, forms) if forms else {},
-        )
 
 
 def _in_state(application_id: str, key: str, *states: LedgerState) -> Update:
@@ -286,6 +281,11 @@ def _in_state(application_id: str, key: str, *states: LedgerState) -> Update:
     )
 
 
+_OF: Final = (
+    select(EmailRow.__table__)
+    .where(EmailRow.application_id == bindparam("application"))
+    .order_by(EmailRow.position)
+)
 _ONE: Final = (
     EmailRow.application_id == bindparam("application"),
     EmailRow.key == bindparam("mail"),
@@ -358,6 +358,16 @@ def _refused(rows: Iterable[AnyRow]) -> set[str]:
     return {row.recipient for row in rows if row.refused_at}
 
 
+def _documents(connection: Connection, application_id: str, rows: Sequence[AnyRow]) -> _Documents:
+    notices = [row.notice["notice"] for row in rows if row.notice]
+    sheets = {notice["sheet_revision"] for notice in notices if notice.get("sheet_revision")}
+    forms = {notice["form_revision"] for notice in notices if notice.get("form_revision")}
+    return _Documents(
+        sheets=issued_sheets(connection, application_id, sheets) if sheets else {},
+        forms=submitted_forms(connection, application_id, forms) if forms else {},
+    )
+
+
 def _mail(row: AnyRow, documents: _Documents) -> AddressedNotice:
     queued = QueuedNotice.model_validate(row.notice)
     notice = queued.notice
@@ -379,7 +389,7 @@ def _mail(row: AnyRow, documents: _Documents) -> AddressedNotice:
     )
 
 
-def failed_email(row: EmailRow | AnyRow) -> FailedEmail:
+def failed_email(row: AnyRow) -> FailedEmail:
     """What a workflow is told of an e-mail that could not be delivered."""
     return FailedEmail(
         key=row.key,

@@ -1,4 +1,4 @@
-"""The database: engine, sessions and transactions, the same for SQLite and PostgreSQL.
+"""The database: its engine, and what is done with it in threads, the same for SQLite and PostgreSQL.
 
 What is sent often is a constant of its module, with `bindparam` for its values: making a statement takes
 SQLAlchemy longer than sending it.
@@ -6,27 +6,20 @@ SQLAlchemy longer than sending it.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from sqlalchemy import URL, Connection, Engine, Executable, Row, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, OperationalError
-from sqlalchemy.ext.asyncio import (
-    AsyncConnection,
-    AsyncEngine,
-    AsyncSession,
-    async_sessionmaker,
-    create_async_engine,
-)
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, Pool, QueuePool
 
-from activities.db.idle import QueuePool, ask_when_in_doubt
+from activities.db.idle import ask_when_in_doubt
 from activities.db.pooler import NEVER, PARAMETER, keeps_prepared_statements
+from activities.db.threads import Threads, watch
 from activities.loopback import is_loopback
 
 SETTING: Final = "ONBOARDING_DATABASE_URL"
@@ -34,8 +27,6 @@ SETTING: Final = "ONBOARDING_DATABASE_URL"
 POOL_SIZE: Final = 20
 
 _BUSY_TIMEOUT_MS: Final = 5_000
-_QUEUE_TIMEOUT: Final = 30
-"""Seconds somebody waits for a connection, when all are at work."""
 _POSTGRESQL_OPTIONS: Final[dict[str, int]] = {
     "connect_timeout": 2,  # seconds; libpq takes less for 2
     "tcp_user_timeout": 10_000,  # milliseconds; a server that vanished does not keep a connection for minutes
@@ -48,35 +39,34 @@ T = TypeVar("T")
 
 
 class Database:
-    """One database, named by an SQLAlchemy URL.
+    """One database, named by an SQLAlchemy URL; any event loop may use it, and none is held up.
 
-    ``sqlite:///FILE`` is driven by aiosqlite, ``postgresql://…`` (or ``postgres://…``) by psycopg.
+    ``sqlite:///FILE`` is driven by Python's own module, ``postgresql://…`` (or ``postgres://…``) by psycopg.
     """
 
     def __init__(self, url: str, *, pool_size: int = POOL_SIZE) -> None:
         """Connect lazily: nothing is opened before the first use.
 
-        ``pool_size``: the most connections at a time; who needs one more waits for 30 s. The URL's parameters
-        go to libpq: ``?sslmode=verify-full&sslrootcert=FILE`` and the like; with ``prepare_threshold=none``
-        nothing is prepared on the server, as a pooler in transaction mode needs it.
+        ``pool_size``: the most connections at a time, each with a thread; who needs one more waits. The
+        URL's parameters go to libpq: ``?sslmode=verify-full&sslrootcert=FILE`` and the like; with
+        ``prepare_threshold=none`` nothing is prepared on the server, as a pooler in transaction mode needs
+        it.
 
         Raises:
             ValueError: not a URL of these two databases, SQLite without a file, or a parameter that is wrong.
         """
         self._url = _driven(url)
         _check_parameters(self._url)
-        self._engine: Final = _async_engine(self._url, pool_size)
-        self._at_once = _each_statement_alone(self._engine)
-        self.session: Final[async_sessionmaker[AsyncSession]] = async_sessionmaker(
-            self._at_once, expire_on_commit=False
+        self._size: Final = pool_size
+        self._engine: Final = _engine(self._url, QueuePool, pool_size=pool_size, max_overflow=0)
+        self._at_once = (
+            self._engine if self._is_sqlite else self._engine.execution_options(isolation_level="AUTOCOMMIT")
         )
-        """Makes sessions to read by; who writes, does so in `write`. On PostgreSQL each statement is a
-        transaction of its own: to one that only reads, beginning and ending another adds two round trips, and
-        nothing else."""
+        self._threads = self._new_threads()
 
     @property
-    def engine(self) -> AsyncEngine:
-        """The engine behind the sessions."""
+    def engine(self) -> Engine:
+        """The engine: whoever uses it himself, blocks."""
         return self._engine
 
     @property
@@ -113,50 +103,62 @@ class Database:
         """
         return _insert(self._engine.dialect.name, table)
 
-    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def write(self, work: Callable[[Connection], T]) -> T:
         """Do the work in one transaction, which is finished or rolled back though the caller is cancelled.
 
-        He learns of it afterwards. A driver that is cut off within a transaction may leave it open for a
-        while, and with SQLite nobody else could write; there it waits for others 5 s at most. On PostgreSQL
-        it may wait for a lock for ever, but can be cut off: the server is asked to roll back after as long.
+        He learns of it afterwards: what is left alone within a transaction may keep its locks. On SQLite
+        it waits for others 5 s at most. On PostgreSQL it may wait for a lock for ever: as long after the
+        caller was cancelled the server is asked to roll back, and if it does not answer, left.
         """
-
-        async def transaction() -> T:
-            async with self._engine.begin() as connection:
-                return await work(connection)
-
-        return await _to_its_end(transaction(), self._patience)
+        return await self._threads.to_the_end(partial(self._in_transaction, work))
 
     async def change(self, statement: Executable, values: Mapping[str, Any]) -> AnyRow | None:
         """What one statement returns, which is a transaction of its own: on PostgreSQL one round trip instead
         of three. Otherwise as `write`."""
 
-        async def changed() -> AnyRow | None:
-            connect = self._engine.begin if self._engine is self._at_once else self._at_once.connect
-            async with connect() as connection:
-                return (await connection.execute(statement, values)).one_or_none()
+        def changed(connection: Connection) -> AnyRow | None:
+            return connection.execute(statement, values).one_or_none()
 
-        return await _to_its_end(changed(), self._patience)
+        alone = self._in_transaction if self._is_sqlite else self._each_alone
+        return await self._threads.to_the_end(partial(alone, changed))
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Do work that only reads; once the caller is cancelled, nobody waits for it.
+
+        On PostgreSQL each statement is a transaction of its own: to who only reads, beginning and ending
+        another adds two round trips, and nothing else.
+        """
+        return await self._threads.while_wanted(partial(self._each_alone, work))
 
     async def rows(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[AnyRow]:
-        """What one statement reads. A session of the ORM costs as much again."""
-        async with self.reading() as connection:
-            return (await connection.execute(statement, values)).all()
+        """What one statement reads."""
+        return await self.read(lambda connection: connection.execute(statement, values).all())
 
-    def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A connection to read by, as the sessions have it."""
-        return self._at_once.connect()
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Do work that blocks and sees to its connection itself; otherwise as `write`."""
+        return await self._threads.to_the_end(work)
+
+    def _in_transaction(self, work: Callable[[Connection], T]) -> T:
+        with self._engine.begin() as connection:
+            return work(connection)
+
+    def _each_alone(self, work: Callable[[Connection], T]) -> T:
+        with self._at_once.connect() as connection:
+            return work(connection)
 
     @property
-    def _patience(self) -> float | None:
-        return None if self._engine.dialect.name == "sqlite" else _BUSY_TIMEOUT_MS / 1000
+    def _is_sqlite(self) -> bool:
+        return self._url.get_backend_name() == "sqlite"
+
+    def _new_threads(self) -> Threads:
+        return Threads(self._size, None if self._is_sqlite else _BUSY_TIMEOUT_MS / 1000)
 
     def in_one_transaction(self, work: Callable[[Connection], T]) -> T:
-        """Do work that blocks in one transaction, over a connection of its own: for threads.
+        """Do work in one transaction, over a connection of its own. Blocks: for threads.
 
         On SQLite nobody else writes from its beginning on.
         """
-        engine = _sync_engine(self._url)
+        engine = _engine(self._url, NullPool)
         try:
             with engine.connect() as connection:
                 connection = connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
@@ -171,41 +173,27 @@ class Database:
         Raises:
             sqlalchemy.exc.OperationalError: it can't be reached.
         """
-        if self._engine.dialect.name == "sqlite" or PARAMETER in self._url.query:
+        if self._is_sqlite or PARAMETER in self._url.query:
             return True
         from psycopg import Error
 
         _, arguments = self._engine.dialect.create_connect_args(self._url)
         try:
-            return await keeps_prepared_statements({**arguments, **_connect_args(self._url)})
+            return await self._threads.while_wanted(
+                partial(keeps_prepared_statements, {**arguments, **_connect_args(self._url)})
+            )
         except Error as error:
             raise OperationalError(None, None, error) from error
 
     async def dispose(self) -> None:
-        """Close all connections; the object may be used again."""
-        await self._engine.dispose()
+        """End all threads and connections, once what is under way has ended; on PostgreSQL it is given up if
+        it takes longer than 5 s. The object may be used again."""
+        threads, self._threads = self._threads, self._new_threads()
+        await asyncio.to_thread(self._close, threads)
 
-
-async def _to_its_end(work: Coroutine[Any, Any, T], patience: float | None) -> T:
-    """``patience``: seconds the work has left once the caller is cancelled, before it is as well."""
-    task = asyncio.create_task(work)
-    cancelled: asyncio.CancelledError | None = None
-    cut_off: asyncio.TimerHandle | None = None
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError as error:
-            cancelled = error
-            if cut_off is None and patience is not None:
-                cut_off = asyncio.get_running_loop().call_later(patience, task.cancel)
-    if cut_off is not None:
-        cut_off.cancel()
-    if cancelled is not None:
-        if not task.cancelled():
-            # Whoever was cancelled asks for no result; asyncio would report an error nobody has looked at.
-            task.exception()
-        raise cancelled
-    return task.result()
+    def _close(self, threads: Threads) -> None:
+        threads.close()
+        self._engine.dispose()
 
 
 @cache
@@ -221,11 +209,12 @@ def _driven(url: str) -> URL:
     except (ArgumentError, ValueError):
         raise ValueError(f"{SETTING} is not an SQLAlchemy URL, such as sqlite:///onboarding.db") from None
     match parsed.drivername:
-        case "sqlite" | "sqlite+aiosqlite":
+        # The last is how releases before 0.2.0 showed it.
+        case "sqlite" | "sqlite+pysqlite" | "sqlite+aiosqlite":
             # An in-memory database is another one for each connection.
             if parsed.database in (None, "", ":memory:"):
                 raise ValueError(f"{SETTING}: SQLite needs a file, such as sqlite:///onboarding.db")
-            return parsed.set(drivername="sqlite+aiosqlite")
+            return parsed.set(drivername="sqlite")
         case "postgresql" | "postgres" | "postgresql+psycopg":
             return parsed.set(drivername="postgresql+psycopg")
         case other:
@@ -278,41 +267,25 @@ def _secret_parameters() -> list[str]:
     return [option.keyword.decode() for option in Conninfo.get_defaults() if option.dispchar]
 
 
-def _async_engine(url: URL, pool_size: int) -> AsyncEngine:
+def _engine(url: URL, pool: type[Pool], **options: int) -> Engine:
     try:
-        engine = create_async_engine(
+        engine = create_engine(
             url,
-            poolclass=QueuePool,
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=_QUEUE_TIMEOUT,
+            poolclass=pool,
             connect_args=_connect_args(url),
             json_serializer=to_json,
             # Errors end up in Temporal's history, and parameters are what people wrote.
             hide_parameters=True,
+            **options,
         )
     # Of the parameters SQLAlchemy reads itself, such as port; its messages quote them.
     except (ArgumentError, ValueError):
         raise ValueError(f"{SETTING} has a parameter after the ? that can't be read") from None
-    _prepare(engine.sync_engine)
-    if engine.dialect.name == "postgresql":
-        ask_when_in_doubt(engine.sync_engine)
-    return engine
-
-
-def _each_statement_alone(engine: AsyncEngine) -> AsyncEngine:
-    return (
-        engine.execution_options(isolation_level="AUTOCOMMIT")
-        if engine.dialect.name == "postgresql"
-        else engine
-    )
-
-
-def _sync_engine(url: URL) -> Engine:
-    if url.get_backend_name() == "sqlite":
-        url = url.set(drivername="sqlite")
-    engine = create_engine(url, poolclass=NullPool, connect_args=_connect_args(url), hide_parameters=True)
-    _prepare(engine)
+    watch(engine)
+    if engine.dialect.name == "sqlite":
+        _configure(engine)
+    else:
+        ask_when_in_doubt(engine)
     return engine
 
 
@@ -323,10 +296,7 @@ def _connect_args(url: URL) -> dict[str, Any]:
     return options | {PARAMETER: None} if PARAMETER in url.query else options
 
 
-def _prepare(engine: Engine) -> None:
-    if engine.dialect.name != "sqlite":
-        return
-
+def _configure(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:
         # The driver's own transactions begin late and leave DDL out; SQLAlchemy's events begin them instead.

@@ -6,23 +6,10 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import InvalidatePoolError
-from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
-
-from activities.patience import in_our_queue
 
 BELIEVED_FOR: Final = 1.0
 """Seconds for which one that was at work is believed to live, unless the server has said something."""
 _RETURNED: Final = "returned"
-
-
-class QueuePool(AsyncAdaptedQueuePool):
-    """One that says when who needs a connection waits for others of us, and not for the database."""
-
-    def _do_get(self) -> ConnectionPoolEntry:
-        if self.checkedout() < self.size():
-            return super()._do_get()
-        with in_our_queue():
-            return super()._do_get()
 
 
 def ask_when_in_doubt(engine: Engine) -> None:

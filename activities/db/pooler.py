@@ -6,8 +6,10 @@ of another: the server refuses them, or runs another than was meant.
 """
 
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import ExitStack
 from typing import Any, Final
+
+from activities.db.threads import waits_for
 
 PARAMETER: Final = "prepare_threshold"
 NEVER: Final = "none"
@@ -20,28 +22,27 @@ REMEDY: Final = (
 )
 
 
-async def keeps_prepared_statements(arguments: Mapping[str, Any]) -> bool:
+def keeps_prepared_statements(arguments: Mapping[str, Any]) -> bool:
     """Whether two connections, in turn, each get the answer to the statement they have prepared.
 
-    ``arguments``: those of `psycopg.AsyncConnection.connect`. A busy pooler may pass by chance.
+    ``arguments``: those of `psycopg.Connection.connect`. It blocks. A busy pooler may pass by chance.
 
     Raises:
         psycopg.Error: a connection can't be made, or is lost.
     """
     # SQLite starts faster without libpq.
-    from psycopg import AsyncConnection
+    from psycopg import Connection
     from psycopg.errors import DuplicatePreparedStatement, InvalidSqlStatementName, ProtocolViolation
 
     at_once = {**arguments, PARAMETER: 0, "autocommit": True}
-    async with AsyncExitStack() as stack:
-        connections = [
-            await stack.enter_async_context(await AsyncConnection.connect(**at_once)) for _ in range(2)
-        ]
+    with ExitStack() as stack:
+        connections = [stack.enter_context(Connection.connect(**at_once)) for _ in range(2)]
         for _ in range(_ROUNDS):
             for number, connection in enumerate(connections):
+                waits_for(connection)
                 try:
                     # One text for each, so that each prepares its own, all under the same name.
-                    answer = await (await connection.execute(f"SELECT {number:d}")).fetchone()
+                    answer = connection.execute(f"SELECT {number:d}").fetchone()
                 except (DuplicatePreparedStatement, InvalidSqlStatementName):
                     return False
                 # Of another number of parameters; a pooler also ends a client that waited too long so.

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, func, not_, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy import ColumnElement, Connection, func, not_, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from activities.db.email_ledger import REPORTED_FAILURES, LedgerState, failed_email
@@ -28,13 +27,13 @@ Ranges = Sequence[tuple[int, int]]
 """Numbers of events, each range from its first to its last."""
 
 
-async def turned_back(connection: AsyncConnection, request: TakeUp, head: Head) -> Head:
+def turned_back(connection: Connection, request: TakeUp, head: Head) -> Head:
     """Withdraw e-mails that have not left, and mark documents; the head with what the run has to know.
 
     Both go by what counts for who stands after the event of the request. What an earlier reset has undone
     and what counts again, as when an older run is reset, is void no more, and its e-mails leave.
     """
-    counting = await counting_events(connection, request.application_id, request.sequence, request.resets)
+    counting = counting_events(connection, request.application_id, request.sequence, request.resets)
     emails = EmailRow.application_id == request.application_id
     counts = within(EmailRow.sequence, counting)
     for state, becomes, reason, which in (
@@ -42,11 +41,11 @@ async def turned_back(connection: AsyncConnection, request: TakeUp, head: Head) 
         (LedgerState.WITHDRAWN, LedgerState.PENDING, None, counts),
     ):
         changed = update(EmailRow).where(emails, EmailRow.state == state, which)
-        await connection.execute(changed.values(state=becomes, reason=reason))
+        connection.execute(changed.values(state=becomes, reason=reason))
     for table in (FormRow, DecisionSheetRow):
         mine = table.application_id == request.application_id, table.sequence.is_not(None)
         void = not_(within(table.sequence, counting))
-        await connection.execute(update(table).where(*mine).values(void=void))
+        connection.execute(update(table).where(*mine).values(void=void))
     withdrawn = emails, EmailRow.state == LedgerState.WITHDRAWN, not_(counts)
     failed = emails, EmailRow.state == LedgerState.FAILED
     unknown = (
@@ -55,35 +54,35 @@ async def turned_back(connection: AsyncConnection, request: TakeUp, head: Head) 
         .order_by(EmailRow.position.desc())
         .limit(REPORTED_FAILURES)
     )
-    failures = (await connection.execute(unknown)).all()
+    failures = connection.execute(unknown).all()
     return head.model_copy(
         update={
-            "forms_used": await _used(connection, FormRow, request.application_id),
-            "sheets_used": await _used(connection, DecisionSheetRow, request.application_id),
+            "forms_used": _used(connection, FormRow, request.application_id),
+            "sheets_used": _used(connection, DecisionSheetRow, request.application_id),
             "failed": tuple(failed_email(row) for row in reversed(failures)),
-            "failed_through": await _number(connection, func.max(EmailRow.position), *failed),
-            "access_given": await _has_been_active(connection, request.application_id),
-            "emails_withdrawn": await _number(connection, func.count(), *withdrawn),
-            **await _changed_coverage(connection, request.application_id),
+            "failed_through": _number(connection, func.max(EmailRow.position), *failed),
+            "access_given": _has_been_active(connection, request.application_id),
+            "emails_withdrawn": _number(connection, func.count(), *withdrawn),
+            **_changed_coverage(connection, request.application_id),
         }
     )
 
 
-async def _has_been_active(connection: AsyncConnection, application_id: str) -> bool:
+def _has_been_active(connection: Connection, application_id: str) -> bool:
     """Whether access was ever given, whatever resets have undone since."""
     given = (
         AuditEventRow.application_id == application_id,
         AuditEventRow.verdict == Verdict.ACCEPTED,
         AuditEventRow.to_stage == Stage.ACTIVE,
     )
-    return await _number(connection, func.count(), *given) > 0
+    return _number(connection, func.count(), *given) > 0
 
 
-async def _changed_coverage(connection: AsyncConnection, application_id: str) -> dict[str, Any]:
+def _changed_coverage(connection: Connection, application_id: str) -> dict[str, Any]:
     """The fields of the head by which accounts stay that were added after access was given, and those away
     that were taken away."""
     query = select(ApplicationRow.state).where(ApplicationRow.application_id == application_id)
-    state = (await connection.execute(query)).scalar_one_or_none()
+    state = connection.execute(query).scalar_one_or_none()
     if not state or state.get("associated_uids") is None:
         return {}
     return {
@@ -92,8 +91,8 @@ async def _changed_coverage(connection: AsyncConnection, application_id: str) ->
     }
 
 
-async def counting_events(
-    connection: AsyncConnection | AsyncSession,
+def counting_events(
+    connection: Connection,
     application_id: str,
     last: int,
     resets: Iterable[TurnedBack] = (),
@@ -105,7 +104,7 @@ async def counting_events(
         AuditEventRow.verdict == Verdict.ACCEPTED,
         AuditEventRow.sequence <= last,
     )
-    led_back = {reset.sequence: reset.details["back_to"] for reset in await connection.execute(query)}
+    led_back = {reset.sequence: reset.details["back_to"] for reset in connection.execute(query)}
     led_back |= {reset.sequence: reset.back_to for reset in resets}
     ranges: list[tuple[int, int]] = []
     for reset in sorted(led_back, reverse=True):
@@ -116,7 +115,7 @@ async def counting_events(
         AuditEventRow.application_id == application_id, AuditEventRow.command.in_(coverage.CHANGES)
     )
     counting = [*ranges, (1, last)]
-    for number in await connection.scalars(changes.order_by(AuditEventRow.sequence)):
+    for number in connection.scalars(changes.order_by(AuditEventRow.sequence)):
         first, newest = counting[-1]
         counting[-1:] = [(first, number)] if newest + 1 == number else [(first, newest), (number, number)]
     return counting
@@ -127,15 +126,11 @@ def within(number: InstrumentedAttribute[Any], ranges: Ranges) -> ColumnElement[
     return or_(*(number.between(first, last) for first, last in ranges))
 
 
-async def _used(
-    connection: AsyncConnection, table: type[FormRow] | type[DecisionSheetRow], application_id: str
-) -> int:
+def _used(connection: Connection, table: type[FormRow] | type[DecisionSheetRow], application_id: str) -> int:
     """The highest revision there has been."""
-    return await _number(connection, func.max(table.revision), table.application_id == application_id)
+    return _number(connection, func.max(table.revision), table.application_id == application_id)
 
 
-async def _number(
-    connection: AsyncConnection, number: ColumnElement[int], *where: ColumnElement[bool]
-) -> int:
+def _number(connection: Connection, number: ColumnElement[int], *where: ColumnElement[bool]) -> int:
     """A count, or a maximum, which is 0 of nothing."""
-    return int((await connection.execute(select(func.coalesce(number, 0)).where(*where))).scalar_one())
+    return int(connection.execute(select(func.coalesce(number, 0)).where(*where)).scalar_one())

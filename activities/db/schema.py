@@ -1,9 +1,9 @@
 """The schema: the steps that lead to it, which code may run on it, and how it changes while others work."""
 
-import asyncio
 import threading
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -111,7 +111,7 @@ class Schema:
             SchemaMismatchError: this code does not run on what the database has then.
             sqlalchemy.exc.OperationalError: it can't be reached, or a table was in use for longer than 3 s.
         """
-        return await asyncio.to_thread(self._migrate, contract)
+        return await self._database.in_thread(partial(self._migrate, contract))
 
     async def check(self) -> SchemaState:
         """Make sure that the database can be reached and has a schema this code runs on.
@@ -120,9 +120,7 @@ class Schema:
             SchemaMismatchError: it has another one.
             sqlalchemy.exc.OperationalError: it can't be reached.
         """
-        async with self._database.engine.connect() as connection:
-            found, runs_from = await connection.run_sync(_stored)
-        return self._judged(found, runs_from)
+        return self._judged(*await self._database.read(_stored))
 
     def _migrate(self, contract: bool) -> SchemaState:
         url = self._database.engine.url

@@ -9,8 +9,7 @@ from enum import Enum
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Integer, bindparam, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Integer, bindparam, func, select, update
 from sqlalchemy.sql.dml import ReturningInsert
 
 from activities.db.covered import holds_by, keep_covered
@@ -74,27 +73,27 @@ class AuditTrail:
         except _SupersededError:
             return Written.SUPERSEDED
 
-    async def _publish(self, connection: AsyncConnection, publication: Publication) -> Written:
+    def _publish(self, connection: Connection, publication: Publication) -> Written:
         entries = [entry.model_copy(update={"event": storable(entry.event)}) for entry in publication.entries]
-        head = await self._locked_head(connection, publication.lineage, takes_over=publication.takes_over)
-        if head is None or not await self._follows(connection, publication.lineage, entries, head):
+        head = self._locked_head(connection, publication.lineage, takes_over=publication.takes_over)
+        if head is None or not self._follows(connection, publication.lineage, entries, head):
             raise _SupersededError
         fresh = [entry for entry in entries if entry.event.sequence > head.sequence]
         if not fresh:
             return Written.STORED
         before, position = (
-            await connection.execute(_STORED, {"application": publication.lineage.application_id})
+            connection.execute(_STORED, {"application": publication.lineage.application_id})
         ).one()
         if publication.since is not None and (before is None or head.sequence != publication.since):
             return Written.BEHIND
         state = publication.changes if publication.since is None else before | publication.changes
-        await self._add_events(connection, publication.lineage.application_id, fresh, head)
-        brought = await self._add_documents(connection, publication.lineage.application_id, fresh)
-        application = await restored(connection, state, brought)
-        await self._queue_emails(connection, application, fresh, position)
+        self._add_events(connection, publication.lineage.application_id, fresh, head)
+        brought = self._add_documents(connection, publication.lineage.application_id, fresh)
+        application = restored(connection, state, brought)
+        self._queue_emails(connection, application, fresh, position)
         if "form" in brought or not before or holds_by(before) != holds_by(state):
-            await keep_covered(self._database, connection, application)
-        await connection.execute(
+            keep_covered(self._database, connection, application)
+        connection.execute(
             _state_kept(self._database.insert(ApplicationRow)), application_values(application, state, fresh)
         )
         return Written.STORED
@@ -113,10 +112,8 @@ class AuditTrail:
         """
         return await self._database.write(lambda connection: self._take_up(connection, request))
 
-    async def _take_up(self, connection: AsyncConnection, request: TakeUp) -> Head:
-        return await turned_back(
-            connection, request, await self._next_generation(connection, request.application_id)
-        )
+    def _take_up(self, connection: Connection, request: TakeUp) -> Head:
+        return turned_back(connection, request, self._next_generation(connection, request.application_id))
 
     async def close(self, application_id: str, how: str, at: Instant) -> Stage | None:
         """Put on record that Temporal has ended the run of an application without an outcome: what is stored
@@ -126,13 +123,11 @@ class AuditTrail:
         """
         return await self._database.write(lambda connection: self._close(connection, application_id, how, at))
 
-    async def _close(
-        self, connection: AsyncConnection, application_id: str, how: str, at: Instant
-    ) -> Stage | None:
-        head = await self._next_generation(connection, application_id)
+    def _close(self, connection: Connection, application_id: str, how: str, at: Instant) -> Stage | None:
+        head = self._next_generation(connection, application_id)
         query = select(ApplicationRow.state).where(ApplicationRow.application_id == application_id)
-        stored = (await connection.execute(query)).scalar_one_or_none()
-        if stored is None or (before := await restored(connection, stored)).ended:
+        stored = connection.execute(query).scalar_one_or_none()
+        if stored is None or (before := restored(connection, stored)).ended:
             return None
         ended = run_ended(before, how)
         event = AuditEvent(
@@ -145,7 +140,7 @@ class AuditTrail:
             to_stage=ended.stage,
             message=ended.closing.reason if ended.closing else None,
         )
-        await self._publish(
+        self._publish(
             connection,
             Publication(
                 lineage=Lineage(application_id=application_id, generation=head.generation),
@@ -155,29 +150,27 @@ class AuditTrail:
         )
         waiting = EmailRow.application_id == application_id, EmailRow.state == LedgerState.PENDING
         withdrawn = update(EmailRow).where(*waiting)
-        await connection.execute(withdrawn.values(state=LedgerState.WITHDRAWN, reason=event.message))
+        connection.execute(withdrawn.values(state=LedgerState.WITHDRAWN, reason=event.message))
         return before.stage
 
-    async def _next_generation(self, connection: AsyncConnection, application_id: str) -> Head:
+    def _next_generation(self, connection: Connection, application_id: str) -> Head:
         """The head, held until the transaction ends, of a generation nobody writes for yet."""
-        await self._ensure_head(connection, application_id)
+        self._ensure_head(connection, application_id)
         raised = (
             update(AuditHeadRow)
             .where(AuditHeadRow.application_id == application_id)
             .values(generation=AuditHeadRow.generation + 1)
             .returning(AuditHeadRow.generation, AuditHeadRow.sequence, AuditHeadRow.hash)
         )
-        generation, sequence, newest = (await connection.execute(raised)).one()
+        generation, sequence, newest = connection.execute(raised).one()
         return Head(generation=generation, sequence=sequence, hash=newest)
 
-    async def _ensure_head(self, connection: AsyncConnection, application_id: str) -> None:
-        await connection.execute(
+    def _ensure_head(self, connection: Connection, application_id: str) -> None:
+        connection.execute(
             self._database.insert(AuditHeadRow).on_conflict_do_nothing(), _new_head(application_id)
         )
 
-    async def _locked_head(
-        self, connection: AsyncConnection, lineage: Lineage, *, takes_over: bool
-    ) -> Head | None:
+    def _locked_head(self, connection: Connection, lineage: Lineage, *, takes_over: bool) -> Head | None:
         """The head, held until the transaction ends; ``None`` for a writer of an older generation.
 
         Who takes over raises the generation to his own.
@@ -186,16 +179,14 @@ class AuditTrail:
         # An update holds the row on PostgreSQL, and the whole file on SQLite.
         if older > 0:
             values = {"application": lineage.application_id, "older": older, "own": lineage.generation}
-            row = (await connection.execute(_HELD, values)).one_or_none()
+            row = connection.execute(_HELD, values).one_or_none()
         else:
             statement = _held_or_made(self._database.insert(AuditHeadRow))
             new = _new_head(lineage.application_id, lineage.generation)
-            row = (await connection.execute(statement, new | {"older": older})).one_or_none()
+            row = connection.execute(statement, new | {"older": older}).one_or_none()
         return row and Head(generation=lineage.generation, sequence=row.sequence, hash=row.hash)
 
-    async def _follows(
-        self, connection: AsyncConnection, lineage: Lineage, entries: list[Entry], head: Head
-    ) -> bool:
+    def _follows(self, connection: Connection, lineage: Lineage, entries: list[Entry], head: Head) -> bool:
         """Whether what is stored of these entries' numbers are these entries.
 
         They are not where a reset went unnoticed: the run stands at numbers that another past of it has used.
@@ -208,24 +199,22 @@ class AuditTrail:
             AuditEventRow.application_id == lineage.application_id,
             AuditEventRow.sequence == event.sequence,
         )
-        row = (await connection.execute(query)).one_or_none()
+        row = connection.execute(query).one_or_none()
         return row is None or (row.command, row.at) == (event.command, event.at)
 
-    async def _add_events(
-        self, connection: AsyncConnection, application_id: str, entries: list[Entry], head: Head
+    def _add_events(
+        self, connection: Connection, application_id: str, entries: list[Entry], head: Head
     ) -> None:
         previous, rows = head.hash, []
         for entry in entries:
             link = chained(entry.event, application_id, previous, secrets.token_hex(_SALT_BYTES))
             rows.append(event_values(application_id, entry.event, link))
             previous = link.hash
-        await connection.execute(self._database.insert(AuditEventRow), rows)
+        connection.execute(self._database.insert(AuditEventRow), rows)
         moved = {"application": application_id, "newest": entries[-1].event.sequence, "newest_hash": previous}
-        await connection.execute(_MOVED, moved)
+        connection.execute(_MOVED, moved)
 
-    async def _add_documents(
-        self, connection: AsyncConnection, application_id: str, entries: list[Entry]
-    ) -> Brought:
+    def _add_documents(self, connection: Connection, application_id: str, entries: list[Entry]) -> Brought:
         """Store the documents, and return the newest of each kind."""
         newest: Brought = {}
         for entry in entries:
@@ -237,7 +226,7 @@ class AuditTrail:
                     "content": entry.form.model_dump(mode="json"),
                     "submitted_at": event.at,
                 }
-                await connection.execute(self._database.insert(FormRow), newest["form"])
+                connection.execute(self._database.insert(FormRow), newest["form"])
             if entry.sheet:
                 newest["sheet"] = brought | {
                     "revision": event.sheet_revision,
@@ -246,30 +235,30 @@ class AuditTrail:
                     "issued_at": event.at,
                     "replaces": entry.sheet_replaces,
                 }
-                await connection.execute(self._database.insert(DecisionSheetRow), newest["sheet"])
+                connection.execute(self._database.insert(DecisionSheetRow), newest["sheet"])
         return newest
 
-    async def _queue_emails(
-        self, connection: AsyncConnection, application: Application, entries: list[Entry], position: int
+    def _queue_emails(
+        self, connection: Connection, application: Application, entries: list[Entry], position: int
     ) -> None:
         """``position``: that of the last e-mail there is."""
         rows = []
         for entry in entries:
             notices = [(notice, notice.addressee) for notice in entry.notices]
             if entry.resend:
-                again = await self._notice(connection, application.application_id, entry.resend)
+                again = self._notice(connection, application.application_id, entry.resend)
                 # Where it did not arrive, another may be in charge by now.
                 notices += [(notice, notice.addressee if notice.farewell else None) for notice in again]
             for notice, addressee in notices:
                 position += 1
                 rows.append(email_values(application, entry.event, notice, addressee, position))
         if rows:
-            await connection.execute(self._database.insert(EmailRow), rows)
+            connection.execute(self._database.insert(EmailRow), rows)
 
-    async def _notice(self, connection: AsyncConnection, application_id: str, key: str) -> list[AnyNotice]:
+    def _notice(self, connection: Connection, application_id: str, key: str) -> list[AnyNotice]:
         """What the e-mail with this key said; nothing where the ledger has no such notice."""
         query = select(EmailRow.notice).where(EmailRow.application_id == application_id, EmailRow.key == key)
-        stored = (await connection.execute(query)).scalar_one_or_none()
+        stored = connection.execute(query).scalar_one_or_none()
         return [NOTICE_ADAPTER.validate_python(stored["notice"])] if stored else []
 
 

@@ -15,7 +15,7 @@ from temporalio.service import RPCError
 
 from activities.db.applications import ApplicationRecords, StoredApplication
 from activities.db.email_ledger import LedgerState
-from activities.db.engine import Database
+from activities.db.engine import AnyRow, Database
 from activities.db.tables import (
     AccessGrantRow,
     ApplicationRow,
@@ -76,8 +76,7 @@ class Sampler:
         query = select(ApplicationRow.application_id, ApplicationRow.sequence, counted.c.events).outerjoin(
             counted, counted.c.application_id == ApplicationRow.application_id
         )
-        async with self._database.session() as session:
-            return {row[0]: (row[1], row[2] or 0) for row in (await session.execute(query)).all()}
+        return {row[0]: (row[1], row[2] or 0) for row in await self._database.rows(query, {})}
 
     def _note(self, seen: dict[str, tuple[int, int]]) -> list[str]:
         now = time.time()
@@ -100,9 +99,7 @@ class Sampler:
             .where(AuditEventRow.application_id.in_(changed))
             .order_by(AuditEventRow.application_id, AuditEventRow.sequence)
         )
-        async with self._database.session() as session:
-            found = (await session.execute(query)).all()
-        for application_id, sequence, link in found:
+        for application_id, sequence, link in await self._database.rows(query, {}):
             if sequence > self._read_through.get(application_id, 0):
                 self._read_through[application_id] = sequence
                 self.readings.append(Reading(application_id=application_id, sequence=sequence, hash=link))
@@ -110,12 +107,10 @@ class Sampler:
 
 async def stored(database: Database, uids: Sequence[str]) -> dict[str, Any]:
     """The database's part of the evidence; of these applicants what readers are shown."""
-    async with database.session() as session:
-        heads = (await session.scalars(select(AuditHeadRow))).all()
-        forms = (await session.scalars(select(FormRow))).all()
-        sheets = (await session.scalars(select(DecisionSheetRow))).all()
-        emails = (await session.scalars(select(EmailRow))).all()
-        grants = (await session.scalars(select(AccessGrantRow))).all()
+    tables = AuditHeadRow, FormRow, DecisionSheetRow, EmailRow, AccessGrantRow
+    heads, forms, sheets, emails, grants = await database.read(
+        lambda connection: [connection.execute(select(table.__table__)).all() for table in tables]
+    )
     records = ApplicationRecords(database)
     trails = [(head, await records.trail(head.application_id)) for head in heads]
     return {
@@ -177,7 +172,7 @@ def _audited(application_id: str, stored: ChainedEvent) -> Audited:
     )
 
 
-def _document(row: FormRow | DecisionSheetRow) -> DocumentRow:
+def _document(row: AnyRow) -> DocumentRow:
     return DocumentRow(
         application_id=row.application_id,
         revision=row.revision,
@@ -195,10 +190,8 @@ async def all_done(client: Client, database: Database) -> bool:
     """Whether no workflow runs any more and no e-mail of the ledger is under way."""
     try:
         running = await client.count_workflows("ExecutionStatus = 'Running'")
-        async with database.session() as session:
-            pending = await session.scalar(
-                select(func.count()).select_from(EmailRow).where(EmailRow.state == LedgerState.PENDING)
-            )
+        waiting = select(func.count()).select_from(EmailRow).where(EmailRow.state == LedgerState.PENDING)
+        [[pending]] = await database.rows(waiting, {})
     except (RPCError, SQLAlchemyError, OSError):
         return False
     return running.count == 0 and pending == 0

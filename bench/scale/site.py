@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -151,21 +151,25 @@ class Site:
         }
         for first in range(0, len(uids), _ACCOUNTS_AT_ONCE):
             rows = [{"uid": uid, **known} for uid in uids[first : first + _ACCOUNTS_AT_ONCE]]
-            async with self.database.session.begin() as session:
-                await session.execute(self.database.insert(AccountRow).on_conflict_do_nothing(), rows)
+            await self._enter(rows)
+
+    async def _enter(self, rows: Sequence[Mapping[str, object]]) -> None:
+        statement = self.database.insert(AccountRow).on_conflict_do_nothing()
+        await self.database.write(lambda connection: connection.execute(statement, rows))
 
     async def recorded(self, stage: Stage | None = None) -> int:
         """Applications in the database: those in this stage, else all that were decided on and stored."""
         count = select(func.count()).select_from(ApplicationRow)
         if stage is not None:
             count = count.where(ApplicationRow.stage == stage.value)
-        async with self.database.session() as session:
-            return int(await session.scalar(count) or 0)
+        [[number]] = await self.database.rows(count, {})
+        return int(number)
 
     async def database_bytes(self) -> int:
         """Size of the application's database."""
-        async with self.database.session() as session:
-            return int(await session.scalar(text("SELECT pg_database_size(current_database())")) or 0)
+        size = text("SELECT pg_database_size(current_database())")
+        [[found]] = await self.database.rows(size, {})
+        return int(found)
 
     def server_bytes(self) -> int | None:
         """Size of the dev server's file, its log of changes included."""

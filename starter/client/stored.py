@@ -54,9 +54,9 @@ class StoredArchive:
 
     async def grant(self, uid: str) -> Grant | None:
         """The access an account has."""
-        query = select(AccessGrantRow).where(AccessGrantRow.uid == uid).order_by(AccessGrantRow.granted_at)
-        async with self._database.session() as session:
-            row = (await session.scalars(query)).first()
+        mine = select(AccessGrantRow.__table__).where(AccessGrantRow.uid == uid)
+        query = mine.order_by(AccessGrantRow.granted_at)
+        row = await self._database.read(lambda connection: connection.execute(query).first())
         return None if row is None else Grant.model_validate(row, from_attributes=True)
 
     @property
@@ -105,7 +105,8 @@ async def open_database(url: str) -> AsyncIterator[Database]:
     try:
         if has_no_file(database):
             raise SchemaMismatchError(f"{database.name} does not exist", _NO_FILE)
-        _open_once(database)
+        if _is_folder(database):
+            raise OSError("it is a folder, not a file")
         await Schema(database).check()
         yield database
     except SchemaMismatchError as error:
@@ -119,25 +120,18 @@ async def open_database(url: str) -> AsyncIterator[Database]:
         await database.dispose()
 
 
-def _open_once(database: Database) -> None:
-    """Raises `OSError` where SQLite can't open its file.
-
-    aiosqlite would say so, too, but leaves a thread behind, which shows a trace if it outlives the loop.
-    """
-    file = database.engine.url.database
-    if database.engine.dialect.name == "sqlite" and file is not None:
-        if Path(file).is_dir():
-            raise OSError("it is a folder, not a file")
-        # Only here: an image for PostgreSQL may have no SQLite.
-        import sqlite3
-
-        try:
-            sqlite3.connect(f"{Path(file).absolute().as_uri()}?mode=ro", uri=True).close()
-        except sqlite3.Error as error:
-            raise OSError(str(error)) from error
-
-
 def has_no_file(database: Database) -> bool:
     """Whether this is SQLite, which would make an empty file when asked."""
-    file = database.engine.url.database
-    return database.engine.dialect.name == "sqlite" and file is not None and not Path(file).exists()
+    file = _file(database)
+    return file is not None and not file.exists()
+
+
+def _is_folder(database: Database) -> bool:
+    file = _file(database)
+    return file is not None and file.is_dir()
+
+
+def _file(database: Database) -> Path | None:
+    """That of SQLite."""
+    url = database.engine.url
+    return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None

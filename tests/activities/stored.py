@@ -13,10 +13,9 @@ from domain.publication import TakeUp
 async def everything(database: Database) -> dict[str, list[tuple[object, ...]]]:
     """All rows there are."""
     found = {}
-    async with database.engine.connect() as connection:
-        for table in Base.metadata.sorted_tables:
-            rows = await connection.execute(select(table).order_by(*table.primary_key))
-            found[table.name] = [tuple(row) for row in rows]
+    for table in Base.metadata.sorted_tables:
+        rows = await database.rows(select(table).order_by(*table.primary_key), {})
+        found[table.name] = [tuple(row) for row in rows]
     return found
 
 

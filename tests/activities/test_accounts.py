@@ -242,7 +242,7 @@ async def test_many_accounts_are_entered_by_one_statement(database: Database) ->
     def heard(_connection: object, _cursor: object, said_now: str, *_more: object) -> None:
         said.append((said_now.split()[0], bool(_more[-1])))
 
-    event.listen(database.engine.sync_engine, "before_cursor_execute", heard)
+    event.listen(database.engine, "before_cursor_execute", heard)
     directory = SqlAccountDirectory(database)
     changed = MASTER.model_copy(update={"partner_level": "gold"})
     for accounts in (ACCOUNTS, (changed, BLANK), ()):

@@ -19,6 +19,7 @@ from domain.contract import Stage
 from domain.publication import Delivery, Receipt, TakeUp
 from domain.state import Application
 from domain.status import Company
+from tests.activities.cancelling import in_the_loop
 from tests.activities.examples import (
     APPROVED,
     LINEAGE,
@@ -244,16 +245,17 @@ async def test_a_mail_the_server_took_is_recorded_though_the_activity_is_cancell
 
     def cancel(connection: object, cursor: object, statement: str, *_: object) -> None:
         if statement.startswith("UPDATE emails") and "sent_at" in statement:
-            environment.cancel()
+            cancelled()
 
     environment = ActivityEnvironment()
-    listen(database.engine.sync_engine, "before_cursor_execute", cancel)
+    cancelled = in_the_loop(environment.cancel)
+    listen(database.engine, "before_cursor_execute", cancel)
     async with SmtpServer(Plan()).running() as server:
         emails = activities(database, server.url)
         with pytest.raises(asyncio.CancelledError):
             await send(emails, environment=environment)
         assert await states(ledger) == [LedgerState.SENT, LedgerState.PENDING]
-        remove(database.engine.sync_engine, "before_cursor_execute", cancel)
+        remove(database.engine, "before_cursor_execute", cancel)
         assert await send(emails) == Receipt()
     assert [mail.recipient for mail in server.accepted] == [MEI, LI]
 

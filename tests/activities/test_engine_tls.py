@@ -7,11 +7,13 @@ then TLS is enough to see whom the client trusts.
 import asyncio
 import ssl
 import struct
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from activities.db.engine import Database
@@ -100,10 +102,18 @@ async def test_a_server_without_tls_is_told_nothing_where_tls_is_asked_for() -> 
 
 async def test_no_more_connections_than_the_pool_has(database_url: str) -> None:
     database = Database(database_url, pool_size=2)
-    async with database.engine.connect(), database.engine.connect():
-        assert database.engine.pool.status().startswith("Pool size: 2")
-        third = asyncio.ensure_future(database.engine.connect().start())
-        done, _ = await asyncio.wait([third], timeout=0.2)
-        assert not done
-    await (await third).close()
+    at_work, go_on = threading.Barrier(3), threading.Event()
+
+    def work(_connection: Connection) -> None:
+        at_work.wait()
+        go_on.wait()
+
+    two = [asyncio.ensure_future(database.read(work)) for _ in range(2)]
+    await asyncio.to_thread(at_work.wait)
+    third = asyncio.ensure_future(database.read(lambda _: database.engine.pool.status()))
+    done, _ = await asyncio.wait([third], timeout=0.2)
+    assert not done
+    go_on.set()
+    assert (await third).startswith("Pool size: 2")
+    await asyncio.gather(*two)
     await database.dispose()

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
-from sqlalchemy import insert, select, text
+from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DataConverter
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
@@ -52,15 +51,14 @@ async def failed(work: Callable[[], Awaitable[Any]]) -> tuple[Exception, Failure
 
 async def refusing(database: Database, url: str) -> Database:
     """The same database, which takes nothing any more."""
-    async with database.engine.connect() as connection:
+    with database.engine.begin() as connection:
         if database.engine.dialect.name == "postgresql":
-            name = (await connection.execute(text("SELECT current_database()"))).scalar_one()
-            await connection.execute(text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'))
+            name = connection.execute(text("SELECT current_database()")).scalar_one()
+            connection.execute(text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'))
         else:
-            await connection.execute(
+            connection.execute(
                 text("CREATE TRIGGER t BEFORE INSERT ON accounts BEGIN SELECT RAISE(ABORT, 'read-only'); END")
             )
-        await connection.commit()
     return Database(url)
 
 
@@ -80,9 +78,9 @@ async def test_of_a_refused_write_neither_statement_nor_values_are_told(
 
 
 async def test_the_row_that_exists_already_is_not_told(database: Database) -> None:
-    async def twice(connection: AsyncConnection) -> None:
+    def twice(connection: Connection) -> None:
         for _ in range(2):
-            await connection.execute(
+            connection.execute(
                 insert(AccessGrantRow).values(
                     application_id=NAME, uid=NUMBER, company_master_uid="1", granted_at=NOON
                 )
@@ -99,8 +97,7 @@ async def test_a_value_that_can_not_be_read_is_not_told(postgresql_url: str) -> 
     database = Database(postgresql_url)
     query = text("SELECT CAST(:value AS integer)")
     with pytest.raises(DBAPIError) as refused:
-        async with database.session() as session:
-            await session.execute(query, {"value": NAME})
+        await database.rows(query, {"value": NAME})
     await database.dispose()
     assert in_brief(refused.value) == ("the database refused it (InvalidTextRepresentation, SQLSTATE 22P02)")
 

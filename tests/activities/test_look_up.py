@@ -376,9 +376,9 @@ async def test_cancelling_does_not_wait_for_a_service_either(access: SqlAcpnAcce
 async def test_a_database_that_does_not_answer_is_not_waited_for(postgresql_url: str) -> None:
     """The lock is held until the look-up has returned."""
     database, other = Database(postgresql_url), Database(postgresql_url)
-    async with other.engine.connect() as connection:
+    with other.engine.connect() as connection:
         for table in ("accounts", "access_grants"):
-            await connection.execute(text(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
+            connection.execute(text(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
         answers = await look_up(EVERYTHING, SqlAccountDirectory(database), SqlAcpnAccess(database), SHORTLY)
     assert answers.accounts is None
     everything_else(answers)

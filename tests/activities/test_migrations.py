@@ -148,8 +148,7 @@ async def upgraded(unmigrated_url: str) -> AsyncIterator[Database]:
     database = Database(unmigrated_url)
     if database.engine.dialect.name == "sqlite":
         Path(str(database.engine.url.database)).parent.mkdir()
-    async with database.engine.begin() as connection:
-        await connection.run_sync(to_first)
+    await database.write(to_first)
     schema = Schema(database)
     # By itself a worker does not take a step that ends the way back.
     for attempt in (schema.check, schema.migrate):
@@ -164,8 +163,7 @@ async def upgraded(unmigrated_url: str) -> AsyncIterator[Database]:
 
 
 async def test_the_schema_is_that_of_a_new_database(upgraded: Database) -> None:
-    async with upgraded.engine.connect() as connection:
-        assert await connection.run_sync(differences) == []
+    assert await upgraded.read(differences) == []
 
 
 async def test_applications_are_read_as_they_were_written(upgraded: Database) -> None:
@@ -233,17 +231,14 @@ async def test_a_new_application_of_the_same_applicant_begins_beside_it(upgraded
 
 
 async def test_the_way_back_leaves_what_the_release_before_knew(upgraded: Database) -> None:
-    async with upgraded.engine.begin() as connection:
-        await connection.run_sync(to_first_again)
+    with upgraded.engine.begin() as connection:
+        to_first_again(connection)
         for table, values in ROWS:
             count = text(f"SELECT count(*) FROM {table} WHERE application_id = :application_id")  # noqa: S608
-            found = (
-                await connection.execute(count, {"application_id": values["application_id"]})
-            ).scalar_one()
+            found = connection.execute(count, {"application_id": values["application_id"]}).scalar_one()
             assert found == sum(other == table for other, _ in ROWS)
     await Schema(upgraded).migrate(contract=True)
-    async with upgraded.engine.connect() as connection:
-        assert await connection.run_sync(differences) == []
+    assert await upgraded.read(differences) == []
 
 
 def to_first_again(connection: Connection) -> None:

@@ -205,8 +205,7 @@ async def test_documents_are_stored_once_each_under_its_number(
     kept = await records.sheets("run-1")
     assert [stored.sheet for stored in kept] == [sheet(1), sheet(2, replaces=1), sheet(3, replaces=2)]
     assert [stored.issued_at for stored in kept] == [stored.event.at for stored in entries[2:]]
-    async with database.session() as session:
-        forms = (await session.scalars(select(FormRow).order_by(FormRow.revision))).all()
+    forms = await database.rows(select(FormRow.__table__).order_by(FormRow.revision), {})
     assert [(row.revision, row.sequence, row.submitted_at) for row in forms] == [
         (1, 1, entries[0].event.at),
         (2, 2, entries[1].event.at),

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from temporalio.testing import ActivityEnvironment
 
 from activities.access import AccessActivities
@@ -76,16 +76,16 @@ async def test_silence_counts_on_a_busy_event_loop_as_well() -> None:
 @asynccontextmanager
 async def all_connections_at_work(database: Database, seconds: float) -> AsyncIterator[None]:
     """The only one is given back after so long."""
-    connection = await database.engine.connect()
-    await connection.execute(text("SELECT 1"))
+    begun = threading.Event()
 
-    async def give_back() -> None:
-        await asyncio.sleep(seconds)
-        await connection.close()
+    def work(_connection: Connection) -> None:
+        begun.set()
+        time.sleep(seconds)
 
-    giving_back = asyncio.create_task(give_back())
+    working = asyncio.create_task(database.read(work))
+    await asyncio.to_thread(begun.wait)
     yield
-    await giving_back
+    await working
 
 
 async def test_our_queue_for_the_database_does_not_count(database_url: str) -> None:
@@ -140,8 +140,8 @@ async def test_a_database_that_keeps_access_waiting_is_an_outage(postgresql_url:
     database, other = Database(postgresql_url), Database(postgresql_url)
     directory = SqlAccountDirectory(database)
     gate = AccessActivities(directory, SqlAcpnAccess(database), AuditTrail(database), answer_within=LIMIT)
-    async with other.engine.connect() as connection:
-        await connection.execute(text("LOCK TABLE accounts IN ACCESS EXCLUSIVE MODE"))
+    with other.engine.connect() as connection:
+        connection.execute(text("LOCK TABLE accounts IN ACCESS EXCLUSIVE MODE"))
         with pytest.raises(TimeoutError):
             await ActivityEnvironment().run(gate.open_access, REQUEST)
     for each in (database, other):

@@ -1,10 +1,11 @@
 """PostgreSQL behind a pooler in transaction mode: it works by its setting, and without it is found out."""
 
+import asyncio
 from datetime import timedelta
 from typing import Self
 
 import pytest
-from psycopg import AsyncConnection
+from psycopg import Connection
 from psycopg.errors import InvalidSqlStatementName, ProtocolViolation
 from sqlalchemy import literal, select
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -22,27 +23,27 @@ OFTEN = 12
 """More than twice as often as the driver sends a statement before it prepares it."""
 
 
-async def worked(url: str) -> bool:
+def worked(url: str) -> bool:
     """Whether two connections, each with a statement of its own that it sends often, get their answers."""
     database = Database(url)
     try:
-        async with database.engine.connect() as one, database.engine.connect() as two:
+        with database.engine.connect() as one, database.engine.connect() as two:
             for _ in range(OFTEN):
                 for number, connection in enumerate((one, two)):
-                    answers = await connection.execute(select(*[literal(number)] * (number + 1)))
+                    answers = connection.execute(select(*[literal(number)] * (number + 1)))
                     assert answers.one() == (number,) * (number + 1)
-                    await connection.commit()
+                    connection.commit()
     except DBAPIError:
         return False
     finally:
-        await database.dispose()
+        database.engine.dispose()
     return True
 
 
 async def test_a_pooler_in_transaction_mode_works_by_its_setting_and_only_so(postgresql_url: str) -> None:
     async with transaction_pooler(postgresql_url) as url:
-        assert await worked(f"{url}{SETTING}")
-        assert not await worked(url)
+        assert await asyncio.to_thread(worked, f"{url}{SETTING}")
+        assert not await asyncio.to_thread(worked, url)
 
 
 async def test_it_is_found_out(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,18 +70,18 @@ class Mixed:
         self.answer = answer
         self.closed = closed
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         """Nothing is open."""
 
-    async def execute(self, _statement: str) -> Self:
+    def execute(self, _statement: str) -> Self:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self
 
-    async def fetchone(self) -> object:
+    def fetchone(self) -> object:
         return self.answer
 
 
@@ -91,20 +92,20 @@ BIND = ProtocolViolation("bind message supplies 0 parameters, but prepared state
 async def test_whatever_another_connection_s_statement_leads_to_is_found_out(
     monkeypatch: pytest.MonkeyPatch, answer: Exception | tuple[int, ...]
 ) -> None:
-    async def connect(**_: object) -> Mixed:
+    def connect(**_: object) -> Mixed:
         return Mixed(answer)
 
-    monkeypatch.setattr(AsyncConnection, "connect", connect)
+    monkeypatch.setattr(Connection, "connect", connect)
     assert not await Database("postgresql://h/d").keeps_prepared_statements()
 
 
 async def test_a_pooler_that_had_no_connection_to_give_is_not_taken_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def connect(**_: object) -> Mixed:
+    def connect(**_: object) -> Mixed:
         return Mixed(ProtocolViolation("query_wait_timeout"), closed=True)
 
-    monkeypatch.setattr(AsyncConnection, "connect", connect)
+    monkeypatch.setattr(Connection, "connect", connect)
     with pytest.raises(OperationalError, match="query_wait_timeout"):
         await Database("postgresql://h/d").keeps_prepared_statements()
 

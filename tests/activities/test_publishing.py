@@ -21,6 +21,7 @@ from activities.emails.render import RenderedNotice, Renderer
 from activities.smtp import TemporaryDeliveryError
 from domain.chain import broken_at
 from domain.publication import Receipt
+from tests.activities.cancelling import in_the_loop
 from tests.activities.examples import (
     APPROVED,
     RECEIVED,
@@ -213,9 +214,10 @@ async def test_a_cancelled_publication_is_stored_or_not_and_its_mails_leave_once
         nonlocal statements
         statements += 1
         if statements == step:
-            environment.cancel()
+            cancel_it()
 
-    listen(database.engine.sync_engine, "before_cursor_execute", cancel)
+    cancel_it = in_the_loop(lambda: environment.cancel())
+    listen(database.engine, "before_cursor_execute", cancel)
     async with SmtpServer(Plan()).running() as server:
         publishing = activities(database, server.url)
         while statements >= step:
@@ -282,14 +284,15 @@ async def test_a_database_that_is_busy_is_waited_for(database_url: str) -> None:
     """Somebody else holds what has to be written, and lets go while it is waited for."""
     database, other = Database(database_url), Database(database_url)
     waits = asyncio.Event()
-    listen(database.engine.sync_engine, "before_cursor_execute", lambda *_: waits.set())
+    told = in_the_loop(waits.set)
+    listen(database.engine, "before_cursor_execute", lambda *_: told())
     async with SmtpServer(Plan()).running() as server:
-        async with other.engine.connect() as connection:
+        with other.engine.connect() as connection:
             if other.engine.dialect.name == "sqlite":
-                connection = await connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
-                await connection.execute(text("SELECT 1"))
+                connection = connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+                connection.execute(text("SELECT 1"))
             else:
-                await connection.execute(text("LOCK TABLE audit_heads IN ACCESS EXCLUSIVE MODE"))
+                connection.execute(text("LOCK TABLE audit_heads IN ACCESS EXCLUSIVE MODE"))
             publishing = asyncio.create_task(publish(activities(database, server.url), FIRST))
             await waits.wait()
             assert not publishing.done()

@@ -208,8 +208,7 @@ async def test_documents_of_undone_events_are_void_and_their_numbers_stay_used(
         (1, False),
         (2, True),
     ]
-    async with database.session() as session:
-        forms = (await session.scalars(select(FormRow).order_by(FormRow.revision))).all()
+    forms = await database.rows(select(FormRow.__table__).order_by(FormRow.revision), {})
     assert [row.void for row in forms] == [False, False]
     goes_on = with_sheet(with_form(application(stage=Stage.CONFIRMING_TERMS), 2), 3, replaces=1)
     again = publication(goes_on, entry(6, command="reset"), issued(7, 3, replaces=1), generation=1)
@@ -223,8 +222,7 @@ async def test_documents_of_undone_events_are_void_and_their_numbers_stay_used(
 async def test_a_form_of_an_undone_event_is_void(trail: AuditTrail, database: Database) -> None:
     await came_far(trail)
     await trail.take_up(reset_to(1))
-    async with database.session() as session:
-        forms = (await session.scalars(select(FormRow).order_by(FormRow.revision))).all()
+    forms = await database.rows(select(FormRow.__table__).order_by(FormRow.revision), {})
     assert [row.void for row in forms] == [False, True]
 
 

@@ -76,8 +76,7 @@ async def test_migrations_make_the_schema_from_nothing_and_again_do_nothing(unmi
     for taken in ([step.revision for step in STEPS], []):
         assert [step.revision for step in (await schema.migrate()).taken] == taken
         assert (await schema.check()).words == f"schema {TODAY}, that of this release"
-        async with database.engine.connect() as connection:
-            assert await connection.run_sync(differences) == []
+        assert await database.read(differences) == []
     await database.dispose()
 
 
@@ -120,15 +119,15 @@ async def test_processes_may_migrate_at_once(unmigrated_url: str) -> None:
 
 async def test_a_schema_nobody_knows_is_noticed(database: Database) -> None:
     """Such as that of another program, which does not say who runs on it."""
-    async with database.engine.begin() as connection:
-        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     schema = Schema(database)
     for attempt in (schema.check, schema.migrate):
         with pytest.raises(SchemaMismatchError, match=r"9999.* does not say which older ones") as mismatch:
             await attempt()
         assert (mismatch.value.found, mismatch.value.ahead) == ("9999", True)
-    async with database.engine.begin() as connection:
-        await connection.execute(text("DROP TABLE schema_revision"))
+    with database.engine.begin() as connection:
+        connection.execute(text("DROP TABLE schema_revision"))
     with pytest.raises(SchemaMismatchError, match=r"9999.* does not say which older ones"):
         await schema.check()
 
@@ -185,8 +184,7 @@ async def test_this_release_writes_before_the_contract_steps_it_brings(
     Path(unmigrated_sqlite_url.removeprefix("sqlite:///")).parent.mkdir()
     for url in (unmigrated_sqlite_url, unmigrated_postgresql_url):
         database = Database(url)
-        async with database.engine.begin() as connection:
-            await connection.run_sync(before_contract_steps)
+        await database.write(before_contract_steps)
         await Schema(database).check()
         await everything_is_written(database)
         await database.dispose()
@@ -287,8 +285,8 @@ async def test_a_step_does_not_hold_up_those_who_work(
     monkeypatch.setattr("activities.db.schema._LOCK_TIMEOUT", "200ms")
     database = Database(postgresql_url)
     newer = Schema(database, release(tmp_path, EVERYWHERE))
-    async with database.engine.connect() as reading:
-        await reading.execute(text("SELECT * FROM applications"))
+    with database.engine.connect() as reading:
+        reading.execute(text("SELECT * FROM applications"))
         for _ in range(2):
             with pytest.raises(OperationalError, match="lock timeout"):
                 await newer.migrate()

@@ -24,6 +24,7 @@ from activities.db.trail import AuditTrail, Written
 from domain.audit import AuditEvent, Verdict
 from domain.chain import broken_at
 from domain.contract import Stage, Via
+from tests.activities.cancelling import in_the_loop
 from tests.activities.examples import (
     APPROVED,
     NOON,
@@ -230,9 +231,10 @@ async def test_a_cancelled_write_is_finished_or_rolled_back_and_never_left_open(
         nonlocal statements
         statements += 1
         if statements == step:
-            writing.cancel()
+            cancel_it()
 
-    listen(database.engine.sync_engine, "before_cursor_execute", cancel)
+    cancel_it = in_the_loop(lambda: writing.cancel())
+    listen(database.engine, "before_cursor_execute", cancel)
     step = 1
     while statements >= step - 1:
         name = f"run-{step}"
@@ -242,14 +244,12 @@ async def test_a_cancelled_write_is_finished_or_rolled_back_and_never_left_open(
         writing = asyncio.create_task(trail.publish(published))
         with suppress(asyncio.CancelledError):
             await writing
-        async with other.engine.begin() as connection:
-            await connection.execute(text(IMPATIENTLY[other.engine.dialect.name]))
-            await connection.execute(update(AuditHeadRow).values(generation=AuditHeadRow.generation))
+        with other.engine.begin() as connection:
+            connection.execute(text(IMPATIENTLY[other.engine.dialect.name]))
+            connection.execute(update(AuditHeadRow).values(generation=AuditHeadRow.generation))
             kept = [
-                (
-                    await connection.execute(
-                        select(func.count()).select_from(table).where(table.application_id == name)
-                    )
+                connection.execute(
+                    select(func.count()).select_from(table).where(table.application_id == name)
                 ).scalar_one()
                 for table in (AuditEventRow, EmailRow, ApplicationRow)
             ]
@@ -273,9 +273,8 @@ async def test_the_chain_holds_across_publications_and_shows_what_was_changed(
     assert [link.previous for link in links] == [None, *(link.hash for link in links[:-1])]
     assert len({link.salt for link in links}) == 4
     assert (await trail.head("run-1")).hash == links[-1].hash
-    async with database.engine.begin() as connection:
-        third = update(AuditEventRow).where(AuditEventRow.sequence == 3)
-        await connection.execute(third.values(message="What nobody said."))
+    third = update(AuditEventRow).where(AuditEventRow.sequence == 3).values(message="What nobody said.")
+    await database.write(lambda connection: connection.execute(third))
     assert broken_at("run-1", await records.trail("run-1")) == 3
 
 
@@ -370,6 +369,6 @@ async def test_an_error_of_the_database_tells_nothing_personal(trail: AuditTrail
 
 
 async def test_a_reader_holds_no_writer_up(database: Database, trail: AuditTrail) -> None:
-    async with database.engine.connect() as connection:
-        await connection.execute(text("SELECT 1"))
+    with database.engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
         assert await trail.publish(publication(application(), entry(1))) is Written.STORED

@@ -59,8 +59,8 @@ async def test_what_was_written_by_the_service_alone_keeps_every_promise(databas
 
 async def test_an_altered_event_shows(database: Database) -> None:
     sampler = await written(database)
-    async with database.session.begin() as session:
-        await session.execute(
+    with database.engine.begin() as connection:
+        connection.execute(
             update(AuditEventRow).where(AuditEventRow.sequence == 2).values(message="Never said.")
         )
     assert await broken(database, sampler) == {"audit trail is not chained"}
@@ -68,8 +68,8 @@ async def test_an_altered_event_shows(database: Database) -> None:
 
 async def test_an_event_altered_with_its_hash_shows(database: Database) -> None:
     sampler = await written(database)
-    async with database.session.begin() as session:
-        before = await session.scalar(select(AuditEventRow.hash).where(AuditEventRow.sequence == 4))
+    with database.engine.begin() as connection:
+        before = connection.scalar(select(AuditEventRow.hash).where(AuditEventRow.sequence == 4))
         forged = entry(5, message="Never said.").event
         link = chained(forged, "run-1", before, "salt")
         values = {
@@ -78,15 +78,15 @@ async def test_an_event_altered_with_its_hash_shows(database: Database) -> None:
             "commitment": link.commitment,
             "hash": link.hash,
         }
-        await session.execute(update(AuditEventRow).where(AuditEventRow.sequence == 5).values(values))
-        await session.execute(update(AuditHeadRow).values(hash=link.hash))
+        connection.execute(update(AuditEventRow).where(AuditEventRow.sequence == 5).values(values))
+        connection.execute(update(AuditHeadRow).values(hash=link.hash))
     assert await broken(database, sampler) == {"event changed"}
 
 
 async def test_a_tail_that_is_cut_off_shows(database: Database) -> None:
     sampler = await written(database)
-    async with database.session.begin() as session:
-        await session.execute(delete(AuditEventRow).where(AuditEventRow.sequence == 5))
+    with database.engine.begin() as connection:
+        connection.execute(delete(AuditEventRow).where(AuditEventRow.sequence == 5))
     assert {"audit trail is not chained", "event changed", "records disagree"} <= await broken(
         database, sampler
     )
@@ -94,12 +94,12 @@ async def test_a_tail_that_is_cut_off_shows(database: Database) -> None:
 
 async def test_a_row_or_mail_changed_by_hand_shows(database: Database) -> None:
     sampler = await written(database)
-    async with database.session.begin() as session:
-        await session.execute(update(ApplicationRow).values(stage=Stage.ACTIVE))
+    with database.engine.begin() as connection:
+        connection.execute(update(ApplicationRow).values(stage=Stage.ACTIVE))
     assert await broken(database, sampler) == {"records disagree"}
-    async with database.session.begin() as session:
-        await session.execute(update(ApplicationRow).values(stage=Stage.DRAFTING))
-        await session.execute(update(EmailRow).values(application_id="another"))
+    with database.engine.begin() as connection:
+        connection.execute(update(ApplicationRow).values(stage=Stage.DRAFTING))
+        connection.execute(update(EmailRow).values(application_id="another"))
     assert await broken(database, sampler) == {"records disagree"}
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import delete, insert, text
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 
@@ -94,17 +94,17 @@ async def _access_by_another(applicant: Applicant) -> None:
     other = await applicant.service.applicant()
     await _to_active(other)
     application_id = (await row(other)).application_id
+    database = applicant.service.database
 
     @asynccontextmanager
     async def covered() -> AsyncIterator[None]:
-        added = CoveredAccountRow(application_id=application_id, uid=applicant.uid)
-        async with applicant.service.database.session() as session, session.begin():
-            session.add(added)
+        added = {"application_id": application_id, "uid": applicant.uid}
+        await database.write(lambda connection: connection.execute(insert(CoveredAccountRow), added))
         try:
             yield
         finally:
-            async with applicant.service.database.session() as session, session.begin():
-                await session.delete(await session.merge(added))
+            removed = delete(CoveredAccountRow).filter_by(**added)
+            await database.write(lambda connection: connection.execute(removed))
 
     async def refused_and_then_not(kind: str, **payload: Any) -> None:
         async with covered():

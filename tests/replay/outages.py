@@ -39,14 +39,15 @@ async def _pass_unsettled(applicant: Applicant, duration: timedelta) -> None:
 @asynccontextmanager
 async def without_table(applicant: Applicant, table: str) -> AsyncIterator[None]:
     """The database does not answer when asked for this table."""
-    engine = applicant.service.database.engine
-    async with engine.begin() as connection:
-        await connection.execute(text(f"ALTER TABLE {table} RENAME TO away"))
+    database = applicant.service.database
+    away, back = (
+        text(f"ALTER TABLE {name} RENAME TO {other}") for name, other in ((table, "away"), ("away", table))
+    )
+    await database.write(lambda connection: connection.execute(away))
     try:
         yield
     finally:
-        async with engine.begin() as connection:
-            await connection.execute(text(f"ALTER TABLE away RENAME TO {table}"))
+        await database.write(lambda connection: connection.execute(back))
 
 
 async def _directory_down_at_join(applicant: Applicant) -> None:

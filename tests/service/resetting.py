@@ -150,14 +150,13 @@ async def application_id(applicant: Applicant) -> str:
 
 async def stored(applicant: Applicant) -> Stored:
     """Everything the database has of the application."""
-    async with applicant.service.database.session() as session:
-        found: dict[str, list[Row]] = {}
-        for model in TABLES:
-            table = model.__table__
-            assert isinstance(table, Table)
-            mine = select(table).where(table.c.application_id == await application_id(applicant))
-            rows = (await session.execute(mine.order_by(*table.primary_key))).mappings()
-            found[table.name] = [dict(row) for row in rows]
+    found: dict[str, list[Row]] = {}
+    for model in TABLES:
+        table = model.__table__
+        assert isinstance(table, Table)
+        mine = select(table).where(table.c.application_id == await application_id(applicant))
+        rows = await applicant.service.database.rows(mine.order_by(*table.primary_key), {})
+        found[table.name] = [dict(row._mapping) for row in rows]
     return Stored(
         events=found["audit_events"],
         head=next(iter(found["audit_heads"]), {}),

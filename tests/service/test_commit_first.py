@@ -83,11 +83,10 @@ async def outside(applicant: Applicant) -> list[Any]:
     """All that has left an application: its rows in every table, and its mails."""
     application_id = applicant.handle.first_execution_run_id
     left: list[Any] = list(mails(applicant))
-    async with applicant.service.database.session() as session:
-        for table in OF_AN_APPLICATION:
-            columns = table.__table__.c
-            rows = await session.execute(select(*columns).where(columns.application_id == application_id))
-            left += sorted(map(str, rows.all()))
+    for table in OF_AN_APPLICATION:
+        columns = table.__table__.c
+        mine = select(*columns).where(columns.application_id == application_id)
+        left += sorted(map(str, await applicant.service.database.rows(mine, {})))
     return left
 
 

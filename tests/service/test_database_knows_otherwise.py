@@ -59,15 +59,14 @@ async def turned_back_unnoticed(applicant: Applicant) -> None:
         .where(AuditHeadRow.application_id == await application_id(applicant))
         .values(generation=AuditHeadRow.generation + 1)
     )
-    async with applicant.service.database.engine.begin() as connection:
-        await connection.execute(raised)
+    await applicant.service.database.write(lambda connection: connection.execute(raised))
 
 
 async def row_lost(applicant: Applicant) -> None:
     """The database was restored to before the application had a row."""
     mine = ApplicationRow.application_id == await application_id(applicant)
-    async with applicant.service.database.engine.begin() as connection:
-        await connection.execute(delete(ApplicationRow).where(mine))
+    lost = delete(ApplicationRow).where(mine)
+    await applicant.service.database.write(lambda connection: connection.execute(lost))
 
 
 async def test_a_run_that_learns_of_a_reset_by_what_it_publishes_takes_it_up(applicant: Applicant) -> None:

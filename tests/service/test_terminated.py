@@ -40,7 +40,7 @@ async def applicant(service: Service) -> Applicant:
 def settings(database: Database) -> Settings:
     """Those of the service, as far as the database goes."""
     url = database.engine.url.render_as_string(hide_password=False)
-    plain = url.replace("+aiosqlite", "").replace("+psycopg", "")
+    plain = url.replace("+psycopg", "")
     return Settings.model_construct(database_url=SecretStr(plain))
 
 
@@ -71,8 +71,7 @@ async def ended_on_record(applicant: Applicant, application: str) -> None:
     assert sum(each.event.command == "run_ended" for each in trail) == 1
     assert (last.actor and last.actor.role, row.sequence) == ("system", last.sequence)
     query = select(EmailRow.state).where(EmailRow.application_id == application)
-    async with applicant.service.database.session() as session:
-        assert "pending" not in set(await session.scalars(query))
+    assert "pending" not in {state for [state] in await applicant.service.database.rows(query, {})}
 
 
 async def test_who_joins_again_ends_it(service: Service, applicant: Applicant) -> None:

@@ -295,15 +295,13 @@ async def to_signed_with(applicant: Applicant, *, main_uid: str, associated_uids
 @asynccontextmanager
 async def grants_fail(service: Service, uid: str) -> AsyncIterator[None]:
     """The database takes no grant for this account meanwhile."""
-    async with service.database.engine.begin() as connection:
-        await connection.execute(
-            text(
-                f"CREATE TRIGGER no_grant_{int(uid)} BEFORE INSERT ON access_grants "
-                f"WHEN NEW.uid = '{int(uid)}' BEGIN SELECT RAISE(ABORT, 'disk full'); END"
-            )
-        )
+    made = text(
+        f"CREATE TRIGGER no_grant_{int(uid)} BEFORE INSERT ON access_grants "
+        f"WHEN NEW.uid = '{int(uid)}' BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+    )
+    dropped = text(f"DROP TRIGGER no_grant_{int(uid)}")
+    await service.database.write(lambda connection: connection.execute(made))
     try:
         yield
     finally:
-        async with service.database.engine.begin() as connection:
-            await connection.execute(text(f"DROP TRIGGER no_grant_{int(uid)}"))
+        await service.database.write(lambda connection: connection.execute(dropped))
