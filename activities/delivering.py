@@ -130,9 +130,10 @@ async def heartbeats(every_seconds: float = HEARTBEAT_SECONDS) -> AsyncIterator[
     """Report as at work; without heartbeats neither a cancellation nor a dead worker is noticed."""
 
     async def beat() -> None:
+        # Most work ends before the first one, which would say no more than that it has begun.
         while True:
-            activity.heartbeat()
             await asyncio.sleep(every_seconds)
+            activity.heartbeat()
 
     beating = asyncio.create_task(beat())
     try:

@@ -305,6 +305,17 @@ async def test_a_database_that_is_busy_is_waited_for(database_url: str) -> None:
 # Heartbeats
 
 
+async def test_what_ends_soon_does_not_beat(database: Database) -> None:
+    """Each one is a call to Temporal."""
+    environment = ActivityEnvironment()
+    beaten: list[Any] = []
+    environment.on_heartbeat = lambda *details: beaten.append(details)
+    async with SmtpServer(Plan()).running() as server:
+        publishing = activities(database, server.url, heartbeat_seconds=600)
+        assert await publish(publishing, FIRST, environment) == Receipt()
+    assert beaten == []
+
+
 async def test_it_beats_as_long_as_it_works(database: Database) -> None:
     environment = ActivityEnvironment()
     beaten: list[Any] = []
