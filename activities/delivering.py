@@ -8,7 +8,7 @@ from typing import Final
 
 from temporalio import activity
 
-from activities.db.email_ledger import EmailLedger
+from activities.db.email_ledger import EmailLedger, Waiting
 from activities.emails.addressed import AddressedNotice
 from activities.emails.message import MessageFactory, UnsafeMessageError
 from activities.emails.render import Renderer
@@ -36,15 +36,15 @@ class Deliverer:
         self._messages = messages
 
     async def send_waiting(
-        self, lineage: Lineage, *, put_off: bool = True, begin_until: float | None = None
+        self, lineage: Lineage, waiting: Waiting | None = None, *, begin_until: float | None = None
     ) -> None:
         """Send the e-mails of one application that wait, to each recipient in order.
 
         One that can't be delivered is recorded and passed over. A recipient who is refused for now holds up
         what else is for him, and nobody else; when that is given up says `smtp_replies.proof_needed`.
 
-        ``put_off``: also try those again whose recipient was refused before. ``begin_until``: the time of
-        the event loop after which no further e-mail is begun.
+        ``waiting``: those that are to be sent, if it is not all. ``begin_until``: the time of the event loop
+        after which no further e-mail is begun.
 
         Raises:
             TemporaryDeliveryError: the mail server can't take one now; the next attempt goes on with that
@@ -52,7 +52,7 @@ class Deliverer:
             sqlalchemy.exc.SQLAlchemyError: the database is down.
             jinja2.TemplateError: a template is wrong; the notice waits for the release that cures it.
         """
-        mails = await self._ledger.waiting(lineage, put_off=put_off)
+        mails = await self._ledger.waiting(lineage) if waiting is None else waiting.mails()
         if not mails:
             return
         sender = _Sender(self._ledger, self._renderer, self._messages, lineage)

@@ -2,13 +2,14 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from temporalio import activity
 
 from activities.acpn_access import AcpnAccess, Grant
 from activities.db.applications import ApplicationRecords
-from activities.db.email_ledger import EmailLedger
+from activities.db.email_ledger import EmailLedger, Waiting, read_waiting
 from activities.db.trail import AuditTrail, Written
 from activities.db.webhook_endpoints import WebhookEndpoints
 from activities.delivering import HEARTBEAT_SECONDS, Deliverer, heartbeats
@@ -59,11 +60,13 @@ class PublishingActivities:
         """
         lineage = publication.lineage
         async with heartbeats(self._heartbeat_seconds):
-            written = await self._trail.publish(publication)
+            # Who was refused is tried again in good time by `deliver`; but that waits for this to end.
+            read = partial(read_waiting, lineage=lineage, put_off=activity.info().attempt > 1)
+            written, waiting = await self._trail.publish_and_read(publication, read)
             if written is not Written.STORED:
                 return Receipt(superseded=written is Written.SUPERSEDED, behind=written is Written.BEHIND)
-            if not publication.hold:
-                await self._send(lineage)
+            if waiting and waiting.rows and not publication.hold:
+                await self._send(lineage, waiting)
             # Last, so that a platform that is down holds up no e-mail.
             for entry in publication.entries:
                 if entry.close_access_of:
@@ -83,12 +86,10 @@ class PublishingActivities:
         if earlier:
             await close(await lost(activity.client(), earlier), self._trail, self._access)
 
-    async def _send(self, lineage: Lineage) -> None:
+    async def _send(self, lineage: Lineage, waiting: Waiting) -> None:
         begin_within = self._send_within.total_seconds() * BEGIN_WITHIN
         begin_until = asyncio.get_running_loop().time() + begin_within
-        # Who was refused is tried again in good time by `deliver`; but that waits for this to end.
-        again = activity.info().attempt > 1
-        asked = Asked(self._deliverer.send_waiting(lineage, put_off=again, begin_until=begin_until))
+        asked = Asked(self._deliverer.send_waiting(lineage, waiting, begin_until=begin_until))
         # Nobody else sends before this has ended.
         answered = await asked.ended(self._send_within)
         error = TimeoutError() if not answered else asked.task.exception()

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Integer, Select, bindparam, or_, select
 
 from activities.db.engine import AnyRow
 from activities.db.tables import DecisionSheetRow, FormRow
-from domain.documents import ApplicationForm, DecisionSheet
+from domain.documents import DecisionSheet
 from domain.sheets import IssuedSheet, field_changes
 from domain.state import Application
 
@@ -21,13 +21,10 @@ class Brought(TypedDict, total=False):
     sheet: Mapping[str, Any]
 
 
-def submitted_forms(
-    connection: Connection, application_id: str, revisions: Collection[int]
-) -> dict[int, ApplicationForm]:
+def form_rows(connection: Connection, application_id: str, revisions: Collection[int]) -> Sequence[AnyRow]:
     """The forms of these revisions."""
     values = {"application": application_id, "revisions": tuple(revisions)}
-    rows = connection.execute(_FORMS, values).all()
-    return {row.revision: ApplicationForm.model_validate(row.content) for row in rows}
+    return connection.execute(_FORMS, values).all()
 
 
 def sheet_rows(connection: Connection, application_id: str) -> Sequence[AnyRow]:

@@ -27,7 +27,7 @@ from sqlalchemy import (
     update,
 )
 
-from activities.db.documents import issued_sheets, submitted_forms
+from activities.db.documents import form_rows, sheet_rows, with_changes
 from activities.db.engine import AnyRow, Database
 from activities.db.queued import QueuedNotice
 from activities.db.tables import AuditHeadRow, EmailRow, UtcInstant
@@ -107,11 +107,18 @@ class Refusals:
 
 
 @dataclass(frozen=True)
-class _Documents:
-    """What notices speak of, by revision."""
+class Waiting:
+    """The rows of e-mails that wait, and of the documents they speak of, as `read_waiting` has read them."""
 
-    sheets: Mapping[int, IssuedSheet]
-    forms: Mapping[int, ApplicationForm]
+    rows: Sequence[AnyRow]
+    sheets: Sequence[AnyRow] = ()
+    forms: Sequence[AnyRow] = ()
+
+    def mails(self) -> tuple[AddressedNotice, ...]:
+        """The e-mails."""
+        sheets = {row.revision: sheet for row, sheet in with_changes(self.sheets)}
+        forms = {row.revision: ApplicationForm.model_validate(row.content) for row in self.forms}
+        return tuple(_mail(row, sheets, forms) for row in self.rows)
 
 
 class EmailLedger:
@@ -125,17 +132,9 @@ class EmailLedger:
 
         ``put_off``: also those to a recipient who is refused for now.
         """
-        values = {"application": lineage.application_id, "own": lineage.generation}
-
-        def read(connection: Connection) -> tuple[AddressedNotice, ...]:
-            rows = connection.execute(_WAITING, values).all()
-            if not put_off:
-                refused = _refused(rows)
-                rows = [row for row in rows if row.recipient not in refused]
-            documents = _documents(connection, lineage.application_id, rows)
-            return tuple(_mail(row, documents) for row in rows)
-
-        return await self._database.read(read)
+        return await self._database.read(
+            lambda connection: read_waiting(connection, lineage, put_off=put_off).mails()
+        )
 
     async def attempt(self, lineage: Lineage, mail: AddressedNotice, message_id: str, subject: str) -> bool:
         """Record, before sending, that the e-mail is about to be sent; false if it does not wait any more."""
@@ -274,11 +273,8 @@ class EmailLedger:
 
 def _in_state(application_id: str, key: str, *states: LedgerState) -> Update:
     """A change of this e-mail's row, as long as it is in one of these states."""
-    return update(EmailRow).where(
-        EmailRow.application_id == application_id,
-        EmailRow.key == key,
-        EmailRow.state.in_(states),
-    )
+    one = EmailRow.application_id == application_id, EmailRow.key == key
+    return update(EmailRow).where(*one, EmailRow.state.in_(states))
 
 
 _OF: Final = (
@@ -286,10 +282,7 @@ _OF: Final = (
     .where(EmailRow.application_id == bindparam("application"))
     .order_by(EmailRow.position)
 )
-_ONE: Final = (
-    EmailRow.application_id == bindparam("application"),
-    EmailRow.key == bindparam("mail"),
-)
+_ONE: Final = EmailRow.application_id == bindparam("application"), EmailRow.key == bindparam("mail")
 _WAITING: Final = (
     select(
         *(EmailRow.application_id, EmailRow.key, EmailRow.sequence, EmailRow.locale, EmailRow.queued_at),
@@ -358,17 +351,29 @@ def _refused(rows: Iterable[AnyRow]) -> set[str]:
     return {row.recipient for row in rows if row.refused_at}
 
 
-def _documents(connection: Connection, application_id: str, rows: Sequence[AnyRow]) -> _Documents:
+def read_waiting(connection: Connection, lineage: Lineage, *, put_off: bool) -> Waiting:
+    """What `EmailLedger.waiting` is made from."""
+    application_id = lineage.application_id
+    values = {"application": application_id, "own": lineage.generation}
+    rows = connection.execute(_WAITING, values).all()
+    if not put_off:
+        refused = _refused(rows)
+        rows = [row for row in rows if row.recipient not in refused]
     notices = [row.notice["notice"] for row in rows if row.notice]
-    sheets = {notice["sheet_revision"] for notice in notices if notice.get("sheet_revision")}
     forms = {notice["form_revision"] for notice in notices if notice.get("form_revision")}
-    return _Documents(
-        sheets=issued_sheets(connection, application_id, sheets) if sheets else {},
-        forms=submitted_forms(connection, application_id, forms) if forms else {},
+    return Waiting(
+        rows,
+        # All of them: each shows how it differs from the one before.
+        sheet_rows(connection, application_id)
+        if any(notice.get("sheet_revision") for notice in notices)
+        else (),
+        form_rows(connection, application_id, forms) if forms else (),
     )
 
 
-def _mail(row: AnyRow, documents: _Documents) -> AddressedNotice:
+def _mail(
+    row: AnyRow, sheets: Mapping[int, IssuedSheet], forms: Mapping[int, ApplicationForm]
+) -> AddressedNotice:
     queued = QueuedNotice.model_validate(row.notice)
     notice = queued.notice
     return AddressedNotice(
@@ -384,8 +389,8 @@ def _mail(row: AnyRow, documents: _Documents) -> AddressedNotice:
         company_name=queued.company_name,
         status_text=queued.status_text,
         notice=notice,
-        sheet=documents.sheets.get(getattr(notice, "sheet_revision", 0)),
-        form=documents.forms.get(getattr(notice, "form_revision", 0)),
+        sheet=sheets.get(getattr(notice, "sheet_revision", 0)),
+        form=forms.get(getattr(notice, "form_revision", 0)),
     )
 
 

@@ -5,9 +5,10 @@ that what comes late from a run that Temporal's Reset has ended is not written.
 """
 
 import secrets
+from collections.abc import Callable
 from enum import Enum
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Integer, bindparam, func, select, update
 from sqlalchemy.sql.dml import ReturningInsert
@@ -38,6 +39,7 @@ from domain.publication import Entry, Lineage, Publication, TakeUp, stored_state
 from domain.state import Application
 from domain.values import Instant
 
+T = TypeVar("T")
 _SALT_BYTES: Final = 16
 RUN_ENDED: Final = "run_ended"
 """The event that ends an application whose run Temporal has ended without an outcome."""
@@ -68,10 +70,22 @@ class AuditTrail:
 
         Publishing again changes nothing.
         """
+        written, _ = await self.publish_and_read(publication, lambda _connection: None)
+        return written
+
+    async def publish_and_read(
+        self, publication: Publication, read: Callable[[Connection], T]
+    ) -> tuple[Written, T | None]:
+        """As `publish`; and once it is stored, read something in the same transaction."""
+
+        def work(connection: Connection) -> tuple[Written, T | None]:
+            written = self._publish(connection, publication)
+            return written, read(connection) if written is Written.STORED else None
+
         try:
-            return await self._database.write(lambda connection: self._publish(connection, publication))
+            return await self._database.write(work)
         except _SupersededError:
-            return Written.SUPERSEDED
+            return Written.SUPERSEDED, None
 
     def _publish(self, connection: Connection, publication: Publication) -> Written:
         entries = [entry.model_copy(update={"event": storable(entry.event)}) for entry in publication.entries]
