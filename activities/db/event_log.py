@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import bindparam, exists, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, exists, select, update
 from sqlalchemy.sql.dml import ReturningInsert
 
 from activities.db.engine import Database, Insert
@@ -47,14 +46,13 @@ class EventLog:
             pass
 
     async def _is_behind(self) -> bool:
-        async with self._database.session() as session:
-            return bool(await session.scalar(select(_BEHIND)))
+        return bool(await self._database.read(lambda connection: connection.scalar(select(_BEHIND))))
 
-    async def _extend(self, connection: AsyncConnection) -> bool:
+    def _extend(self, connection: Connection) -> bool:
         """Whether events were numbered."""
         statement = _held_or_made(self._database.insert(EventLogEndRow))
-        end: int = (await connection.execute(statement, {"id": _ONLY, "position": 0})).scalar_one()
-        heads = (await connection.execute(_UNLOGGED)).all()
+        end: int = connection.execute(statement, {"id": _ONLY, "position": 0}).scalar_one()
+        heads = connection.execute(_UNLOGGED).all()
         rows: list[dict[str, Any]] = []
         moved: list[dict[str, Any]] = []
         for head in heads:
@@ -66,32 +64,30 @@ class EventLog:
             moved.append({"application": head.application_id, "newest": newest})
         if rows:
             numbered = [row | {"position": end + number} for number, row in enumerate(rows, 1)]
-            await connection.execute(self._database.insert(EventLogRow), numbered)
-            await connection.execute(_LOGGED, moved)
-            await connection.execute(_ENDS, {"end": end + len(rows)})
+            connection.execute(self._database.insert(EventLogRow), numbered)
+            connection.execute(_LOGGED, moved)
+            connection.execute(_ENDS, {"end": end + len(rows)})
         return bool(rows)
 
     async def end(self) -> int:
         """The last position there is, 0 without any."""
-        async with self._database.session() as session:
-            return await session.scalar(select(EventLogEndRow.position)) or 0
+        ends = await self._database.rows(select(EventLogEndRow.position), {})
+        return ends[0].position if ends else 0
 
     async def has_more(self, position: int) -> bool:
         """Whether there is an event after this position, be it numbered or not."""
         later = exists().where(EventLogRow.position > position)
-        async with self._database.session() as session:
-            return bool(await session.scalar(select(_BEHIND | later)))
+        return bool(await self._database.read(lambda connection: connection.scalar(select(_BEHIND | later))))
 
     async def after(self, position: int, most: int) -> tuple[LoggedEvent, ...]:
         """The next events that are numbered, at most so many."""
-        async with self._database.session() as session:
-            rows = (await session.execute(_AFTER, {"position": position, "most": most})).all()
+        rows = await self._database.rows(_AFTER, {"position": position, "most": most})
         return tuple(
             LoggedEvent(
                 position=row.position,
-                application_id=row.AuditEventRow.application_id,
+                application_id=row.application_id,
                 company_master_uid=row.company_master_uid,
-                event=AuditEvent.model_validate(row.AuditEventRow, from_attributes=True),
+                event=AuditEvent.model_validate(row, from_attributes=True),
             )
             for row in rows
         )
@@ -121,7 +117,7 @@ _LOGGED: Final = (
 )
 _ENDS: Final = update(EventLogEndRow).values(position=bindparam("end"))
 _AFTER: Final = (
-    select(EventLogRow.position, AuditEventRow, ApplicationRow.company_master_uid)
+    select(EventLogRow.position, AuditEventRow.__table__, ApplicationRow.company_master_uid)
     .join(
         AuditEventRow,
         (AuditEventRow.application_id == EventLogRow.application_id)

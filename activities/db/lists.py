@@ -108,9 +108,8 @@ class ApplicationLists:
                 )
             )
         query = query.order_by(ApplicationRow.created_at.desc(), ApplicationRow.application_id.desc())
-        async with self._database.session() as session:
-            rows = (await session.execute(query.limit(limit))).mappings()
-            return tuple(ListedApplication.model_validate(dict(row)) for row in rows)
+        rows = await self._database.rows(query.limit(limit), {})
+        return tuple(ListedApplication.model_validate(row, from_attributes=True) for row in rows)
 
     async def brief(self, company_master_uid: str, application_id: str | None = None) -> Brief | None:
         """The applicant's latest application, or the one of this ID."""
@@ -122,16 +121,15 @@ class ApplicationLists:
         )
         if application_id is not None:
             query = query.where(ApplicationRow.application_id == application_id)
-        async with self._database.session() as session:
-            row = (await session.execute(query)).mappings().one_or_none()
-        return None if row is None else Brief.model_validate(dict(row))
+        found = await self._database.rows(query, {})
+        return Brief.model_validate(found[0], from_attributes=True) if found else None
 
     async def in_charge(self, application_ids: Collection[str]) -> Mapping[str, Brief]:
         """Who looks after these applications, by their IDs."""
         query = _columns(*Brief.model_fields).where(ApplicationRow.application_id.in_(application_ids))
-        async with self._database.session() as session:
-            rows = (await session.execute(query)).mappings().all()
-        return {row["application_id"]: Brief.model_validate(dict(row)) for row in rows}
+        rows = await self._database.rows(query, {})
+        briefs = [Brief.model_validate(row, from_attributes=True) for row in rows]
+        return {brief.application_id: brief for brief in briefs}
 
     async def open_of(self, bds: Iterable[str]) -> Mapping[str, int]:
         """How many open applications each BD with these addresses, in small letters, looks after."""

@@ -6,10 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select, update
 
-from activities.db.engine import Database
+from activities.db.engine import AnyRow, Database
 from activities.db.tables import ApplicationRow, SignatureDeliveryRow, SignatureRow
 from domain.contract import ErrorType, Party, SigningPath, Stage
 from domain.signatures import Provider, ReceivedSignature, Terms
@@ -75,11 +74,11 @@ class SignatureStore:
         it); what is stored already stays as it is. The command IDs of those that wait to be carried out."""
         ids = [each.command_id for each in signatures]
 
-        async def write(connection: AsyncConnection) -> tuple[str, ...]:
+        def write(connection: Connection) -> tuple[str, ...]:
             if delivery:
                 provider, event, body_hash, state = delivery
                 values = {"provider": provider, "event": event, "body_hash": body_hash}
-                await connection.execute(
+                connection.execute(
                     self._database.insert(SignatureDeliveryRow).on_conflict_do_nothing(),
                     [values | {"received_at": at, "state": state}],
                 )
@@ -96,29 +95,27 @@ class SignatureStore:
                 # Two deliveries with the same signatures must not wait for each other's rows crosswise.
                 for each in sorted(signatures, key=lambda one: one.command_id)
             ]
-            await connection.execute(self._database.insert(SignatureRow).on_conflict_do_nothing(), rows)
+            connection.execute(self._database.insert(SignatureRow).on_conflict_do_nothing(), rows)
             found = select(SignatureRow.command_id).where(
                 SignatureRow.command_id.in_(ids), SignatureRow.state == SignatureState.WAITING
             )
-            return tuple((await connection.scalars(found)).all())
+            return tuple(connection.scalars(found).all())
 
         return await self._database.write(write)
 
     async def signature(self, command_id: str) -> StoredSignature | None:
         """One of them."""
-        async with self._database.session() as session:
-            row = await session.get(SignatureRow, command_id)
-        return None if row is None else _stored(row)
+        query = select(SignatureRow.__table__).where(SignatureRow.command_id == command_id)
+        return next(map(_stored, await self._database.rows(query, {})), None)
 
     async def of(self, application_id: str) -> tuple[StoredSignature, ...]:
         """Those reported for an application, in the order they came."""
         query = (
-            select(SignatureRow)
+            select(SignatureRow.__table__)
             .where(SignatureRow.application_id == application_id)
             .order_by(SignatureRow.received_at, SignatureRow.command_id)
         )
-        async with self._database.session() as session:
-            return tuple(map(_stored, (await session.scalars(query)).all()))
+        return tuple(map(_stored, await self._database.rows(query, {})))
 
     async def waiting(self, before: datetime) -> tuple[str, ...]:
         """The command IDs of signatures that came before this time and were not carried out, the oldest
@@ -128,8 +125,7 @@ class SignatureStore:
             .where(SignatureRow.state == SignatureState.WAITING, SignatureRow.received_at < before)
             .order_by(SignatureRow.received_at)
         )
-        async with self._database.session() as session:
-            return tuple((await session.scalars(query)).all())
+        return tuple(row.command_id for row in await self._database.rows(query, {}))
 
     async def settle(
         self,
@@ -153,10 +149,10 @@ class SignatureStore:
         query = select(ApplicationRow.company_master_uid, ApplicationRow.stage, ApplicationRow.state).where(
             ApplicationRow.application_id == application_id, ApplicationRow.state.is_not(None)
         )
-        async with self._database.session() as session:
-            row = (await session.execute(query)).one_or_none()
-        if row is None:
+        rows = await self._database.rows(query, {})
+        if not rows:
             return None
+        [row] = rows
         return Signable(
             company_master_uid=row.company_master_uid,
             stage=Stage(row.stage),
@@ -178,8 +174,7 @@ class SignatureStore:
                 .order_by(ApplicationRow.application_id)
                 .limit(_PAGE)
             )
-            async with self._database.session() as session:
-                rows = (await session.execute(query)).all()
+            rows = await self._database.rows(query, {})
             for row in rows:
                 if found := _to_be_signed(row.application_id, row.state or {}):
                     yield found
@@ -201,7 +196,7 @@ def _to_be_signed(application_id: str, state: dict[str, object]) -> ToBeSigned |
     )
 
 
-def _stored(row: SignatureRow) -> StoredSignature:
+def _stored(row: AnyRow) -> StoredSignature:
     return StoredSignature(
         command_id=row.command_id,
         signature=ReceivedSignature.model_validate(row.content),

@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import ColumnElement, Subquery, delete, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, Subquery, delete, func, select, update
 
 from activities.db.engine import Database
 from activities.db.event_log import EventLog, LoggedEvent
@@ -106,11 +105,11 @@ class WebhookDeliveries:
             .returning(WebhookEndpointRow.position)
         )
 
-        async def write(connection: AsyncConnection) -> bool:
-            if (await connection.execute(moved)).one_or_none() is None:
+        def write(connection: Connection) -> bool:
+            if connection.execute(moved).one_or_none() is None:
                 return False
             if rows:
-                await connection.execute(self._database.insert(WebhookDeliveryRow), rows)
+                connection.execute(self._database.insert(WebhookDeliveryRow), rows)
             return True
 
         return await self._database.write(write)
@@ -118,8 +117,7 @@ class WebhookDeliveries:
     async def pending(self, endpoint_id: str) -> int:
         """How many wait and have a row."""
         query = select(func.count()).where(WebhookDeliveryRow.endpoint_id == endpoint_id, _PENDING)
-        async with self._database.session() as session:
-            return await session.scalar(query) or 0
+        return await self._database.read(lambda connection: connection.scalar(query)) or 0
 
     async def due(self, endpoint_id: str, now: datetime, most: int) -> tuple[str, ...]:
         """The applications whose next delivery is due, at most so many, those that waited longest first."""
@@ -130,15 +128,14 @@ class WebhookDeliveries:
             .order_by(first.c.next_at, first.c.application_id)
             .limit(most)
         )
-        async with self._database.session() as session:
-            return tuple((await session.scalars(query)).all())
+        return tuple(row.application_id for row in await self._database.rows(query, {}))
 
     async def next_at(self, endpoint_id: str) -> datetime | None:
         """When the next delivery is due; ``None``: nothing waits."""
         first = _first_of_each(endpoint_id)
-        async with self._database.session() as session:
-            found: datetime | None = await session.scalar(select(func.min(first.c.next_at)))
-        return found
+        [[found]] = await self._database.rows(select(func.min(first.c.next_at)), {})
+        next_at: datetime | None = found
+        return next_at
 
     async def next_of(self, endpoint_id: str, application_id: str) -> tuple[WebhookDelivery, str] | None:
         """The application's next delivery, and its body; ``None``: nothing of it waits."""
@@ -151,12 +148,12 @@ class WebhookDeliveries:
             .order_by(WebhookDeliveryRow.sequence, WebhookDeliveryRow.place)
             .limit(1)
         )
-        async with self._database.session() as session:
-            row = (await session.execute(query)).first()
-        if row is None:
+        rows = await self._database.rows(query, {})
+        if not rows:
             return None
-        delivery = WebhookDelivery.model_validate(row.WebhookDeliveryRow, from_attributes=True)
-        event = AuditEvent.model_validate(row.AuditEventRow, from_attributes=True)
+        [row] = rows
+        delivery = WebhookDelivery.model_validate(row, from_attributes=True)
+        event = AuditEvent.model_validate(row, from_attributes=True)
         return delivery, body_of(event, application_id, row.company_master_uid, delivery.type)
 
     async def delivered(self, delivery: WebhookDelivery, answer: int | None, at: datetime) -> None:
@@ -195,10 +192,10 @@ class WebhookDeliveries:
 
         given_up = at - since >= GIVEN_UP_AFTER
 
-        async def write(connection: AsyncConnection) -> None:
-            await connection.execute(statement.values(values))
+        def write(connection: Connection) -> None:
+            connection.execute(statement.values(values))
             if given_up:
-                await connection.execute(off)
+                connection.execute(off)
 
         await self._database.write(write)
         return given_up
@@ -207,7 +204,7 @@ class WebhookDeliveries:
         self, endpoint_id: str, *, pending: bool = False, most: int = SHOWN
     ) -> tuple[WebhookDelivery, ...]:
         """The deliveries of an endpoint, the newest first."""
-        query = select(WebhookDeliveryRow).where(WebhookDeliveryRow.endpoint_id == endpoint_id)
+        query = select(WebhookDeliveryRow.__table__).where(WebhookDeliveryRow.endpoint_id == endpoint_id)
         if pending:
             query = query.where(_PENDING)
         query = query.order_by(
@@ -216,8 +213,7 @@ class WebhookDeliveries:
             WebhookDeliveryRow.sequence.desc(),
             WebhookDeliveryRow.place.desc(),
         ).limit(most)
-        async with self._database.session() as session:
-            rows = (await session.scalars(query)).all()
+        rows = await self._database.rows(query, {})
         return tuple(WebhookDelivery.model_validate(row, from_attributes=True) for row in rows)
 
     async def resend(self, endpoint_id: str, delivery_id: str, at: datetime) -> bool:
@@ -243,11 +239,11 @@ class WebhookDeliveries:
             .returning(WebhookEndpointRow.endpoint_id)
         )
 
-        async def write(connection: AsyncConnection) -> bool:
-            if (await connection.execute(again)).one_or_none() is None:
+        def write(connection: Connection) -> bool:
+            if connection.execute(again).one_or_none() is None:
                 return False
-            if (await connection.execute(on)).one_or_none() is not None:
-                await connection.execute(others)
+            if connection.execute(on).one_or_none() is not None:
+                connection.execute(others)
             return True
 
         return await self._database.write(write)
@@ -282,7 +278,7 @@ def _first_of_each(endpoint_id: str) -> Subquery:
 
 _PENDING: Final = WebhookDeliveryRow.state == DeliveryState.PENDING
 _WITH_EVENT: Final = (
-    select(WebhookDeliveryRow, AuditEventRow, ApplicationRow.company_master_uid)
+    select(WebhookDeliveryRow.__table__, AuditEventRow.__table__, ApplicationRow.company_master_uid)
     .join(
         AuditEventRow,
         (AuditEventRow.application_id == WebhookDeliveryRow.application_id)

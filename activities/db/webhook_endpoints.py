@@ -8,8 +8,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, bindparam, delete, exists, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, or_, select, update
 
 from activities.db.engine import Database
 from activities.db.event_log import EventLog
@@ -73,31 +72,30 @@ class WebhookEndpoints:
 
     async def all(self) -> tuple[WebhookEndpoint, ...]:
         """All endpoints, the oldest first."""
-        query = select(WebhookEndpointRow).order_by(
+        query = select(WebhookEndpointRow.__table__).order_by(
             WebhookEndpointRow.created_at, WebhookEndpointRow.endpoint_id
         )
-        async with self._database.session() as session:
-            rows = (await session.scalars(query)).all()
+        rows = await self._database.rows(query, {})
         return tuple(WebhookEndpoint.model_validate(row, from_attributes=True) for row in rows)
 
     async def get(self, endpoint_id: str) -> WebhookEndpoint | None:
         """The endpoint with this ID."""
-        async with self._database.session() as session:
-            row = await session.get(WebhookEndpointRow, endpoint_id)
-        return None if row is None else WebhookEndpoint.model_validate(row, from_attributes=True)
+        query = select(WebhookEndpointRow.__table__).where(WebhookEndpointRow.endpoint_id == endpoint_id)
+        found = await self._database.rows(query, {})
+        return WebhookEndpoint.model_validate(found[0], from_attributes=True) if found else None
 
     async def remove(self, endpoint_id: str) -> bool:
         """Remove an endpoint with all that is known of its deliveries; false: there is none."""
 
-        async def write(connection: AsyncConnection) -> bool:
-            gone = await connection.execute(
+        def write(connection: Connection) -> bool:
+            gone = connection.execute(
                 delete(WebhookEndpointRow)
                 .where(WebhookEndpointRow.endpoint_id == endpoint_id)
                 .returning(WebhookEndpointRow.endpoint_id)
             )
             if gone.one_or_none() is None:
                 return False
-            await connection.execute(
+            connection.execute(
                 delete(WebhookDeliveryRow).where(WebhookDeliveryRow.endpoint_id == endpoint_id)
             )
             return True
@@ -107,8 +105,7 @@ class WebhookEndpoints:
     async def secrets(self, endpoint_id: str) -> tuple[str, ...]:
         """The secrets that sign now, the newest first; none where there is no endpoint."""
         query = select(WebhookEndpointRow.secrets).where(WebhookEndpointRow.endpoint_id == endpoint_id)
-        async with self._database.session() as session:
-            stored = await session.scalar(query) or []
+        stored = await self._database.read(lambda connection: connection.scalar(query)) or []
         now = datetime.now(UTC)
         return tuple(
             each["secret"]
@@ -122,15 +119,15 @@ class WebhookEndpoints:
         secret = new_secret()
         until = (datetime.now(UTC) + OVERLAP).isoformat()
 
-        async def write(connection: AsyncConnection) -> str | None:
+        def write(connection: Connection) -> str | None:
             # An update holds the row on PostgreSQL, and the whole file on SQLite.
             held = update(WebhookEndpointRow).where(mine).values(endpoint_id=endpoint_id)
-            returned = await connection.execute(held.returning(WebhookEndpointRow.secrets))
+            returned = connection.execute(held.returning(WebhookEndpointRow.secrets))
             stored = returned.scalar_one_or_none()
             if stored is None:
                 return None
             kept = [{"secret": secret}, {"secret": stored[0]["secret"], "until": until}][:_SECRETS]
-            await connection.execute(update(WebhookEndpointRow).where(mine).values(secrets=kept))
+            connection.execute(update(WebhookEndpointRow).where(mine).values(secrets=kept))
             return secret
 
         return await self._database.write(write)
@@ -138,8 +135,8 @@ class WebhookEndpoints:
     async def asleep(self) -> tuple[str, ...]:
         """The endpoints for which nobody is at work."""
         query = select(WebhookEndpointRow.endpoint_id).where(_ASLEEP).order_by(WebhookEndpointRow.endpoint_id)
-        async with self._database.session() as session:
-            return tuple((await session.scalars(query, {"now": datetime.now(UTC)})).all())
+        rows = await self._database.rows(query, {"now": datetime.now(UTC)})
+        return tuple(row.endpoint_id for row in rows)
 
     async def at_work(self, endpoint_id: str, until: datetime | None) -> None:
         """Somebody is at work for it until then; ``None``: nobody is any more."""

@@ -94,7 +94,7 @@ async def test_without_an_endpoint_of_webhooks_publishing_asks_for_none(database
         statements.append(statement)
 
     publishing = activities(database, NOWHERE)
-    listen(database.engine.sync_engine, "before_cursor_execute", note)
+    listen(database.engine, "before_cursor_execute", note)
     await publish(publishing, FIRST)
 
     asking = [statement for statement in statements if "webhook" in statement]

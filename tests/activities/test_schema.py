@@ -92,8 +92,7 @@ async def test_who_is_in_charge_is_known_of_what_was_stored_before_there_were_co
         command.downgrade(alembic(connection), "0004")
         command.upgrade(alembic(connection), "head")
 
-    async with database.engine.begin() as connection:
-        await connection.run_sync(again)
+    await database.write(again)
     found = await ApplicationLists(database).brief("1001")
     assert found == Brief(
         application_id="run-1", sequence=1, bd="li@vendor.example", bd_lead="chen@vendor.example"

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 from temporalio.exceptions import ApplicationError
 
 from activities.db.engine import Database
@@ -154,10 +155,7 @@ class TestStored:
     async def test_a_delivery(self, store: SignatureStore, database: Database) -> None:
         for _ in range(2):
             await store.take([], NOON, delivery=(Provider.DOCUSEAL, "e", "ab", "not a document of ours"))
-        async with database.engine.connect() as connection:
-            rows = (
-                await connection.exec_driver_sql("SELECT provider, event, state FROM signature_deliveries")
-            ).all()
+        rows = await database.rows(text("SELECT provider, event, state FROM signature_deliveries"), {})
         assert [tuple(row) for row in rows] == [("docuseal", "e", "not a document of ours")]
 
     async def test_what_no_database_takes_as_text(self, store: SignatureStore) -> None:

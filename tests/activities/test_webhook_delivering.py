@@ -346,8 +346,7 @@ async def test_a_removed_endpoint_gets_nothing_more(trail: AuditTrail, database:
         assert await there.tell() == Outcome(on=False)
 
     assert receiver.received == []
-    async with database.session() as session:
-        assert (await session.scalars(select(WebhookDeliveryRow))).all() == []
+    assert await database.rows(select(WebhookDeliveryRow.__table__), {}) == []
 
 
 async def test_secrets_rotate_and_that_of_before_signs_for_a_day(
@@ -369,11 +368,11 @@ async def test_secrets_rotate_and_that_of_before_signs_for_a_day(
     for secret in (first, second):
         receiver.received[0].verified_by(secret)
     assert timedelta(hours=24) == OVERLAP
-    async with database.session() as session, session.begin():
-        stored = await session.scalar(select(WebhookEndpointRow.secrets))
-        assert stored is not None
-        past = [stored[0], stored[1] | {"until": (NOON - timedelta(days=1)).isoformat()}]
-        await session.execute(update(WebhookEndpointRow).values(secrets=past))
+    [[stored]] = await database.rows(select(WebhookEndpointRow.secrets), {})
+    past = [stored[0], stored[1] | {"until": (NOON - timedelta(days=1)).isoformat()}]
+    await database.write(
+        lambda connection: connection.execute(update(WebhookEndpointRow).values(secrets=past))
+    )
     assert await endpoints.secrets(there.endpoint_id) == (third,)
 
 

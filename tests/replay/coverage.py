@@ -215,20 +215,17 @@ async def _overtaken_by_a_reset(applicant: Applicant) -> None:
 @asynccontextmanager
 async def _not_stored(applicant: Applicant, command: str) -> AsyncIterator[None]:
     """The database takes no such event of the applicant's application meanwhile."""
-    name, engine = f"not_stored_{int(applicant.uid)}", applicant.service.database.engine
+    name, database = f"not_stored_{int(applicant.uid)}", applicant.service.database
     application_id = UUID((await row(applicant)).application_id)
-    async with engine.begin() as connection:
-        await connection.execute(
-            text(
-                f"CREATE TRIGGER {name} BEFORE INSERT ON audit_events WHEN NEW.command = '{command}' "
-                f"AND NEW.application_id = '{application_id}' BEGIN SELECT RAISE(ABORT, 'disk full'); END"
-            )
-        )
+    trigger = text(
+        f"CREATE TRIGGER {name} BEFORE INSERT ON audit_events WHEN NEW.command = '{command}' "
+        f"AND NEW.application_id = '{application_id}' BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+    )
+    await database.write(lambda connection: connection.execute(trigger))
     try:
         yield
     finally:
-        async with engine.begin() as connection:
-            await connection.execute(text(f"DROP TRIGGER {name}"))
+        await database.write(lambda connection: connection.execute(text(f"DROP TRIGGER {name}")))
 
 
 async def _tried_again(run: WorkflowHandle[Any, Any], activity: str, attempt: int = 2) -> bool:

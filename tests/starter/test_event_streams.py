@@ -135,7 +135,7 @@ async def test_streams_that_wait_cost_one_look_for_all_of_them(
         between = [after - before for before, after in pairwise(at_looks[-6:])]
         return len(between) == 5 and max(between) <= 4
 
-    listen(database.engine.sync_engine, "before_cursor_execute", count)
+    listen(database.engine, "before_cursor_execute", count)
     monkeypatch.setattr(EventLog, "extend", counted)
     await until(quiet)
     await trail.publish(happens("run-1", 2))

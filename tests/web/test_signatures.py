@@ -12,6 +12,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from starlette.responses import PlainTextResponse
 
@@ -147,8 +148,7 @@ class TestEach:
         stored = await store.of(TERMS.application_id)
         assert sorted(one.signature.party for one in stored) == sorted(Party)
         assert await store.of("forged") == ()
-        async with database.engine.connect() as connection:
-            count = (await connection.exec_driver_sql("SELECT count(*) FROM signature_deliveries")).scalar()
+        [[count]] = await database.rows(text("SELECT count(*) FROM signature_deliveries"), {})
         assert count == len(deliveries(provider, TERMS, BOTH))
 
 
