@@ -15,9 +15,13 @@ from typer.testing import CliRunner
 from bench.stack import stack
 from settings import PREFIX, Settings
 from starter.cli.main import app
+from starter.cli.serve import DEFAULT_IDP_PORT
+from starter.web.desks import read_desks
+from starter.web.personas import DEFAULT, desks_of
 
 ROOT: Final = Path(__file__).parents[2]
-OURS: Final = ("setup", "worker", "cli")
+FRONT_DOORS: Final = ("web", "web-demo")
+OURS: Final = ("setup", "worker", "cli", "idp", *FRONT_DOORS)
 PASSWORDS: Final = ("POSTGRES", "TEMPORAL_DB", "TEMPORAL_VISIBILITY_DB", "ONBOARDING_DB")
 EXAMPLE: Final = (ROOT / ".env.example").read_text(encoding="utf-8")
 DOCKERFILE: Final = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
@@ -61,9 +65,11 @@ def variables() -> dict[str, Any]:
 
 
 def test_every_variable_is_in_the_example_with_the_default_it_has_without() -> None:
-    assert variables().keys() == example().keys()
+    # That one Compose reads itself.
+    assert {*variables(), "COMPOSE_PROFILES"} == example().keys()
     for name, variable in variables().items():
-        if name != "ONBOARDING_BUILD_ID":
+        # A file has to be mounted in any case: the example, which the front door is not told of.
+        if name not in {"ONBOARDING_BUILD_ID", "ONBOARDING_DESKS"}:
             assert variable["DefaultValue"] == example()[name], name
 
 
@@ -90,9 +96,62 @@ def test_every_variable_of_ours_is_a_setting(services: dict[str, Any]) -> None:
 def test_the_settings_the_stack_gives_are_valid(
     services: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in services["worker"]["environment"].items():
-        monkeypatch.setenv(name, value)
-    assert Settings().smtp_server == "mailpit:1025"
+    for service in ("worker", *FRONT_DOORS):
+        with monkeypatch.context() as environment:
+            for name, value in services[service]["environment"].items():
+                # The file is where it is mounted.
+                environment.setenv(name, "" if name == "ONBOARDING_DESKS" else value)
+            assert Settings().smtp_server == "mailpit:1025"
+
+
+def test_every_setting_of_signatures_and_of_who_calls_is_handed_through(services: dict[str, Any]) -> None:
+    settings = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    signatures = {name for name in settings if name.startswith(f"{PREFIX}SIGNATURE_")}
+    callers = {name for name in settings if name.startswith((f"{PREFIX}OIDC_", f"{PREFIX}SESSION_"))}
+    for name in ("worker", *FRONT_DOORS):
+        assert signatures <= services[name]["environment"].keys(), name
+    assert callers <= services["web"]["environment"].keys()
+    # What lets people in is known to the front door alone.
+    assert callers.isdisjoint(services["worker"]["environment"])
+
+
+def test_desks_are_a_file_of_this_machine_and_without_one_there_are_none(services: dict[str, Any]) -> None:
+    assert services["web"]["environment"]["ONBOARDING_DESKS"] == ""
+    named = compose("config", "--format", "json", ONBOARDING_DESKS="./README.md", **FILLED)
+    web = json.loads(named.stdout)["services"]["web"]
+    [mounted] = web["volumes"]
+    assert (mounted["source"], mounted["read_only"]) == (str(ROOT / "README.md"), True)
+    assert web["environment"]["ONBOARDING_DESKS"] == mounted["target"]
+
+
+def test_the_desk_of_the_demonstration_is_of_its_personas(services: dict[str, Any]) -> None:
+    demo = services["web-demo"]
+    [mounted] = demo["volumes"]
+    assert demo["environment"]["ONBOARDING_DESKS"] == mounted["target"]
+    desks = read_desks(Path(mounted["source"]))
+    assert desks.of(None) == desks_of(DEFAULT).of(None) is not None
+    assert not desks.by_country
+
+
+def test_the_identity_provider_of_the_demonstration_is_in_no_other_profile_and_reached_by_nobody_else(
+    services: dict[str, Any],
+) -> None:
+    idp, demo = services["idp"], services["web-demo"]
+    assert [each for each in services if "profiles" not in services[each]] == [
+        each for each in services if each not in {"cli", "idp", *FRONT_DOORS}
+    ]
+    assert idp["profiles"] == demo["profiles"] == ["demo"]
+    assert services["web"]["profiles"] == ["web"]
+    with_it = [name for name, each in services.items() if f"{PREFIX}IDP_DEMO" in each.get("environment", {})]
+    assert with_it == ["idp"]
+    # It listens on its own 127.0.0.1, so what is published is not it.
+    assert idp["command"] == ["onboarding", "idp"]
+    assert demo["network_mode"] == "service:idp"
+    issuer = demo["environment"][f"{PREFIX}OIDC_ISSUER"]
+    assert issuer == idp["environment"][f"{PREFIX}OIDC_ISSUER"] == f"http://127.0.0.1:{DEFAULT_IDP_PORT}/idp"
+    assert [port["target"] for port in idp["ports"]] == [port["target"] for port in services["web"]["ports"]]
+    assert DEFAULT_IDP_PORT not in {port["target"] for port in idp["ports"]}
+    assert demo["environment"][f"{PREFIX}OIDC_CLIENT_ID"] == ""
 
 
 def test_every_image_is_pinned(services: dict[str, Any]) -> None:
@@ -115,7 +174,7 @@ def test_every_image_can_be_pinned_by_digest(services: dict[str, Any]) -> None:
 
 def test_nothing_is_published_beyond_this_machine(services: dict[str, Any]) -> None:
     published = [port for each in services.values() for port in each.get("ports", ())]
-    assert len(published) == 4
+    assert len(published) == 6
     assert {port["host_ip"] for port in published} == {"127.0.0.1"}
 
 
@@ -163,7 +222,7 @@ def test_every_file_it_mounts_exists(services: dict[str, Any]) -> None:
         for volume in each.get("volumes", ())
         if volume["type"] == "bind"
     ]
-    assert len(mounted) == 4
+    assert len(set(mounted)) == 5
     assert all(file.is_file() for file in mounted)
 
 
@@ -171,12 +230,14 @@ def test_every_command_of_ours_exists(services: dict[str, Any]) -> None:
     [command] = re.findall(r"^CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
     assert json.loads(command) == ["python", "-m", "worker"]
     assert (ROOT / "worker.py").is_file()
-    program, *arguments = services["setup"]["command"]
-    assert (program, services["cli"]["entrypoint"]) == ("onboarding", ["onboarding"])
-    helped = CliRunner().invoke(app, [arguments[0], "--help"])
-    assert helped.exit_code == 0
-    for option in (each for each in arguments if each.startswith("--")):
-        assert option in helped.output
+    assert services["cli"]["entrypoint"] == ["onboarding"]
+    for name in ("setup", "idp", *FRONT_DOORS):
+        program, *arguments = services[name]["command"]
+        assert program == "onboarding"
+        helped = CliRunner().invoke(app, [arguments[0], "--help"])
+        assert helped.exit_code == 0
+        for option in (each for each in arguments if each.startswith("--")):
+            assert option in helped.output
 
 
 def test_the_image_installs_from_the_hashed_lock_and_nowhere_else() -> None:
@@ -236,3 +297,6 @@ def test_prometheus_scrapes_the_ports_that_are_served(services: dict[str, Any]) 
     assert f"port: {worker_port}\n" in scraped
     _, _, server_port = services["temporal"]["environment"]["PROMETHEUS_ENDPOINT"].rpartition(":")
     assert f"temporal:{server_port}" in scraped
+    _, _, web_port = services["web"]["environment"]["ONBOARDING_SERVE_ADDRESS"].rpartition(":")
+    assert f"names: [web]\n        type: A\n        port: {web_port}\n" in scraped
+    assert services["idp"]["networks"]["default"]["aliases"] == ["web"]
