@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from bench.stack.front_door import FrontDoor
+from bench.stack.judging import judge
 from bench.stack.stack import BASE_IMAGE, IMAGE, Stack, StackError, inspected
-from bench.stack.story import Story, judge
+from bench.stack.story import Story
 
 MEGABYTE = 1_000_000
 LARGEST = 250
@@ -45,8 +47,9 @@ def _run(stack: Stack) -> None:
     typer.echo(f"image {above:.0f} MB above {BASE_IMAGE}")
     if above > LARGEST:
         raise StackError(f"the image is more than {LARGEST} MB above its base")
-    Story(stack, typer.echo).play()
-    judge(stack, typer.echo)
+    door = FrontDoor(stack)
+    secret = Story(stack, door, typer.echo).play()
+    judge(stack, door, secret, typer.echo)
     typer.echo(f"ok    after {time.monotonic() - began:.0f} s")
 
 

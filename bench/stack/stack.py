@@ -1,5 +1,6 @@
 """The stack of docker-compose.yml as a project of its own, on whatever engine ``DOCKER_HOST`` names."""
 
+import base64
 import json
 import secrets
 import shlex
@@ -18,6 +19,7 @@ ROOT: Final = Path(__file__).parents[2]
 PROJECT: Final = "onboarding-stack-test"
 IMAGE: Final = "reseller-onboarding:unversioned"
 BASE_IMAGE: Final = "python:3.12-slim"
+SIGNATURE_SECRET: Final = f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
 PATIENCE: Final = 240.0
 """Seconds anything may take that is waited for: an unhealthy worker is found out after 120, and two looks."""
 
@@ -43,14 +45,20 @@ class Stack:
         """``compose``: the command, such as ``docker compose``; ``folder``: where settings may be written."""
         self.ports: Final = {
             name: free_port()
-            for name in ("TEMPORAL_PORT", "TEMPORAL_UI_PORT", "MAILPIT_PORT", "PROMETHEUS_PORT")
+            for name in ("TEMPORAL_PORT", "TEMPORAL_UI_PORT", "MAILPIT_PORT", "PROMETHEUS_PORT", "WEB_PORT")
         }
         settings = folder / "stack.env"
-        settings.write_text(_filled((ROOT / ".env.example").read_text(encoding="utf-8"), self.ports))
+        given = {name: str(port) for name, port in self.ports.items()} | {
+            "COMPOSE_PROFILES": "demo",
+            "ONBOARDING_WEBHOOK_ALLOW": "receiver",
+            "ONBOARDING_SIGNATURE_STANDARD_SECRET": SIGNATURE_SECRET,
+        }
+        settings.write_text(_filled((ROOT / ".env.example").read_text(encoding="utf-8"), given))
         self._compose = [
             *shlex.split(compose),
             f"--project-directory={ROOT}",
             f"--file={ROOT / 'docker-compose.yml'}",
+            f"--file={ROOT / 'bench/stack/receiver.yml'}",
             f"--env-file={settings}",
             f"--project-name={PROJECT}",
         ]
@@ -64,26 +72,27 @@ class Stack:
         """Remove everything, data too."""
         self._composed("--profile", "*", "down", "--volumes", "--timeout", "10")
 
-    def onboarding(self, *arguments: str, given: str = "") -> Answer:
-        """Run the console script inside the network; ``given`` is its standard input."""
-        return self.begin(*arguments, given=given)()
-
-    def begin(self, *arguments: str, given: str = "") -> Callable[[], Answer]:
-        """The same in the background; the function returned waits for its end."""
+    def onboarding(self, *arguments: str) -> Answer:
+        """Run the console script inside the network."""
         began = time.monotonic()
-        process = subprocess.Popen(  # noqa: S603 - a command this package wrote
+        ended = subprocess.run(  # noqa: S603 - a command this package wrote
             [*self._compose, "--progress=quiet", "run", "--rm", "--no-TTY", "cli", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
             text=True,
+            check=False,
+            timeout=PATIENCE,
         )
+        return Answer(ended.returncode, ended.stdout, ended.stderr, time.monotonic() - began)
 
-        def answer() -> Answer:
-            output, errors = process.communicate(given, timeout=PATIENCE)
-            return Answer(process.returncode, output, errors, time.monotonic() - began)
+    def token(self, persona: str) -> str:
+        """An access token of a persona, from the stack's identity provider."""
+        return self._composed("exec", "--no-TTY", "idp", "onboarding", "token", persona).strip()
 
-        return answer
+    def said(self, service: str) -> list[str]:
+        """The lines a service's one container has written to its standard output."""
+        [container] = self.containers(service)
+        return _run(["docker", "logs", container]).splitlines()
 
     def containers(self, service: str) -> list[str]:
         """The service's container IDs, running or not."""
@@ -156,13 +165,13 @@ def _run(command: Sequence[str]) -> str:
     return ended.stdout
 
 
-def _filled(example: str, ports: Mapping[str, int]) -> str:
+def _filled(example: str, given: Mapping[str, str]) -> str:
     lines = []
     for line in example.splitlines():
         name, assigned, _ = line.partition("=")
         if assigned and name.endswith("_PASSWORD"):
             line = f"{name}={secrets.token_hex(24)}"
-        elif assigned and name in ports:
-            line = f"{name}={ports[name]}"
+        elif assigned and name in given:
+            line = f"{name}={given[name]}"
         lines.append(line)
     return "\n".join(lines)
