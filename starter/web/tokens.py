@@ -5,9 +5,10 @@ and not expired.
 """
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final, Protocol
 
@@ -30,6 +31,8 @@ ASK_AGAIN_AFTER: Final = 30.0
 """Seconds before an unknown key has it asked again."""
 ASK_FIRST_AFTER: Final = 2.0
 """The same, while it has not answered at all."""
+MOST_KNOWN: Final = 1_000
+"""Tokens that are known again without another look at their signature."""
 _MOST_KEYS: Final = 100
 _PUBLIC: Final = frozenset({"RSA", "EC", "OKP"})
 _OF_ACCESS: Final = ("jwt", "at+jwt", "application/at+jwt")
@@ -53,21 +56,51 @@ class Verifier(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class _Known:
+    """Who showed a token that was good, by the issuer's keys as they were read then."""
+
+    caller: Caller
+    keys_read_at: float
+    expires_at: float
+
+
 class OidcVerifier:
-    """A `Verifier` by the keys of an OpenID Connect issuer."""
+    """A `Verifier` by the keys of an OpenID Connect issuer.
+
+    Verifying a signature takes as long as a read of the database, so a good token is known again, until it
+    expires or the keys are read anew.
+    """
 
     def __init__(self, keys: "IssuerKeys", *, audience: str, names: ClaimNames) -> None:
         self._keys = keys
         self._audience = audience
         self._names = names
+        self._known: dict[bytes, _Known] = {}
 
     async def caller(self, token: str) -> Caller:
         """As `Verifier.caller`."""
+        if len(token) > MAX_TOKEN:
+            raise InvalidTokenError("it is too long")
+        keys_read_at = await self._keys.read_at()
+        shown = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+        known = self._known.get(shown)
+        if known and known.keys_read_at == keys_read_at and time.time() < known.expires_at:
+            return known.caller
+        caller, expires_at = await self._verified(token)
+        if len(self._known) >= MOST_KNOWN:
+            self._known.pop(next(iter(self._known)))
+        self._known[shown] = _Known(caller, keys_read_at, expires_at)
+        return caller
+
+    async def _verified(self, token: str) -> tuple[Caller, float]:
+        """Who shows it, and until when he may."""
         kind, claims = await verified(token, self._keys, self._audience, _OF_ACCESS)
         if kind == "jwt" and (claims.get("typ") == "ID" or not _OF_ID.isdisjoint(claims)):
             raise InvalidTokenError("it is an ID token; an access token is needed")
         try:
-            return replace(caller_of(claims, self._names), expires_at=int(claims["exp"]) + LEEWAY)
+            expires_at = int(claims["exp"]) + LEEWAY
+            return replace(caller_of(claims, self._names), expires_at=expires_at), expires_at
         except UnusableClaimsError as error:
             raise InvalidTokenError(str(error)) from None
 
@@ -142,10 +175,7 @@ class IssuerKeys:
         Raises:
             IssuerError: it did not answer.
         """
-        if self._age() >= KEEP_FOR:
-            await self._ask()
-        if self._age() >= KEEP_WITHOUT_ISSUER:
-            raise IssuerError(self._problem)
+        await self.read_at()
         found = self._found(key_id, algorithm)
         if found is None:
             # The issuer may have changed its keys.
@@ -159,11 +189,20 @@ class IssuerKeys:
         Raises:
             IssuerError: it did not answer.
         """
+        await self.read_at()
+        return self._description
+
+    async def read_at(self) -> float:
+        """When what counts now was read, by the clock; it is read anew if that is long ago.
+
+        Raises:
+            IssuerError: it did not answer.
+        """
         if self._age() >= KEEP_FOR:
             await self._ask()
-        if self._age() >= KEEP_WITHOUT_ISSUER:
+        if self._read_at is None or self._age() >= KEEP_WITHOUT_ISSUER:
             raise IssuerError(self._problem)
-        return self._description
+        return self._read_at
 
     async def check(self) -> None:
         """Ask for the keys if there are none.

@@ -204,6 +204,42 @@ async def test_a_key_that_is_withdrawn_opens_nothing_any_more(issuer: Issuer) ->
         await verifier.caller(token)
 
 
+async def test_a_token_that_is_known_is_not_verified_again(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verifier, token = issuer.verifier, issuer.token()
+    caller = await verifier.caller(token)
+    monkeypatch.setattr(jwt, "decode", None)
+    assert await verifier.caller(token) == caller
+    for other in (token[:-2], issuer.token(sub="wei")):
+        with pytest.raises(InvalidTokenError):
+            await verifier.caller(other)
+
+
+async def test_a_known_token_expires(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    verifier, token = issuer.verifier, issuer.token()
+    expires_at = (await verifier.caller(token)).expires_at
+    assert expires_at is not None
+    monkeypatch.setattr("starter.web.tokens.time.time", lambda: expires_at - 1)
+    assert (await verifier.caller(token)).subject == "mei"
+    monkeypatch.setattr("starter.web.tokens.time.time", lambda: expires_at)
+    monkeypatch.setattr(jwt, "decode", None)
+    with pytest.raises(InvalidTokenError):
+        await verifier.caller(token)
+
+
+async def test_tokens_are_not_remembered_without_end(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("starter.web.tokens.MOST_KNOWN", 2)
+    verifier, tokens = issuer.verifier, [issuer.token(jti=str(number)) for number in range(3)]
+    for token in tokens:
+        await verifier.caller(token)
+    monkeypatch.setattr(jwt, "decode", None)
+    for token in tokens[1:]:
+        await verifier.caller(token)
+    with pytest.raises(InvalidTokenError):
+        await verifier.caller(tokens[0])
+
+
 async def test_while_the_issuer_is_down_known_keys_count_for_a_while(issuer: Issuer) -> None:
     verifier = issuer.verifier
     await verifier.caller(issuer.token())
