@@ -1,14 +1,17 @@
 """What is known of the applications: newest state, audit trail, revisions of the decision sheet."""
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, case, exists, func, select
 
-from activities.db.documents import issued_sheets, restored, sheet_rows, with_changes
+from activities.db.documents import Brought, restored, sheet_rows, with_changes
 from activities.db.email_ledger import LedgerState
 from activities.db.engine import AnyRow, Database
-from activities.db.resets import counting_events, within
-from activities.db.tables import ApplicationRow, AuditEventRow, AuditHeadRow, EmailRow
+from activities.db.lists import Brief
+from activities.db.resets import Ranges, counting_events, within
+from activities.db.tables import ApplicationRow, AuditEventRow, AuditHeadRow, EmailRow, FormRow
+from domain import coverage
 from domain.audit import AuditEvent
 from domain.chain import ChainedEvent, Link
 from domain.contract import ErrorType, Stage, WaitingOn
@@ -20,6 +23,7 @@ from domain.values import Contract, Instant
 from domain.view import describe
 
 SHOWN_REFUSALS: Final = 20
+T = TypeVar("T")
 
 
 class StoredApplication(Contract):
@@ -67,21 +71,34 @@ class ApplicationRecords:
 
     async def newest(self, company_master_uid: str) -> StoredApplication | None:
         """The applicant's latest application."""
-        return next(iter(await self._wholes(_of(company_master_uid).limit(1))), None)
+        found = await self.shown(company_master_uid, lambda brief: brief)
+        return found and found[0]
 
-    async def stored(self, application_id: str) -> StoredApplication | None:
-        """The application of this ID."""
-        query = select(ApplicationRow.__table__).where(ApplicationRow.application_id == application_id)
-        return next(iter(await self._wholes(query)), None)
+    async def shown(
+        self, company_master_uid: str, to: Callable[[Brief], T | None], *, application_id: str | None = None
+    ) -> tuple[StoredApplication, T] | None:
+        """The applicant's latest application, or the one of this ID, and ``to`` whom it is shown, which is
+        asked before the rest is read; ``None``: there is none, or to nobody."""
+        values = {"uid": company_master_uid, "application": application_id}
+        query = _LATEST if application_id is None else _NAMED
+
+        def read(connection: Connection) -> tuple[StoredApplication, T] | None:
+            row = connection.execute(query, values).one_or_none()
+            reader = None if row is None else to(Brief.model_validate(row, from_attributes=True))
+            if row is None or reader is None:
+                return None
+            return _whole(connection, row), reader
+
+        return await self._database.read(read)
 
     async def applications_of(self, company_master_uid: str) -> tuple[StoredApplication, ...]:
         """All applications of an applicant, the latest first."""
-        return await self._wholes(_of(company_master_uid))
 
-    async def _wholes(self, query: Select[Any]) -> tuple[StoredApplication, ...]:
-        return await self._database.read(
-            lambda connection: tuple(_whole(connection, row) for row in connection.execute(query).all())
-        )
+        def read(connection: Connection) -> tuple[StoredApplication, ...]:
+            rows = connection.execute(_ALL, {"uid": company_master_uid}).all()
+            return tuple(_whole(connection, row) for row in rows)
+
+        return await self._database.read(read)
 
     async def newest_stage(self, company_master_uid: str) -> Stage | None:
         """The stage of the applicant's latest application."""
@@ -184,13 +201,31 @@ class ApplicationRecords:
         )
 
 
-def _of(company_master_uid: str) -> Select[Any]:
-    """An applicant's applications, the latest first."""
-    return (
-        select(ApplicationRow.__table__)
-        .where(ApplicationRow.company_master_uid == company_master_uid)
-        .order_by(*_LATEST_FIRST)
-    )
+def _of_mine(table: type[AuditEventRow] | type[EmailRow] | type[FormRow]) -> ColumnElement[bool]:
+    return table.application_id == ApplicationRow.application_id
+
+
+_TURNS: Final = ("reset", *coverage.CHANGES)
+"""Events by which it is not all of the trail that counts, or not in its order."""
+_ROW: Final = select(
+    # What follows from the state is not read, but where there is none: rows of release 0.1.0.
+    *(column for column in ApplicationRow.__table__.c if column.name != "status"),
+    case((ApplicationRow.state.is_(None), ApplicationRow.status)).label("status"),
+    select(func.count())
+    .where(_of_mine(EmailRow), EmailRow.state == LedgerState.PENDING)
+    .scalar_subquery()
+    .label("waiting"),
+    select(FormRow.content)
+    .where(_of_mine(FormRow), FormRow.revision == ApplicationRow.state["submitted_revision"].as_integer())
+    .scalar_subquery()
+    .label("form"),
+    exists().where(_of_mine(AuditEventRow), AuditEventRow.error.is_not(None)).label("refused"),
+    exists().where(_of_mine(AuditEventRow), AuditEventRow.command.in_(_TURNS)).label("turned"),
+)
+"""A row with what says whether more has to be read: another statement costs more than all of these."""
+_ALL: Final = _ROW.where(ApplicationRow.company_master_uid == bindparam("uid")).order_by(*_LATEST_FIRST)
+_LATEST: Final = _ALL.limit(1)
+_NAMED: Final = _LATEST.where(ApplicationRow.application_id == bindparam("application"))
 
 
 def _whole(connection: Connection, row: AnyRow) -> StoredApplication:
@@ -198,29 +233,39 @@ def _whole(connection: Connection, row: AnyRow) -> StoredApplication:
     application_id = row.application_id
     if row.state is None:
         return StoredApplication.model_validate(row, from_attributes=True)
-    application = restored(connection, row.state)
-    mine = EmailRow.application_id == application_id
-    waiting = connection.scalar(select(func.count()).where(mine, EmailRow.state == LedgerState.PENDING))
-    # What a reset has undone was not refused.
-    counting = counting_events(connection, application_id, row.sequence)
-    refused = (
+    brought = Brought()
+    if row.form is not None:
+        brought["form"] = {"revision": row.state["submitted_revision"], "content": row.form}
+    sheets: dict[int, IssuedSheet] = {}
+    if named := row.state.get("sheet"):
+        for each, sheet in with_changes(sheet_rows(connection, application_id)):
+            sheets[each.revision] = sheet
+            if each.revision == named["revision"]:
+                brought["sheet"] = each._asdict()
+    application = restored(connection, row.state, brought)
+    if application.sheet and application.sheet.revision in sheets:
+        application = application.but(sheet=sheets[application.sheet.revision])
+    refusals = _refusals(connection, row) if row.refused else ()
+    whole = describe(application, sequence=row.sequence, refusals=refusals, pending_emails=row.waiting)
+    values = {name: getattr(row, name) for name in StoredApplication.model_fields if name != "status"}
+    return StoredApplication.model_validate(values | {"status": whole})
+
+
+def _refusals(connection: Connection, row: AnyRow) -> list[Refusal]:
+    """The newest refusals, in order."""
+    counting: Ranges = ((1, row.sequence),)
+    if row.turned:
+        # What a reset has undone was not refused.
+        counting = counting_events(connection, row.application_id, row.sequence)
+    query = (
         select(AuditEventRow.__table__)
         .where(
-            AuditEventRow.application_id == application_id,
+            AuditEventRow.application_id == row.application_id,
             AuditEventRow.error.is_not(None),
             within(AuditEventRow.sequence, counting),
         )
         .order_by(AuditEventRow.sequence.desc())
         .limit(SHOWN_REFUSALS)
     )
-    refusals = [
-        Refusal.of(AuditEvent.model_validate(event, from_attributes=True))
-        for event in reversed(connection.execute(refused).all())
-    ]
-    if application.sheet:
-        revision = application.sheet.revision
-        sheets = issued_sheets(connection, application_id, [revision])
-        application = application.but(sheet=sheets[revision])
-    whole = describe(application, sequence=row.sequence, refusals=refusals, pending_emails=waiting or 0)
-    values = {name: getattr(row, name) for name in StoredApplication.model_fields if name != "status"}
-    return StoredApplication.model_validate(values | {"status": whole})
+    events = connection.execute(query).all()
+    return [Refusal.of(AuditEvent.model_validate(event, from_attributes=True)) for event in reversed(events)]

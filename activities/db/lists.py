@@ -113,23 +113,15 @@ class ApplicationLists:
 
     async def brief(self, company_master_uid: str, application_id: str | None = None) -> Brief | None:
         """The applicant's latest application, or the one of this ID."""
-        query = (
-            _columns(*Brief.model_fields)
-            .where(ApplicationRow.company_master_uid == company_master_uid)
-            .order_by(ApplicationRow.created_at.desc(), ApplicationRow.updated_at.desc())
-            .limit(1)
-        )
-        if application_id is not None:
-            query = query.where(ApplicationRow.application_id == application_id)
-        found = await self._database.rows(query, {})
-        return Brief.model_validate(found[0], from_attributes=True) if found else None
+        query = _LATEST if application_id is None else _NAMED
+        rows = await self._database.rows(query, {"uid": company_master_uid, "application": application_id})
+        return Brief.model_validate(rows[0], from_attributes=True) if rows else None
 
     async def in_charge(self, application_ids: Collection[str]) -> Mapping[str, Brief]:
         """Who looks after these applications, by their IDs."""
         query = _columns(*Brief.model_fields).where(ApplicationRow.application_id.in_(application_ids))
         rows = await self._database.rows(query, {})
-        briefs = [Brief.model_validate(row, from_attributes=True) for row in rows]
-        return {brief.application_id: brief for brief in briefs}
+        return {row.application_id: Brief.model_validate(row, from_attributes=True) for row in rows}
 
     async def open_of(self, bds: Iterable[str]) -> Mapping[str, int]:
         """How many open applications each BD with these addresses, in small letters, looks after."""
@@ -140,6 +132,15 @@ class ApplicationLists:
 
 def _columns(*names: str) -> Select[tuple[object, ...]]:
     return select(*(getattr(ApplicationRow, name) for name in names))
+
+
+_LATEST: Final = (
+    _columns(*Brief.model_fields)
+    .where(ApplicationRow.company_master_uid == bindparam("uid"))
+    .order_by(ApplicationRow.created_at.desc(), ApplicationRow.updated_at.desc())
+    .limit(1)
+)
+_NAMED: Final = _LATEST.where(ApplicationRow.application_id == bindparam("application"))
 
 
 def _seen(sight: Sight) -> ColumnElement[bool]:

@@ -78,6 +78,8 @@ class ApplicationRow(Base):
     __tablename__ = "applications"
     __table_args__ = (
         Index("ix_applications_desk", "desk", "created_at"),
+        # As lists go by it.
+        Index("ix_applications_created_at", "created_at", "application_id"),
         # No column that changes with each event: an update that touches no index is a cheaper one.
         Index("ix_applications_bd", "bd"),
     )

@@ -159,11 +159,14 @@ class FrontDoor:
         Raises:
             ApiError: ``not_found``, there is none, or none that he may see.
         """
-        found, reader = await self.found(caller, uid, which)
-        stored = await self.records.stored(found.application_id)
-        if stored is None:
+        if which.since and which.wait:
+            await self.found(caller, uid, which)
+        found = await self.records.shown(
+            uid, lambda brief: _reader(caller, uid, brief), application_id=which.application
+        )
+        if found is None:
             raise not_there(uid)
-        return Seen(stored, reader)
+        return Seen(*found)
 
     async def found(self, caller: Caller, uid: str, which: "Which") -> tuple[Brief, Reader]:
         """Which application it is, and as whom the caller reads it; otherwise as `seen`."""
@@ -171,15 +174,15 @@ class FrontDoor:
         until, pause = loop.time() + which.wait, _FIRST_LOOK
         while True:
             found = await self.lists.brief(uid, which.application)
-            roles = roles_on(caller, in_charge(uid, found)) if found else ()
+            reader = _reader(caller, uid, found) if found else None
             left = until - loop.time()
-            if (found and roles and found.sequence >= which.since) or left <= 0:
+            if (found and reader and found.sequence >= which.since) or left <= 0:
                 break
             await asyncio.sleep(min(pause, left))
             pause = min(2 * pause, _LONGEST_LOOK)
-        if not found or not roles:
+        if not found or not reader:
             raise not_there(uid)
-        return found, Reader(caller, roles)
+        return found, reader
 
     @asynccontextmanager
     async def turn(self, uid: str) -> AsyncIterator[None]:
@@ -265,6 +268,11 @@ def shown(request: Request, content: bytes) -> Response:
     if known & {tag, "*"}:
         return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type="application/json")
+
+
+def _reader(caller: Caller, uid: str, stored: Brief) -> Reader | None:
+    roles = roles_on(caller, in_charge(uid, stored))
+    return Reader(caller, roles) if roles else None
 
 
 def in_charge(uid: str, stored: Brief) -> InCharge:

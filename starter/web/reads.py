@@ -115,9 +115,9 @@ def reads(door: FrontDoor) -> APIRouter:
         request: Request, uid: UidInPath, caller: CallerDependency, which: WhichDependency
     ) -> Response:
         """Every command and every due deadline, accepted or refused."""
-        seen = await door.seen(caller, uid, which)
-        events = await door.records.audit(seen.stored.application_id)
-        return shown(request, _AUDIT.dump_json(audit_for(events, seen.reader.role)))
+        found, reader = await door.found(caller, uid, which)
+        events = await door.records.audit(found.application_id)
+        return shown(request, _AUDIT.dump_json(audit_for(events, reader.role)))
 
     @router.get(
         "/applications/{uid}/mails",
@@ -129,9 +129,9 @@ def reads(door: FrontDoor) -> APIRouter:
         request: Request, uid: UidInPath, caller: CallerDependency, which: WhichDependency
     ) -> Response:
         """The e-mails, in the order they were queued: sent, waiting, failed, withdrawn."""
-        seen = await door.seen(caller, uid, which)
-        rows = await ledger.of(seen.stored.application_id)
-        return shown(request, _MAILS.dump_json(mails_for(rows, seen.reader.role)))
+        found, reader = await door.found(caller, uid, which)
+        rows = await ledger.of(found.application_id)
+        return shown(request, _MAILS.dump_json(mails_for(rows, reader.role)))
 
     @router.get(
         "/applications/{uid}/sheets",
@@ -143,8 +143,8 @@ def reads(door: FrontDoor) -> APIRouter:
         request: Request, uid: UidInPath, caller: CallerDependency, which: WhichDependency
     ) -> Response:
         """Every revision of the decision sheet, each with what it changed."""
-        seen = await door.seen(caller, uid, which)
-        return shown(request, _SHEETS.dump_json(await door.records.sheets(seen.stored.application_id)))
+        found, _ = await door.found(caller, uid, which)
+        return shown(request, _SHEETS.dump_json(await door.records.sheets(found.application_id)))
 
     @router.get(
         "/applications/{uid}/sheets/{revision}",
@@ -160,8 +160,8 @@ def reads(door: FrontDoor) -> APIRouter:
         which: WhichDependency,
     ) -> Response:
         """One revision of the decision sheet."""
-        seen = await door.seen(caller, uid, which)
-        for each in await door.records.sheets(seen.stored.application_id):
+        found, _ = await door.found(caller, uid, which)
+        for each in await door.records.sheets(found.application_id):
             if each.sheet.revision == revision:
                 return shown(request, each.model_dump_json().encode())
         raise ApiError(
