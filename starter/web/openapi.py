@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from domain.values import Contract
 from domain.webhooks import WebhookBody, WebhookType
 from starter.web.problems import KINDS, MEDIA_TYPE, Problem
 
@@ -106,8 +107,9 @@ def _delivery() -> dict[str, Any]:
 def _as_it_is_read(document: dict[str, Any]) -> None:
     """Say what may be left out as generators understand it.
 
-    Of what is only answered every field is there: that it has a default matters to nobody who reads it, but
-    types that are generated would have all of them optional. Of what is sent they take a field with a
+    Of what is only answered every field is there, but those that are left out while they say nothing: that a
+    field has a default matters to nobody who reads it, but types that are generated would have all of them
+    optional. Of what is sent they take a field with a
     default for one that must be there: its default is told in words.
     """
     schemas = document["components"]["schemas"]
@@ -119,14 +121,23 @@ def _as_it_is_read(document: dict[str, Any]) -> None:
         if status.startswith("2")
     ]
     sent = _used([operation.get("requestBody") for operation in operations], schemas)
+    left_out = _left_out(Contract)
     for name in _used(answers, schemas) - sent:
         if "properties" in schemas[name]:
-            schemas[name]["required"] = list(schemas[name]["properties"])
+            schemas[name]["required"] = [
+                field for field in schemas[name]["properties"] if (name, field) not in left_out
+            ]
     for name in sent:
         for field in schemas[name].get("properties", {}).values():
             if "default" in field:
                 told = f"Default: `{json.dumps(field.pop('default'))}`."
                 field["description"] = f"{field.get('description', '')} {told}".strip()
+
+
+def _left_out(model: type[BaseModel]) -> frozenset[tuple[str, str]]:
+    """The fields of the models made from this one that are not always written, each with its model's name."""
+    own = {(model.__name__, name) for name, field in model.model_fields.items() if field.exclude_if}
+    return frozenset(own).union(*map(_left_out, model.__subclasses__()))
 
 
 def _used(part: Any, schemas: Mapping[str, Any]) -> set[str]:

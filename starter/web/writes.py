@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Header
 from fastapi.openapi.models import Example
+from pydantic import WithJsonSchema
 from starlette.responses import Response
 
 from domain import coverage
@@ -28,7 +29,15 @@ IdempotencyKey = Annotated[
         alias=KEY,
         description="The command's ID, of your choice and unique. The same again is never carried out twice,"
         " and gets the same answer.",
-        examples=["8e03978e-40d5-43dd-bc93-6894a57f9324"],
+    ),
+    # As `sending` judges it.
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": '[^ "]',
+            "maxLength": 128,
+            "examples": ["8e03978e-40d5-43dd-bc93-6894a57f9324"],
+        }
     ),
 ]
 IfMatch = Annotated[
@@ -36,9 +45,9 @@ IfMatch = Annotated[
     Header(
         alias="If-Match",
         description="The status's `sequence` in quotation marks: only if nothing has happened since.",
-        examples=['"12"'],
         max_length=100,
     ),
+    WithJsonSchema({"type": "string", "pattern": '^("[0-9]{1,9}"|[*])$', "examples": ['"12"']}),
 ]
 
 

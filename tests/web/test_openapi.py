@@ -65,6 +65,12 @@ def test_every_reference_leads_somewhere() -> None:
             found = found[part]
 
 
+@pytest.mark.parametrize(("name", "left_out"), [("Refusal", {"again"}), ("Question", set())])
+def test_what_may_be_left_out_of_an_answer_is_not_required(name: str, left_out: set[str]) -> None:
+    schema = DOCUMENT["components"]["schemas"][name]
+    assert schema["properties"].keys() - schema["required"] == left_out
+
+
 @pytest.mark.parametrize("name", ["HTTPValidationError", "ValidationError"])
 def test_it_does_not_promise_the_librarys_own_errors(name: str) -> None:
     assert name not in DOCUMENT["components"]["schemas"]
