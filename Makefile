@@ -18,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test measured test-long coverage lint format generate docs lock replay histories chaos bench bench-open stack-test ui-test issuer-test clean
+.PHONY: help setup demo test measured test-long coverage lint format generate docs lock replay histories chaos bench bench-open api-test stack-test ui-test issuer-test clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -112,6 +112,9 @@ bench: setup $(DBOS)/.installed ## The reference onboarding beside the limit and
 
 bench-open: setup ## Open many applications and measure what they cost: ARGS='-n N --minutes M ...'
 	@$(BIN)/python -m bench.open_applications $(ARGS)
+
+api-test: setup ## What the front door promises, in long runs on the real parts: ARGS='--short --parts schema,reads --json FILE ...'
+	@$(BIN)/python -m bench.front_door $(ARGS)
 
 stack-test: setup ## Start docker-compose.yml, break it, check what is left: COMPOSE='docker compose'
 	@$(BIN)/python -m bench.stack --compose '$(COMPOSE)' $(ARGS)
