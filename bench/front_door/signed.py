@@ -77,7 +77,7 @@ async def measure(site: Site, *, contracts: int, within: float, seed: int = 5) -
 
 
 def _of_its_own(body: bytes, number: int) -> bytes:
-    """The delivery with IDs that no other contract has: DocuSeal's of the submission and of its submitters."""
+    """The delivery with IDs that no other contract has: DocuSeal's of submission and submitters."""
     for known in (17, 51, 52):
         for name in ("id", "submission_id"):
             body = body.replace(
