@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 
 from activities.db.engine import Database
 from activities.db.schema import Schema
+from runtime.processes import free_port
 from starter.local.dev_server import DevServer
 
 ROOT = Path(__file__).parents[2]
@@ -77,10 +77,9 @@ async def test_it_says_what_it_works_with_and_stops_in_order(tmp_path: Path) -> 
 
 @pytest.mark.short
 async def test_two_processes_are_one_worker(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        metrics = f"127.0.0.1:{free.getsockname()[1]}"
     async with DevServer(log_file=tmp_path / "temporal.log", headless=True) as server:
+        # Now: the server takes free ports, too.
+        metrics = f"127.0.0.1:{free_port()}"
         several = {"ONBOARDING_WORKER_PROCESSES": "2", "ONBOARDING_METRICS_ADDRESS": metrics}
         with worker(tmp_path, TEMPORAL_ADDRESS=server.address, **several) as process:
             said = ""

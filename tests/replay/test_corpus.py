@@ -28,6 +28,12 @@ ELSEWHERE: Final = frozenset({ErrorType.CLOSED, ErrorType.ALREADY_PARTNER})
 
 
 @cache
+def kinds() -> frozenset[str]:
+    """The types of the workflows there are histories of."""
+    return frozenset(one.workflow_type for one in recorded(release()))
+
+
+@cache
 def trails() -> dict[str, Trail]:
     """What happened in each history; `test_replay` holds them to what the code does."""
     return {one.name: one.trail() for one in recorded()}
@@ -117,7 +123,7 @@ def test_everything_a_run_can_ask_for_has_a_history(ask: str) -> None:
 def test_every_workflow_has_a_history(kind: type) -> None:
     name = workflow._Definition.must_from_class(kind).name
 
-    assert name in {one.workflow_type for one in recorded(release())}, f"No history of {name}. {ADD}"
+    assert name in kinds(), f"No history of {name}. {ADD}"
 
 
 def test_what_is_published_again_after_a_reset_has_a_history() -> None:

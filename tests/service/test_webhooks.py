@@ -1,9 +1,10 @@
 """Webhooks of the whole service: what happens is delivered by a run of the endpoint, which then ends."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
+from temporalio.service import RPCError
 from temporalio.worker import Replayer
 
 from activities.db.webhook_deliveries import WebhookDeliveries
@@ -14,8 +15,10 @@ from domain.contract import WEBHOOK_TYPE, webhook_workflow_id
 from starter.client.webhooks import Webhooks
 from tests.activities.receivers import Receiver, fails, receiving, takes, until
 from tests.rig import OPS_EMAIL, Applicant, Service
+from tests.temporal_env import fast_forward
 from worker import WORKFLOWS
 from workflows.plugin import OnboardingPlugin
+from workflows.webhook_endpoint import LINGERS
 
 
 @asynccontextmanager
@@ -42,6 +45,12 @@ async def ended(service: Service, endpoint_id: str) -> None:
         found = await runs(service, endpoint_id)
         return bool(found) and all(run.status is WorkflowExecutionStatus.COMPLETED for run in found)
 
+    for run in await runs(service, endpoint_id):
+        # It waits a minute for what may come.
+        with suppress(RPCError):
+            await fast_forward(
+                service.env, service.env.client.get_workflow_handle(run.id, run_id=run.run_id), 2 * LINGERS
+            )
     await until(none_runs)
     replayer = Replayer(workflows=WORKFLOWS, plugins=[OnboardingPlugin()])
     for run in await runs(service, endpoint_id):
