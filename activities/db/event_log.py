@@ -10,11 +10,18 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, exists, select, update
+from sqlalchemy import Connection, Select, bindparam, exists, select, update
 from sqlalchemy.sql.dml import ReturningInsert
 
 from activities.db.engine import Database, Insert
-from activities.db.tables import ApplicationRow, AuditEventRow, AuditHeadRow, EventLogEndRow, EventLogRow
+from activities.db.tables import (
+    ApplicationRow,
+    AuditEventRow,
+    AuditHeadRow,
+    EventLogEndRow,
+    EventLogRow,
+    WebhookDeliveryRow,
+)
 from domain.audit import AuditEvent
 
 MOST_APPLICATIONS: Final = 200
@@ -116,14 +123,23 @@ _LOGGED: Final = (
     .values(logged=bindparam("newest"))
 )
 _ENDS: Final = update(EventLogEndRow).values(position=bindparam("end"))
-_AFTER: Final = (
-    select(EventLogRow.position, AuditEventRow.__table__, ApplicationRow.company_master_uid)
-    .join(
-        AuditEventRow,
-        (AuditEventRow.application_id == EventLogRow.application_id)
-        & (AuditEventRow.sequence == EventLogRow.sequence),
+
+
+def with_event(table: type[EventLogRow] | type[WebhookDeliveryRow], *columns: Any) -> Select[Any]:
+    """Rows that name an event: these columns, the event's own, and the company's UID."""
+    return (
+        select(*columns, AuditEventRow.__table__, ApplicationRow.company_master_uid)
+        .join(
+            AuditEventRow,
+            (AuditEventRow.application_id == table.application_id)
+            & (AuditEventRow.sequence == table.sequence),
+        )
+        .join(ApplicationRow, ApplicationRow.application_id == table.application_id)
     )
-    .join(ApplicationRow, ApplicationRow.application_id == EventLogRow.application_id)
+
+
+_AFTER: Final = (
+    with_event(EventLogRow, EventLogRow.position)
     .where(EventLogRow.position > bindparam("position"))
     .order_by(EventLogRow.position)
     .limit(bindparam("most"))

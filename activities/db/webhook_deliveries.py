@@ -8,10 +8,8 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, Subquery, delete, func, select, update
 
 from activities.db.engine import Database
-from activities.db.event_log import EventLog, LoggedEvent
+from activities.db.event_log import EventLog, LoggedEvent, with_event
 from activities.db.tables import (
-    ApplicationRow,
-    AuditEventRow,
     WebhookDeliveryRow,
     WebhookEndpointRow,
 )
@@ -277,12 +275,4 @@ def _first_of_each(endpoint_id: str) -> Subquery:
 
 
 _PENDING: Final = WebhookDeliveryRow.state == DeliveryState.PENDING
-_WITH_EVENT: Final = (
-    select(WebhookDeliveryRow.__table__, AuditEventRow.__table__, ApplicationRow.company_master_uid)
-    .join(
-        AuditEventRow,
-        (AuditEventRow.application_id == WebhookDeliveryRow.application_id)
-        & (AuditEventRow.sequence == WebhookDeliveryRow.sequence),
-    )
-    .join(ApplicationRow, ApplicationRow.application_id == WebhookDeliveryRow.application_id)
-)
+_WITH_EVENT: Final = with_event(WebhookDeliveryRow, WebhookDeliveryRow.__table__)
