@@ -159,7 +159,7 @@ class FrontDoor:
         Raises:
             ApiError: ``not_found``, there is none, or none that he may see.
         """
-        if which.since and which.wait:
+        if which.wait:
             await self.found(caller, uid, which)
         found = await self.records.shown(
             uid, lambda brief: _reader(caller, uid, brief), application_id=which.application

@@ -52,8 +52,9 @@ async def test_a_read_waits_for_what_its_caller_knows_of(doors: Doors) -> None:
     assert (await reading).json()["sequence"] == 2
 
 
-async def test_it_waits_for_an_application_that_is_not_stored_yet(doors: Doors) -> None:
-    reading = asyncio.create_task(doors.get("/applications/1005?since=1&wait=20", "ops"))
+@pytest.mark.parametrize("since", ["since=1&", ""])
+async def test_it_waits_for_an_application_that_is_not_stored_yet(doors: Doors, since: str) -> None:
+    reading = asyncio.create_task(doors.get(f"/applications/1005?{since}wait=20", "ops"))
     await asyncio.sleep(0.1)
     await doors.store(application("run-5", uid="1005"))
     assert (await reading).json()["company_master_uid"] == "1005"
