@@ -60,12 +60,15 @@ class PublishingActivities:
         """
         lineage = publication.lineage
         async with heartbeats(self._heartbeat_seconds):
-            # Who was refused is tried again in good time by `deliver`; but that waits for this to end.
-            read = partial(read_waiting, lineage=lineage, put_off=activity.info().attempt > 1)
-            written, waiting = await self._trail.publish_and_read(publication, read)
+            if publication.hold:
+                written, waiting = await self._trail.publish(publication), None
+            else:
+                # Who was refused is tried again in good time by `deliver`; but that waits for this to end.
+                read = partial(read_waiting, lineage=lineage, put_off=activity.info().attempt > 1)
+                written, waiting = await self._trail.publish_and_read(publication, read)
             if written is not Written.STORED:
                 return Receipt(superseded=written is Written.SUPERSEDED, behind=written is Written.BEHIND)
-            if waiting and waiting.rows and not publication.hold:
+            if waiting and waiting.rows:
                 await self._send(lineage, waiting)
             # Last, so that a platform that is down holds up no e-mail.
             for entry in publication.entries:
