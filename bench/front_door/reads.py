@@ -103,7 +103,7 @@ def _copy(site: Site, application_id: str, uid: str, count: int) -> None:
             columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
             copied = ", ".join(_copied(column) for column in columns)
             connection.execute(
-                f"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {count} - 1)"  # noqa: S608
+                f"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {count} - 1)"  # noqa: S608 - our own tables
                 f" INSERT INTO {table} ({', '.join(columns)}) SELECT {copied} FROM {table}, n"
                 " WHERE application_id = :id",
                 {"id": application_id, "uid": uid, "first": FIRST_UID},
