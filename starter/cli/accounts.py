@@ -18,7 +18,7 @@ from starter.cli.json_input import JSON_ENCODING, NotJsonError, name_of, parsed,
 from starter.cli.runner import FAILED, USAGE, JsonOption, Progress, a_uid, fail, perform, telling_how_far
 from starter.cli.session import Archive, Session
 from starter.client.errors import OnboardingError
-from starter.terminal.output import print_json, print_table, shown
+from starter.terminal.output import print_json, print_table, row_of, shown
 
 EXAMPLE: Final = (
     '{"uid": "5123456789", "enterprise": {"legal_name": "Lin Cloud Ltd", "registration_number": "91310000X", '
@@ -263,7 +263,7 @@ def _unknown_keys(found: dict[str, object]) -> str | None:
 
 def _row(account: Account) -> list[Text]:
     company = account.enterprise
-    cells = (
+    return row_of(
         account.uid,
         company and company.legal_name,
         company and company.registration_number,
@@ -273,7 +273,6 @@ def _row(account: Account) -> list[Text]:
         account.partner_level,
         "enabled" if account.credit_control else "",
     )
-    return [Text(shown(cell)) for cell in cells]
 
 
 def _print(session: Session, told: str) -> None:

@@ -9,7 +9,7 @@ from settings import load_settings, load_temporal_settings
 from starter.cli.ops import LOOK
 from starter.cli.runner import perform
 from starter.cli.session import Session, beside_the_api, reach
-from starter.terminal.output import print_table, shown
+from starter.terminal.output import print_table, row_of
 
 if TYPE_CHECKING:
     from activities.lost_runs import Lost
@@ -49,5 +49,4 @@ def reconcile(
 
 def _row(lost: "Lost") -> list[Text]:
     application = lost.application
-    cells = (application.company_master_uid, application.application_id, lost.how, lost.at)
-    return [Text(shown(cell)) for cell in cells]
+    return row_of(application.company_master_uid, application.application_id, lost.how, lost.at)

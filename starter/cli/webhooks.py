@@ -11,7 +11,7 @@ from domain.webhooks import WebhookType
 from settings import load_settings, load_temporal_settings
 from starter.cli.runner import FAILED, JsonOption, fail, perform
 from starter.cli.session import Session, beside_the_api, reach
-from starter.terminal.output import print_json, print_table, shown
+from starter.terminal.output import print_json, print_table, row_of, shown
 
 if TYPE_CHECKING:
     from starter.client.webhooks import AddedEndpoint, Webhooks
@@ -67,13 +67,10 @@ def list_endpoints(ctx: typer.Context, as_json: JsonOption = False) -> None:
             print_json(session.console, found)
             return
         rows = [
-            [
-                Text(shown(cell))
-                for cell in (
-                    *(each.endpoint_id, each.state, each.url, ", ".join(each.types or ("all",))),
-                    f"since {shown(each.switched_off_at)}: {each.reason}" if each.switched_off_at else "",
-                )
-            ]
+            row_of(
+                *(each.endpoint_id, each.state, each.url, ", ".join(each.types or ("all",))),
+                f"since {shown(each.switched_off_at)}: {each.reason}" if each.switched_off_at else "",
+            )
             for each in found
         ]
         print_table(session.console, ("endpoint", "state", "URL", "types", "switched off"), rows)
@@ -121,14 +118,11 @@ def deliveries(
             print_json(session.console, found)
             return
         rows = [
-            [
-                Text(shown(cell))
-                for cell in (
-                    *(each.webhook_id, each.type, each.state, each.attempts),
-                    each.delivered_at or each.next_at,
-                    each.reason or each.answer,
-                )
-            ]
+            row_of(
+                *(each.webhook_id, each.type, each.state, each.attempts),
+                each.delivered_at or each.next_at,
+                each.reason or each.answer,
+            )
             for each in found
         ]
         heads = ("delivery", "type", "state", "attempts", "delivered, or next attempt", "answer")

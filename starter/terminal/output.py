@@ -53,6 +53,11 @@ def shown(value: object) -> str:
     return "".join(c if c.isprintable() or c in _HARMLESS else "\ufffd" for c in text)
 
 
+def row_of(*cells: object) -> list[Text]:
+    """A row of a table, each cell safe for a terminal."""
+    return [Text(shown(cell)) for cell in cells]
+
+
 def print_json(console: Console, value: BaseModel | Sequence[BaseModel]) -> None:
     """Compact JSON to a pipe, indented JSON to a person, with the contract's field names."""
     text = to_json(value, indent=2 if console.is_terminal else None).decode()
